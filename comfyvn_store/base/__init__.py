@@ -1,0 +1,1 @@
+"""Ground floor: formats and files, standard library only. Knows nothing of git repositories or stores."""

@@ -1,0 +1,69 @@
+"""JSON text in exactly one form, and a reader that refuses what it could not write back unchanged in meaning."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# A sidecar is a page of text; what is larger is no sidecar and is never parsed.
+LONGEST_JSON = 4 * 1024 * 1024
+
+
+class NotCanonical(ValueError):
+    """The text is no JSON, or JSON that would lose something on the way through (duplicate keys, NaN, 1e999)."""
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise NotCanonical("a key stands twice")
+    return result
+
+
+def _constant(name: str) -> Any:
+    raise NotCanonical(f"{name} is no JSON")
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise NotCanonical(f"the number {text} is too large")
+    return value
+
+
+def parse(data: bytes) -> Any:
+    """Parses JSON strictly.
+
+    Raises NotCanonical for everything that cannot be read and written again without loss: bad UTF-8, duplicate keys,
+    NaN and infinities, lone surrogates, nesting beyond the interpreter's limit, more than LONGEST_JSON bytes.
+    """
+    if len(data) > LONGEST_JSON:
+        raise NotCanonical(f"{len(data)} bytes is too long for a sidecar")
+    try:
+        text = data.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_number)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
+    except NotCanonical:
+        raise
+    except RecursionError:
+        raise NotCanonical("nested too deeply") from None
+    except (ValueError, UnicodeError) as error:
+        raise NotCanonical(str(error)) from None
+
+
+def dump_pretty(value: Any) -> bytes:
+    """Gives the sidecar form: UTF-8, two spaces, keys in the order they stand in, a newline at the end."""
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode("utf-8")
+
+
+def dump_compact(value: Any) -> bytes:
+    """Gives the form that is hashed: UTF-8, sorted keys, no spaces, no newline."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass")
+
+
+def dump_line(value: Any) -> str:
+    """Gives a value as one line for a database column, keys in the order they stand in."""
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))

@@ -1,0 +1,51 @@
+"""The link grammar: the text of a view's symlink, and nothing else.
+
+    link   = 1*"../" or nothing, then ".comfyvn/objects/" ab "/" rest
+    ab     = the first 2 hex digits of the hash, rest = the other 62 (lower case)
+
+There is exactly one valid text for a path and a hash; it has no newline at the end.
+"""
+
+from __future__ import annotations
+
+STORE_LINK = ".comfyvn"
+_MIDDLE = STORE_LINK + "/objects/"
+_TAIL = len(_MIDDLE) + 2 + 1 + 62
+# PATH_MAX is 4096 on Linux and git refuses longer paths, so no link needs more.
+LONGEST = 4096 + _TAIL
+_HEX = frozenset("0123456789abcdef")
+
+
+def is_hash(text: str) -> bool:
+    """Tells whether `text` is a full SHA-256 in lower-case hex."""
+    return len(text) == 64 and _HEX.issuperset(text)
+
+
+def object_name(hash_: str) -> str:
+    """Gives an object's path below the store: `objects/ab/<62 hex>`."""
+    return f"objects/{hash_[:2]}/{hash_[2:]}"
+
+
+def link_text(path: str, hash_: str) -> str:
+    """Gives the link of an asset at `path` (relative to the work tree's top, `/`-separated)."""
+    return "../" * path.count("/") + _MIDDLE + hash_[:2] + "/" + hash_[2:]
+
+
+def parse_link(text: str) -> str | None:
+    """Gives the hash a well-formed link names, at whatever depth, or None if `text` is no link."""
+    cut = len(text) - _TAIL
+    if cut < 0 or cut % 3 or not text.startswith("../" * (cut // 3) + _MIDDLE):
+        return None
+    tail = text[cut + len(_MIDDLE) :]
+    hash_ = tail[:2] + tail[3:]
+    return hash_ if tail[2] == "/" and is_hash(hash_) else None
+
+
+def parse_link_bytes(data: bytes) -> str | None:
+    """Same as `parse_link`, for bytes that may be anything."""
+    if not _TAIL <= len(data) <= LONGEST:
+        return None
+    try:
+        return parse_link(data.decode("ascii"))
+    except UnicodeDecodeError:
+        return None

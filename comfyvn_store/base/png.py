@@ -1,0 +1,197 @@
+"""PNG at the level of chunks (PNG specification, third edition, section 5): a scanner that is fed bytes as they come.
+
+It decodes no picture. It knows the pixel size, keeps the text chunks (bounded), and notes where IEND and any
+`comfyvn_provenance` chunk stand. A stream that stops making sense is `broken` from there on; it never raises.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import BinaryIO, NamedTuple
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+IEND = b"\0\0\0\0IEND\xaeB`\x82"
+MARKER_KEYWORD = b"comfyvn_provenance"
+# Real ComfyUI graphs reach 1 MB; what is longer is not kept (the file itself always is).
+LONGEST_TEXT = 16 * 1024 * 1024
+LONGEST_TEXTS = 32 * 1024 * 1024
+_TEXT_TYPES = (b"tEXt", b"zTXt", b"iTXt")
+_HEAD = 8
+_BLOCK = 1 << 16
+_LONGEST_CHUNK = (1 << 31) - 1
+
+
+class Chunk(NamedTuple):
+    """Where a chunk stands: offset of its first byte and length over all (12 + data)."""
+
+    offset: int
+    length: int
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Gives a whole chunk: length, type, data, CRC."""
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(data, zlib.crc32(kind)).to_bytes(4, "big")
+
+
+def international_text(keyword: bytes, text: bytes) -> bytes:
+    """Gives an uncompressed iTXt chunk without language or translated keyword (section 11.3.3.4)."""
+    return chunk(b"iTXt", keyword + b"\0\0\0\0\0" + text)
+
+
+class PngScanner:
+    """Follows the chunks of one PNG while its bytes pass by.
+
+    `feed` takes bytes in order; afterwards `iend` is the offset of IEND (None until it came), `markers` the marker
+    chunks before it, `texts` keyword → text, `width`/`height` in pixels, `broken` whether the structure or a checked
+    CRC is wrong. Image data is skipped, not checked.
+    """
+
+    def __init__(self) -> None:
+        self.width: int | None = None
+        self.height: int | None = None
+        self.texts: dict[str, str] = {}
+        self.markers: list[Chunk] = []
+        self.marker_payload: bytes | None = None
+        self.iend: int | None = None
+        self.broken = False
+        self.has_c2pa = False
+        self._position = 0
+        self._pending = bytearray()
+        self._want = len(SIGNATURE)
+        self._skip = 0
+        self._step = self._signature
+        self._kept = 0
+        self._kind = b""
+        self._start = 0
+        self._length = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the stream was a PNG from its signature to IEND."""
+        return self.iend is not None and not self.broken
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Takes the next bytes."""
+        view = memoryview(data)
+        while view and self.iend is None and not self.broken:
+            if self._skip:
+                step = min(self._skip, len(view))
+                self._skip -= step
+                self._position += step
+                view = view[step:]
+                continue
+            step = min(self._want - len(self._pending), len(view))
+            self._pending += view[:step]
+            self._position += step
+            view = view[step:]
+            if len(self._pending) == self._want:
+                taken = bytes(self._pending)
+                self._pending.clear()
+                self._step(taken)
+
+    def scan(self, stream: BinaryIO) -> None:
+        """Takes a whole seekable file, without reading the image data."""
+        while self.iend is None and not self.broken:
+            if self._skip > _BLOCK:
+                stream.seek(self._skip, 1)
+                self._position += self._skip
+                self._skip = 0
+            block = stream.read(_BLOCK)
+            if not block:
+                break
+            self.feed(block)
+
+    def _signature(self, taken: bytes) -> None:
+        if taken != SIGNATURE:
+            self.broken = True
+        self._expect_head()
+
+    def _expect_head(self) -> None:
+        self._want, self._step = _HEAD, self._head
+
+    def _head(self, taken: bytes) -> None:
+        length, kind = int.from_bytes(taken[:4], "big"), taken[4:]
+        self._start, self._length, self._kind = self._position - _HEAD, length, kind
+        first = self._start == len(SIGNATURE)
+        if length > _LONGEST_CHUNK or not kind.isalpha() or first != (kind == b"IHDR"):
+            self.broken = True
+        elif kind == b"IEND":
+            self._want, self._step = length + 4, self._end
+            self.broken = length != 0
+        elif kind == b"IHDR" or (kind in _TEXT_TYPES and length <= LONGEST_TEXT):
+            self._want, self._step = length + 4, self._body
+            self.broken = kind == b"IHDR" and length != 13
+        else:
+            self.has_c2pa = self.has_c2pa or kind == b"caBX"
+            self._skip = length + 4
+            self._expect_head()
+
+    def _body(self, taken: bytes) -> None:
+        data, crc = taken[:-4], taken[-4:]
+        good = zlib.crc32(data, zlib.crc32(self._kind)).to_bytes(4, "big") == crc
+        if self._kind == b"IHDR":
+            self.width = int.from_bytes(data[:4], "big") or None
+            self.height = int.from_bytes(data[4:8], "big") or None
+            self.broken = not good
+        elif good:
+            self._text(data)
+        else:
+            self.broken = True
+        self._expect_head()
+
+    def _end(self, taken: bytes) -> None:
+        if taken == IEND[8:]:
+            self.iend = self._start
+        else:
+            self.broken = True
+
+    def _text(self, data: bytes) -> None:
+        keyword, zero, rest = data.partition(b"\0")
+        if not zero or not keyword:
+            return
+        if keyword == MARKER_KEYWORD:
+            self.markers.append(Chunk(self._start, self._length + 12))
+            if self._kind == b"iTXt" and rest.startswith(b"\0\0\0\0"):
+                self.marker_payload = rest[4:]
+            return
+        text = _decode(self._kind, rest, LONGEST_TEXTS - self._kept)
+        name = keyword.decode("latin-1")
+        if text is not None and name not in self.texts:
+            self.texts[name] = text
+            self._kept += len(text)
+
+
+def _decode(kind: bytes, rest: bytes, room: int) -> str | None:
+    """Gives a text chunk's text, or None if it is compressed beyond reason or not well formed."""
+    if kind == b"tEXt":
+        return _latin(rest) if len(rest) <= room else None
+    if kind == b"zTXt":
+        plain = _inflate(rest[1:], room) if rest[:1] == b"\0" else None
+        return None if plain is None else _latin(plain)
+    if len(rest) < 2:
+        return None
+    packed, method = rest[0], rest[1]
+    parts = rest[2:].split(b"\0", 2)
+    if len(parts) != 3 or packed > 1 or method != 0:
+        return None
+    data = _inflate(parts[2], room) if packed else parts[2]
+    return None if data is None or len(data) > room else data.decode("utf-8", "replace")
+
+
+def _latin(data: bytes) -> str:
+    """Decodes a tEXt value: Latin-1 by the specification, UTF-8 as some programs write it nevertheless."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _inflate(data: bytes, room: int) -> bytes | None:
+    """Gives what zlib data inflates to, or None if that is broken or longer than `room` bytes."""
+    limit = max(1, min(room, LONGEST_TEXT))
+    try:
+        inflater = zlib.decompressobj()
+        plain = inflater.decompress(data, limit + 1)
+        return plain if len(plain) <= limit and inflater.eof else None
+    except zlib.error:
+        return None
