@@ -1,0 +1,49 @@
+"""Advisory locks on files (flock), waited for with a bound. A lock ends with its process, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+
+from comfyvn_store.errors import LockTimeout
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock; msvcrt locks one byte instead.
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def locked(path: str, timeout: float) -> Iterator[None]:
+    """Holds the lock file at `path`; `timeout` in seconds, 0 tries once.
+
+    Raises LockTimeout if another process holds it for longer, OSError if the file cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        deadline = time.monotonic() + timeout
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                raise LockTimeout(
+                    f"another comfyvn-store process is at work here ('{os.path.basename(path)}' is locked)",
+                    hint="wait for it to end and run the command again",
+                )
+            time.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,244 @@
+"""Objects: bytes kept under their SHA-256.
+
+Layout below the store: `format` ("1"), `objects/ab/<62 hex>` (0444), `tmp/`, `bad/` (quarantine), `trash/`, `lock`.
+
+An object is written to `tmp/`, given its mode and renamed, so what is visible under an object's name is complete. Its
+mtime is a whole second: a program that writes through a view leaves nanoseconds behind, and one `stat` shows it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from comfyvn_store.base import files, links
+from comfyvn_store.errors import NewerStore, ObjectCorrupt, ObjectMissing
+
+FORMAT = "1"
+_FOLDERS = ("objects", "tmp", "bad", "trash")
+BLOCK = 1 << 20
+
+
+class Store:
+    """The store at `root` (`<git common dir>/comfyvn`)."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    # -- the store itself -------------------------------------------------------------------------------------------
+
+    @property
+    def exists(self) -> bool:
+        """Whether a store was made here."""
+        return os.path.isfile(os.path.join(self.root, "format"))
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether the repository was taken off this store by `uninstall`."""
+        return os.path.exists(os.path.join(self.root, "uninstalled"))
+
+    def retire(self, retired: bool) -> None:
+        """Notes that nobody uses the store any more, or again."""
+        place = os.path.join(self.root, "uninstalled")
+        if retired:
+            files.write_atomic(place, b"")
+        elif self.is_retired:
+            os.unlink(place)
+
+    def create(self) -> None:
+        """Makes the folders and `format`; what is there stays."""
+        for name in _FOLDERS:
+            os.makedirs(os.path.join(self.root, name), exist_ok=True)
+        if not self.exists:
+            files.write_atomic(os.path.join(self.root, "format"), f"{FORMAT}\n".encode(), durable=True)
+
+    def check_format(self) -> None:
+        """Raises NewerStore if a newer version made this store."""
+        try:
+            found = files.read_small(os.path.join(self.root, "format"), 64).decode("ascii", "replace").strip()
+        except FileNotFoundError:
+            return
+        if found != FORMAT:
+            raise NewerStore(
+                f"this store has format '{found}', and this version knows only '{FORMAT}'",
+                hint="install a newer comfyvn-store",
+            )
+
+    @property
+    def lock_path(self) -> str:
+        """The lock that whoever removes objects holds."""
+        return os.path.join(self.root, "lock")
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def path(self, hash_: str) -> str:
+        """Gives the path of an object, there or not."""
+        return os.path.join(self.root, "objects", hash_[:2], hash_[2:])
+
+    def stat(self, hash_: str) -> os.stat_result | None:
+        """Gives an object's stat, or None if the store does not hold it."""
+        info = files.lstat(self.path(hash_))
+        return info if info is not None and stat.S_ISREG(info.st_mode) else None
+
+    def has(self, hash_: str) -> bool:
+        """Tells whether the store holds an object."""
+        return self.stat(hash_) is not None
+
+    def open(self, hash_: str) -> BinaryIO:
+        """Opens an object for reading. Raises ObjectMissing."""
+        try:
+            return open(self.path(hash_), "rb")
+        except (FileNotFoundError, NotADirectoryError):
+            raise missing(hash_) from None
+
+    def hashes(self) -> Iterator[str]:
+        """Gives the hashes of all objects, in order."""
+        top = os.path.join(self.root, "objects")
+        for folder in sorted(os.listdir(top)):
+            with contextlib.suppress(NotADirectoryError):
+                for name in sorted(os.listdir(os.path.join(top, folder))):
+                    if links.is_hash(folder + name):
+                        yield folder + name
+
+    def is_touched(self, info: os.stat_result) -> bool:
+        """Tells whether an object's mode or mtime is not as stored, so that its bytes should be checked."""
+        return bool(info.st_mode & 0o222) or info.st_mtime_ns % 1_000_000_000 != 0
+
+    def verify(self, hash_: str) -> None:
+        """Reads an object and compares. Raises ObjectMissing or ObjectCorrupt."""
+        with self.open(hash_) as stream:
+            digest = hashlib.sha256()
+            while block := stream.read(BLOCK):
+                digest.update(block)
+        if digest.hexdigest() != hash_:
+            raise ObjectCorrupt(
+                f"object {hash_[:16]} is damaged: its bytes have the hash {digest.hexdigest()[:16]}",
+                hint="put a good copy of the file in place and `git add` it again",
+            )
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def temp(self) -> Incoming:
+        """Opens a temporary file for bytes that are to become an object."""
+        return Incoming(self)
+
+    def refresh(self, hash_: str) -> None:
+        """Marks an object as just used, so that collection does not take it (and as undamaged: a whole second)."""
+        now = int(time.time())
+        with contextlib.suppress(OSError):
+            os.utime(self.path(hash_), ns=(now * 1_000_000_000, now * 1_000_000_000))
+
+    def sync(self, hashes: list[str]) -> None:
+        """Makes objects durable. Raises ObjectMissing, OSError."""
+        try:
+            files.sync_files([self.path(hash_) for hash_ in hashes])
+        except FileNotFoundError:
+            for hash_ in hashes:
+                if not self.has(hash_):
+                    raise missing(hash_) from None
+            raise
+
+    def adopt(self, path: str, hash_: str) -> bool:
+        """Makes the file at `path` itself an object (same inode); the path stays, as a second name.
+
+        The caller has hashed the file. Gives False where that cannot be (other file system, no hard links).
+        """
+        target = self.path(hash_)
+        if self._is_good(hash_, os.path.getsize(path)):
+            self.refresh(hash_)
+            return True
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            os.link(path, target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+                raise
+            return False
+        os.chmod(target, 0o444)
+        self.refresh(hash_)
+        return True
+
+    def quarantine(self, hash_: str) -> str:
+        """Moves an object whose bytes are wrong to `bad/` and gives the path there."""
+        target = os.path.join(self.root, "bad", f"{hash_}-{os.urandom(4).hex()}")
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.replace(self.path(hash_), target)
+        return target
+
+    def _is_good(self, hash_: str, size: int) -> bool:
+        """Whether the object that is there can stand for bytes of this hash and size; a wrong one is moved aside."""
+        info = self.stat(hash_)
+        if info is None:
+            return False
+        if info.st_size == size and not self.is_touched(info):
+            return True
+        try:
+            self.verify(hash_)
+        except ObjectCorrupt:
+            self.quarantine(hash_)
+            return False
+        with contextlib.suppress(OSError):
+            os.chmod(self.path(hash_), 0o444)
+        return True
+
+
+class Incoming:
+    """A file in `tmp/` on its way to becoming an object; gone on leaving the `with` unless it was kept."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        folder = os.path.join(store.root, "tmp")
+        self.path = os.path.join(folder, f"in-{os.getpid()}-{os.urandom(6).hex()}")
+        try:
+            self.stream = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - closed on leaving the context
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+            self.stream = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - closed on leaving the context
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Writes all of `data`. Raises OSError (disk full)."""
+        view = memoryview(data)
+        while view:
+            view = view[self.stream.write(view) :]
+
+    def keep(self, hash_: str) -> None:
+        """Gives the bytes written so far their name; an object that exists is kept and its mtime refreshed."""
+        size = os.fstat(self.stream.fileno()).st_size
+        if self._store._is_good(hash_, size):
+            self._store.refresh(hash_)
+            return
+        target = self._store.path(hash_)
+        now = int(time.time()) * 1_000_000_000
+        os.utime(self.path, ns=(now, now))
+        os.chmod(self.path, 0o444)
+        try:
+            os.rename(self.path, target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.rename(self.path, target)
+
+    def again(self) -> Incoming:
+        """Opens another temporary file of the same store."""
+        return Incoming(self._store)
+
+    def __enter__(self) -> Incoming:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stream.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+
+
+def missing(hash_: str) -> ObjectMissing:
+    """Gives the error for an object that the store does not hold."""
+    return ObjectMissing(
+        f"object {hash_[:16]} is not in the store",
+        hint="copy it from a colleague's store, or put the file in place and `git add` it again",
+    )
