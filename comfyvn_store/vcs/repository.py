@@ -1,0 +1,174 @@
+"""The repository we are in: where its parts are, and the git program bound to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from comfyvn_store.base import links, names
+from comfyvn_store.errors import NotInitialised, Refused
+from comfyvn_store.store.objects import Store
+from comfyvn_store.vcs.git import Git
+from comfyvn_store.vcs.settings import Settings, read_settings
+
+# Folders and files in the git dir that say a rebase, am, cherry-pick or revert of several commits is under way.
+_SEQUENCES = ("rebase-merge", "rebase-apply", "sequencer")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A work tree with its git folders (absolute, real paths), its settings and its store."""
+
+    top: str
+    git_dir: str
+    common_dir: str
+    object_format: str
+    git: Git
+    settings: Settings
+    store: Store
+
+    @property
+    def own_dir(self) -> str:
+        """The folder of what belongs to this work tree alone: the index, locks."""
+        return os.path.join(self.git_dir, "comfyvn")
+
+    @property
+    def root(self) -> str:
+        """The assets root, relative to the work tree's top."""
+        return self.settings.assets_root
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether this is a linked work tree (`git worktree add`)."""
+        return self.git_dir != self.common_dir
+
+    @property
+    def is_initialised(self) -> bool:
+        """Whether `init` was run here."""
+        return self.store.exists and not self.store.is_retired
+
+    @property
+    def in_sequence(self) -> bool:
+        """Whether git's sequencer is at work, which keeps its index in memory."""
+        return any(os.path.exists(os.path.join(self.git_dir, name)) for name in _SEQUENCES)
+
+    @property
+    def index_path(self) -> str:
+        """git's index file."""
+        return self.git.environment.get("GIT_INDEX_FILE") or os.path.join(self.git_dir, "index")
+
+    @property
+    def is_index_locked(self) -> bool:
+        """Whether another git process is changing git's index."""
+        return os.path.exists(os.path.join(self.git_dir, "index.lock"))
+
+    def absolute(self, path: str) -> str:
+        """Gives the absolute path of one relative to the work tree's top."""
+        return os.path.join(self.top, path)
+
+    def inside(self, path: str) -> str | None:
+        """Gives a top-relative path relative to the assets root, or None if it lies elsewhere."""
+        prefix = self.root + "/"
+        return path[len(prefix) :] if path.startswith(prefix) else None
+
+    def full(self, inside: str) -> str:
+        """Gives the top-relative path of one relative to the assets root."""
+        return f"{self.root}/{inside}"
+
+    def is_asset_path(self, path: str) -> bool:
+        """Tells whether a top-relative path may be an asset, by its place and name."""
+        inside = self.inside(path)
+        return inside is not None and names.is_asset_name(inside)
+
+    def require_initialised(self) -> None:
+        """Raises NotInitialised if `init` was not run here, NewerStore if the store is beyond us."""
+        if not self.is_initialised:
+            raise NotInitialised("comfyvn-store is not set up in this repository", hint="run `comfyvn-store init`")
+        self.store.check_format()
+
+    def ensure_store_link(self) -> None:
+        """Puts the `.comfyvn` link back if it is not there or leads elsewhere; anything else there is refused."""
+        path = self.absolute(links.STORE_LINK)
+        text = os.path.relpath(self.store.root, self.top)
+        try:
+            found = os.readlink(path)
+        except FileNotFoundError:
+            found = None
+        except OSError:
+            raise Refused(
+                f"'{links.STORE_LINK}' is in the way: a file or folder of that name is no link to the store",
+                hint=f"move '{path}' elsewhere and run the command again",
+            ) from None
+        if found == text or (found is not None and os.path.realpath(path) == os.path.realpath(self.store.root)):
+            return
+        from comfyvn_store.base.files import place_symlink
+
+        place_symlink(path, text)
+
+
+def open_repository(
+    folder: str | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    assets_root: str | None = None,
+    db_path: str | None = None,
+    thumbs_root: str | None = None,
+) -> Repository:
+    """Finds the repository around `folder` (default: the current one) as git does.
+
+    Raises NotInitialised where there is none, Refused for a bare one. `init` need not have been run.
+    """
+    here = os.path.abspath(folder or os.getcwd())
+    env = dict(os.environ if environment is None else environment)
+    for key in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"):
+        if env.get(key):
+            env[key] = os.path.join(here, env[key])
+    probe = Git(here, env).outcome(
+        "rev-parse",
+        "--path-format=absolute",
+        "--is-bare-repository",
+        "--show-object-format",
+        "--git-dir",
+        "--git-common-dir",
+        "--show-toplevel",
+        check=False,
+    )
+    lines = os.fsdecode(probe.stdout).split("\n")
+    if probe.returncode != 0 or len(lines) < 5:
+        _explain(lines, os.fsdecode(probe.stderr), here)
+    _, object_format, git_dir, common_dir, top = lines[:5]
+    git = Git(top, env)
+    common = os.path.realpath(common_dir)
+    settings = read_settings(
+        git,
+        top,
+        os.path.realpath(git_dir),
+        environment=env,
+        assets_root=assets_root,
+        db_path=db_path,
+        thumbs_root=thumbs_root,
+    )
+    store = Store(os.path.join(common, "comfyvn"))
+    return Repository(top, os.path.realpath(git_dir), common, object_format, git, settings, store)
+
+
+def _explain(lines: list[str], stderr: str, here: str) -> None:
+    """Raises the error for a folder that has no usable work tree."""
+    if lines[0] == "true":
+        raise Refused(
+            f"'{here}' is a bare repository; art is worked on in a work tree",
+            hint="clone it (`comfyvn-store clone`) and run the command in the clone",
+        )
+    if lines[0] == "false":
+        raise Refused("this is git's own folder, not a work tree", hint="go to the folder that holds your files")
+    if "dubious ownership" in stderr:
+        raise Refused("git does not trust this repository because another user owns it", hint=_last_line(stderr))
+    if "not a git repository" not in stderr:
+        raise NotInitialised(f"cannot open a git repository here: {_last_line(stderr)}")
+    raise NotInitialised("this is not a git repository", hint="run `git init`, then `comfyvn-store init`")
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else "git said nothing"

@@ -1,0 +1,134 @@
+"""Settings: command line, environment, git config `comfyvn.*`, `.comfyvnconfig` (whitelist), default, in that order.
+
+Read once, at the border, and handed down as one immutable value.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from comfyvn_store.base import names
+from comfyvn_store.errors import GitFailed, Refused, UsageError
+from comfyvn_store.vcs.git import Git
+
+CONFIG_FILE = ".comfyvnconfig"
+DEFAULT_ROOT = "assets"
+DEFAULT_THUMBS = "cache/thumbs"
+# The only keys a repository may set for whoever clones it: none names a command or a path outside the work tree.
+_WHITELIST = frozenset(("assetsroot", "marker", "views", "fetch"))
+_FALSE = frozenset(("false", "no", "off", "0", ""))
+_TRUE = frozenset(("true", "yes", "on", "1"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked for. Paths are absolute, but for `assets_root`, which is relative to the work tree's top."""
+
+    assets_root: str
+    db_path: str
+    thumbs_root: str
+    marker: bool = True
+    user: str | None = None
+    views: str = "link"
+    fetch: str | None = None
+    remotes: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+
+
+def read_settings(
+    git: Git,
+    top: str,
+    git_dir: str,
+    *,
+    environment: Mapping[str, str] | None = None,
+    assets_root: str | None = None,
+    db_path: str | None = None,
+    thumbs_root: str | None = None,
+) -> Settings:
+    """Reads the settings of the repository whose work tree is `top`.
+
+    The keyword paths are what the command line gave; relative ones of the environment and of git config hang on the
+    work tree's top. Raises Refused for an assets root outside the work tree, UsageError for a value that makes no sense.
+    """
+    env = os.environ if environment is None else environment
+    own, ignored = _repository_config(git, top)
+    local = _git_config(git)
+    merged = {**own, **local}
+    root = assets_root or env.get("COMFYVN_ASSETS_ROOT") or merged.get("assetsroot") or DEFAULT_ROOT
+    index = db_path or env.get("COMFYVN_DB_PATH") or local.get("dbpath") or os.path.join(git_dir, "comfyvn", "index.db")
+    thumbs = thumbs_root or env.get("COMFYVN_THUMBS_ROOT") or local.get("thumbsroot") or DEFAULT_THUMBS
+    return Settings(
+        assets_root=inside_work_tree(top, root),
+        db_path=os.path.join(top, index),
+        thumbs_root=os.path.normpath(os.path.join(top, thumbs)),
+        marker=_flag("marker", merged.get("marker", "true")),
+        user=env.get("COMFYVN_USER") or local.get("user") or None,
+        views=merged.get("views", "link"),
+        fetch=merged.get("fetch"),
+        remotes={key[7:-4]: value for key, value in merged.items() if _is_remote(key)},
+        ignored=tuple(ignored),
+    )
+
+
+def inside_work_tree(top: str, root: str) -> str:
+    """Gives an assets root relative to the work tree's top. Raises Refused if it does not lie inside it."""
+    absolute = os.path.normpath(os.path.join(top, root))
+    relative = os.path.relpath(absolute, top)
+    if os.path.isabs(root) and relative.startswith(".."):
+        relative = os.path.relpath(os.path.realpath(absolute), os.path.realpath(top))
+    relative = relative.replace(os.sep, "/")
+    parts = relative.split("/")
+    if relative == "." or parts[0] == ".." or parts[0] == ".git":
+        raise Refused(
+            f"the assets root '{names.printable(root)}' does not lie in a folder of the work tree '{top}'",
+            hint="set comfyvn.assetsRoot (or COMFYVN_ASSETS_ROOT) to a folder inside it, such as 'assets'",
+        )
+    return relative
+
+
+def _repository_config(git: Git, top: str) -> tuple[dict[str, str], list[str]]:
+    """Gives what the tracked `.comfyvnconfig` may say, and the keys in it that are not heeded."""
+    path = os.path.join(top, CONFIG_FILE)
+    if not os.path.isfile(path) or os.path.islink(path):
+        return {}, []
+    try:
+        listing = git.run("config", "--no-includes", "-z", "--file", path, "--list")
+    except GitFailed:
+        return {}, [f"{CONFIG_FILE} (not readable as git config)"]
+    kept: dict[str, str] = {}
+    ignored: list[str] = []
+    for key, value in _pairs(listing):
+        section, _, name = key.partition(".")
+        if section == "comfyvn" and (name in _WHITELIST or _is_remote(name)):
+            kept[name] = value
+        else:
+            ignored.append(names.printable(key))
+    return kept, ignored
+
+
+def _git_config(git: Git) -> dict[str, str]:
+    listing = git.outcome("config", "-z", "--get-regexp", r"^comfyvn\.", check=False).stdout
+    return {key.partition(".")[2]: value for key, value in _pairs(listing)}
+
+
+def _is_remote(name: str) -> bool:
+    return name.startswith("remote.") and name.endswith(".url")
+
+
+def _pairs(listing: bytes) -> list[tuple[str, str]]:
+    """Parses `git config -z --list`: key, newline, value, NUL; a key without a value means true."""
+    pairs = []
+    for item in listing.split(b"\0"):
+        if item:
+            key, newline, value = item.partition(b"\n")
+            pairs.append((os.fsdecode(key), os.fsdecode(value) if newline else "true"))
+    return pairs
+
+
+def _flag(name: str, value: str) -> bool:
+    lower = value.lower()
+    if lower not in _TRUE and lower not in _FALSE:
+        raise UsageError(f"comfyvn.{name} is '{names.printable(value)}'", hint="use true or false")
+    return lower in _TRUE

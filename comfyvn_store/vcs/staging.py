@@ -1,0 +1,168 @@
+"""git's index, read and written by plumbing, so that `GIT_INDEX_FILE`, filters and locks mean what they mean to git."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from comfyvn_store.vcs.git import WITHOUT_FILTERS, Git
+
+LINK = "120000"
+FILE = "100644"
+EXECUTABLE = "100755"
+GITLINK = "160000"
+GONE = "000000"
+
+
+class Entry(NamedTuple):
+    """One entry of an index or a tree."""
+
+    path: str
+    mode: str
+    oid: str
+    stage: int = 0
+
+
+class Change(NamedTuple):
+    """One line of a raw diff; `old_mode` or `new_mode` is GONE for what was added or deleted."""
+
+    path: str
+    old_mode: str
+    new_mode: str
+    old_oid: str
+    new_oid: str
+
+
+def literal(path: str) -> str:
+    """Gives a pathspec that means exactly this path and what lies below it."""
+    return f":(top,literal){path}"
+
+
+def entries(git: Git, paths: Sequence[str]) -> list[Entry]:
+    """Gives the index entries at and below top-relative paths."""
+    return _entries(git, [literal(path) for path in paths])
+
+
+def filtered_entries(git: Git, root: str, driver: str) -> list[Entry]:
+    """Gives the index entries below `root` whose `filter` attribute is `driver`."""
+    return _entries(git, [f":(top,literal,attr:filter={driver}){root}"])
+
+
+def skipped(git: Git, root: str) -> set[str]:
+    """Gives the paths that a sparse checkout leaves out of the work tree."""
+    listing = git.run("ls-files", "-t", "-z", "--", literal(root))
+    return {os.fsdecode(item[2:]) for item in listing.split(b"\0") if item[:2] == b"S "}
+
+
+def _entries(git: Git, pathspecs: list[str]) -> list[Entry]:
+    found = []
+    for item in git.run("ls-files", "-s", "-z", "--", *pathspecs).split(b"\0"):
+        if item:
+            head, _, path = item.partition(b"\t")
+            mode, oid, stage = head.decode("ascii").split(" ")
+            found.append(Entry(os.fsdecode(path), mode, oid, int(stage)))
+    return found
+
+
+def staged_changes(git: Git, base: str, root: str) -> list[Change]:
+    """Gives what the index changes against the tree-ish `base`, below `root`."""
+    return parse_raw(
+        git.run("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", base, "--", literal(root))
+    )
+
+
+def tree_changes(git: Git, old: str, new: str, root: str) -> list[Change]:
+    """Gives what differs between two tree-ishes, below `root`."""
+    return parse_raw(
+        git.run("diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev", old, new, "--", literal(root))
+    )
+
+
+def unstaged_paths(git: Git, paths: Sequence[str]) -> set[str]:
+    """Gives those of `paths` that git's cached stat data says may differ in the work tree (none that surely don't)."""
+    if not paths:
+        return set()
+    listing = git.run(
+        *WITHOUT_FILTERS,
+        "diff-files",
+        "--name-only",
+        "-z",
+        "--ignore-submodules",
+        "--",
+        *(literal(path) for path in _or_all(paths)),
+    )
+    wanted = set(paths)
+    return {path for item in listing.split(b"\0") if item and (path := os.fsdecode(item)) in wanted}
+
+
+def tree_entries(git: Git, tree: str, paths: Sequence[str]) -> dict[str, Entry]:
+    """Gives the entries of a tree-ish at exactly these paths; {} if there is no such tree-ish."""
+    if not paths:
+        return {}
+    wanted = set(paths)
+    done = git.outcome("ls-tree", "-r", "-z", "--full-tree", tree, "--", *_tree_paths(paths), check=False)
+    if done.returncode != 0:
+        return {}
+    found = {}
+    for item in done.stdout.split(b"\0"):
+        if item:
+            head, _, raw = item.partition(b"\t")
+            mode, _, oid = head.decode("ascii").split(" ")[:3]
+            path = os.fsdecode(raw)
+            if path in wanted:
+                found[path] = Entry(path, mode, oid)
+    return found
+
+
+def write_entries(git: Git, changes: Iterable[Entry]) -> None:
+    """Sets index entries (mode GONE removes) without looking at the work tree; their stat data becomes zero.
+
+    Raises GitFailed if another process holds the index.
+    """
+    lines = []
+    for entry in changes:
+        lines.append(f"{entry.mode} {entry.oid} 0\t".encode("ascii") + os.fsencode(entry.path) + b"\0")
+    if lines:
+        git.run(*WITHOUT_FILTERS, "update-index", "-z", "--index-info", data=b"".join(lines))
+
+
+def refresh(git: Git, paths: Iterable[str], *, filters: bool) -> None:
+    """Adds files that are in the index again, so that git notes their size and times.
+
+    With `filters` the drivers run as in `git add`; without, what lies on the disk must be what is in the index.
+    """
+    data = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    if data:
+        git.run(*(() if filters else WITHOUT_FILTERS), "update-index", "-z", "--stdin", data=data)
+
+
+def parse_raw(listing: bytes) -> list[Change]:
+    """Parses `--raw -z --no-renames` output."""
+    items = listing.split(b"\0")
+    changes = []
+    for meta, path in zip(items[::2], items[1::2], strict=False):
+        old_mode, new_mode, old_oid, new_oid, _ = meta.decode("ascii").removeprefix(":").split(" ")
+        changes.append(Change(os.fsdecode(path), old_mode, new_mode, old_oid, new_oid))
+    return changes
+
+
+def empty_tree(git: Git) -> str:
+    """Gives the id of the empty tree in the repository's object format, in its database."""
+    return git.run("mktree", data=b"").decode("ascii").strip()
+
+
+# Arguments have a limit (ARG_MAX); beyond this many paths git lists everything and we choose.
+_MANY = 500
+
+
+def _or_all(paths: Sequence[str]) -> Sequence[str]:
+    return paths if len(paths) <= _MANY else [_common_folder(paths)]
+
+
+def _tree_paths(paths: Sequence[str]) -> Sequence[str]:
+    return paths if len(paths) <= _MANY else [_common_folder(paths) + "/"]
+
+
+def _common_folder(paths: Sequence[str]) -> str:
+    return os.path.commonpath([os.path.dirname(path) for path in paths]).replace(os.sep, "/")
