@@ -1,0 +1,175 @@
+"""ComfyUI's UI graph, translated as far as it is soundly known to an API graph.
+
+Owns the tables of widgets: a UI graph lists a node's widget values by position, and only the node's program
+knows their names. Of a node that is not in the table the links are kept and the values are not.
+"""
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+from comfyvn_store.asset.generators import graph
+
+# LiteGraph's node modes: never run (muted), and passed by (its inputs go straight to its outputs).
+_MUTED = 2
+_BYPASSED = 4
+
+# Stands in the tables for the menu that the editor puts after a seed (what becomes of it after each run).
+_CONTROL = "control_after_generate"
+
+# Names in the order of the node's definition (ComfyUI's nodes.py and comfy_extras). A node that gained
+# widgets over the years gained them at the end, so a shorter list of values is a shorter list of names.
+_WIDGETS: Mapping[str, tuple[str, ...]] = {
+    "AlignYourStepsScheduler": ("model_type", "steps", "denoise"),
+    "BasicScheduler": ("scheduler", "steps", "denoise"),
+    "BetaSamplingScheduler": ("steps", "alpha", "beta"),
+    "CFGGuider": ("cfg",),
+    "CLIPTextEncode": ("text",),
+    "CLIPTextEncodeFlux": ("clip_l", "t5xxl", "guidance"),
+    "CLIPTextEncodeSD3": ("clip_l", "clip_g", "t5xxl", "empty_padding"),
+    "CLIPTextEncodeSDXL": (
+        *("width", "height", "crop_w", "crop_h", "target_width", "target_height"),
+        *("text_g", "text_l"),
+    ),
+    "CLIPTextEncodeSDXLRefiner": ("ascore", "width", "height", "text"),
+    "CheckpointLoader": ("config_name", "ckpt_name"),
+    "CheckpointLoaderSimple": ("ckpt_name",),
+    "ExponentialScheduler": ("steps", "sigma_max", "sigma_min"),
+    "ImageOnlyCheckpointLoader": ("ckpt_name",),
+    "KSampler": ("seed", _CONTROL, "steps", "cfg", "sampler_name", "scheduler", "denoise"),
+    "KSamplerAdvanced": (
+        *("add_noise", "noise_seed", _CONTROL, "steps", "cfg", "sampler_name", "scheduler"),
+        *("start_at_step", "end_at_step", "return_with_leftover_noise"),
+    ),
+    "KSamplerSelect": ("sampler_name",),
+    "KarrasScheduler": ("steps", "sigma_max", "sigma_min", "rho"),
+    "LaplaceScheduler": ("steps", "sigma_max", "sigma_min", "mu", "beta"),
+    "LoadImage": ("image",),
+    "LoadImageMask": ("image", "channel"),
+    "LoadImageOutput": ("image",),
+    "LoraLoader": ("lora_name", "strength_model", "strength_clip"),
+    "LoraLoaderModelOnly": ("lora_name", "strength_model"),
+    "PolyexponentialScheduler": ("steps", "sigma_max", "sigma_min", "rho"),
+    "PrimitiveFloat": ("value",),
+    "PrimitiveInt": ("value", _CONTROL),
+    "PrimitiveString": ("value",),
+    "PrimitiveStringMultiline": ("value",),
+    "RandomNoise": ("noise_seed", _CONTROL),
+    "SDTurboScheduler": ("steps", "denoise"),
+    "SamplerCustom": ("add_noise", "noise_seed", _CONTROL, "cfg"),
+    "TextEncodeQwenImageEdit": ("prompt",),
+    "TextEncodeQwenImageEditPlus": ("prompt",),
+    "UNETLoader": ("unet_name", "weight_dtype"),
+    "UnetLoaderGGUF": ("unet_name",),
+    "VPScheduler": ("steps", "beta_d", "beta_min", "eps_s"),
+    "unCLIPCheckpointLoader": ("ckpt_name",),
+}
+
+
+class _Socket(NamedTuple):
+    """An input that is wired: its place among the node's inputs, where its link comes from, and its type."""
+
+    place: int
+    node: str
+    slot: int
+    kind: object
+
+
+def api_graph(workflow: Mapping[str, Any]) -> dict[str, Any]:
+    """Translates a UI graph; nodes keep their order.
+
+    Muted nodes are left out, links lead past bypassed nodes and reroutes, a primitive's value is put in.
+    Tolerates any shape: what cannot be understood is left out. Subgraphs are not opened. A graph with more
+    links than `graph.MOST_INPUTS` gives no nodes.
+    """
+    nodes = {_key(node["id"]): node for node in _dicts(workflow.get("nodes")) if "id" in node}
+    links = _links(workflow.get("links"))
+    wired = {key: _sockets(node, links) for key, node in nodes.items()}
+    if sum(len(sockets) for sockets in wired.values()) > graph.MOST_INPUTS:
+        return {}
+    result = {}
+    for key, node in nodes.items():
+        kind = node.get("type")
+        if isinstance(kind, str) and node.get("mode") not in (_MUTED, _BYPASSED):
+            inputs = _widget_values(kind, node.get("widgets_values"))
+            for name, socket in wired[key].items():
+                inputs.pop(name, None)  # the widget of a wired input leaves its last value in the list
+                value = _origin(nodes, wired, socket)
+                if value is not None:
+                    inputs[name] = value
+            result[key] = {"class_type": kind, "inputs": inputs}
+    return result
+
+
+def _origin(nodes: Mapping[str, Any], wired: Mapping[str, Mapping[str, _Socket]], socket: _Socket) -> Any:
+    """What an input gets: a link to the node that really gives it, a primitive's value, or None."""
+    current: _Socket | None = socket
+    for _ in range(graph.MOST_HOPS):
+        node = nodes.get(current.node) if current is not None else None
+        if current is None or node is None or node.get("mode") == _MUTED:
+            return None
+        if node.get("mode") == _BYPASSED:
+            current = _beyond(wired[current.node], current)
+        elif node.get("type") == "Reroute":
+            current = next(iter(wired[current.node].values()), None)
+        elif node.get("type") == "PrimitiveNode":
+            values = node.get("widgets_values")
+            value = values[0] if isinstance(values, list) and values else None
+            return value if isinstance(value, str | int | float) else None
+        else:
+            return [current.node, current.slot]
+    return None
+
+
+def _beyond(sockets: Mapping[str, _Socket], wanted: _Socket) -> _Socket | None:
+    """The input that a bypassed node hands on: of its type, the one at the output's place, else the first."""
+    same = [socket for socket in islice(sockets.values(), graph.MOST_HOPS) if socket.kind == wanted.kind]
+    return next((socket for socket in same if socket.place == wanted.slot), same[0] if same else None)
+
+
+def _sockets(node: Mapping[str, Any], links: Mapping[str, tuple[str, int]]) -> dict[str, _Socket]:
+    sockets = {}
+    for place, entry in enumerate(_dicts(node.get("inputs"))):
+        origin = links.get(_key(entry.get("link")))
+        if origin is not None:
+            name = entry.get("name")
+            key = name if isinstance(name, str) else str(place)
+            sockets[key] = _Socket(place, *origin, entry.get("type"))
+    return sockets
+
+
+def _links(links: Any) -> dict[str, tuple[str, int]]:
+    """Link id to origin node and slot. A link is a list (format 0.4) or an object (format 1.0)."""
+    origins = {}
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, list) and len(link) >= 3:
+            number, node, slot = link[:3]
+        elif isinstance(link, dict):
+            number, node, slot = link.get("id"), link.get("origin_id"), link.get("origin_slot")
+        else:
+            continue
+        if isinstance(slot, int) and slot >= 0:
+            origins[_key(number)] = (_key(node), slot)
+    origins.pop("", None)
+    return origins
+
+
+def _widget_values(kind: str, values: Any) -> dict[str, Any]:
+    if isinstance(values, dict):  # some node packs write names
+        return {name: value for name, value in values.items() if isinstance(value, str | int | float)}
+    names = _WIDGETS.get(kind)
+    if names is None or not isinstance(values, list):
+        return {}
+    named = dict(zip(names, values, strict=False))
+    # The oldest graphs have no such menu: every value after it would be off by one.
+    control = named.pop(_CONTROL, "fixed")
+    return named if isinstance(control, str | bool) else {}
+
+
+def _key(identifier: Any) -> str:
+    """Ids are numbers or texts, and a link may name as one what the node has as the other."""
+    return str(identifier) if isinstance(identifier, str | int | float) else ""
+
+
+def _dicts(values: Any) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []

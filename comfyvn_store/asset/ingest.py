@@ -1,0 +1,178 @@
+"""Bytes on their way into the store: hashed, written and, for PNG, marked in one pass.
+
+What comes in is read once; of a PNG only the last block is looked at again, to put the marker before IEND. Memory stays
+flat whatever the size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, NamedTuple
+
+from comfyvn_store.asset import generators, marker
+from comfyvn_store.base import png
+from comfyvn_store.store.objects import BLOCK, Incoming, Store
+
+
+class Stated(NamedTuple):
+    """What the caller of `register` said of a file; it stands in the marker."""
+
+    source: str | None = None
+    workflow_hash: str | None = None
+
+
+NOTHING_STATED = Stated()
+
+
+class Ingested(NamedTuple):
+    """An object that is in the store now. `source_hash` is the hash of the bytes without the marker."""
+
+    hash: str
+    source_hash: str
+
+
+def ingest(store: Store, blocks: Iterable[bytes], *, mark: bool, stated: Stated = NOTHING_STATED) -> Ingested:
+    """Takes bytes into the store as an object, marking PNGs if `mark`. Raises OSError; nothing is left behind then."""
+    with store.temp() as incoming:
+        stream = _Intake(incoming, mark)
+        for block in blocks:
+            stream.take(block)
+        return stream.finish(stated, store)
+
+
+def hash_as_ingested(store: Store, blocks: Iterable[bytes], *, mark: bool) -> str:
+    """Gives the hash that `ingest` would give, storing nothing that lasts."""
+    with store.temp() as incoming:
+        stream = _Intake(incoming, mark)
+        for block in blocks:
+            stream.take(block)
+        return stream.finish(NOTHING_STATED, None).hash
+
+
+def file_blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Gives a file's bytes in blocks."""
+    while block := stream.read(BLOCK):
+        yield block
+
+
+class _Intake:
+    """One file coming in."""
+
+    def __init__(self, incoming: Incoming, mark: bool) -> None:
+        self._incoming = incoming
+        self._digest = hashlib.sha256()
+        self._scanner: png.PngScanner | None = png.PngScanner() if mark else None
+        self._size = 0
+        # The digest as it was before the block in which the first marker or IEND was seen, and where that block began.
+        self._head = self._digest.copy()
+        self._head_at = 0
+
+    def take(self, block: bytes) -> None:
+        scanner = self._scanner
+        if scanner is not None:
+            if scanner.iend is None and not scanner.markers:
+                self._head, self._head_at = self._digest.copy(), self._size
+            scanner.feed(block)
+            if scanner.broken:
+                self._scanner = None
+        self._digest.update(block)
+        self._incoming.write(block)
+        self._size += len(block)
+
+    def finish(self, stated: Stated, store: Store | None) -> Ingested:
+        """Completes the object; with `store` None only its hash is found."""
+        whole = self._digest.hexdigest()
+        scanner = self._scanner
+        if scanner is None or not scanner.is_whole or scanner.has_c2pa:
+            return self._keep(store, whole, whole)
+        source_hash = self._stripped_hash(scanner) if scanner.markers else whole
+        said = marker.read(scanner.marker_payload)
+        if len(scanner.markers) == 1 and said is not None and said["source_hash"] == source_hash:
+            return self._keep(store, whole, source_hash)
+        return self._mark(scanner, source_hash, stated, store)
+
+    def _keep(self, store: Store | None, hash_: str, source_hash: str) -> Ingested:
+        if store is not None:
+            self._incoming.keep(hash_)
+        return Ingested(hash_, source_hash)
+
+    def _mark(self, scanner: png.PngScanner, source_hash: str, stated: Stated, store: Store | None) -> Ingested:
+        generation = generators.read_generation(scanner.texts)
+        source = stated.source or (generation.source if generation else None)
+        workflow = stated.workflow_hash or (generation.workflow_hash if generation else None)
+        chunk = marker.chunk(source, source_hash, workflow)
+        assert scanner.iend is not None
+        if not scanner.markers and self._size - scanner.iend <= BLOCK:
+            return self._keep(store, self._insert(scanner.iend, chunk), source_hash)
+        return self._rewrite(scanner, chunk, source_hash, store)
+
+    def _insert(self, at: int, chunk: bytes) -> str:
+        """Puts the chunk in place, moving the few bytes behind it, and gives the new hash."""
+        digest, start = self._digest_before(at)
+        stream = self._incoming.stream
+        stream.seek(start)
+        between, tail = _read(stream, at - start), _read(stream, self._size - at)
+        stream.seek(at)
+        self._incoming.write(chunk + tail)
+        for part in (between, chunk, tail):
+            digest.update(part)
+        return digest.hexdigest()
+
+    def _rewrite(self, scanner: png.PngScanner, chunk: bytes, source_hash: str, store: Store | None) -> Ingested:
+        """Writes the file anew, without stale markers and with the chunk before IEND."""
+        assert scanner.iend is not None
+        with self._incoming.again() as target:
+            digest = hashlib.sha256()
+            for start, end in _gaps(scanner, scanner.iend):
+                _copy(self._incoming.stream, start, end, target, digest)
+            digest.update(chunk)
+            target.write(chunk)
+            _copy(self._incoming.stream, scanner.iend, self._size, target, digest)
+            hash_ = digest.hexdigest()
+            if store is not None:
+                target.keep(hash_)
+            return Ingested(hash_, source_hash)
+
+    def _stripped_hash(self, scanner: png.PngScanner) -> str:
+        """Gives the hash of the bytes without the marker chunks."""
+        digest, start = self._digest_before(scanner.markers[0].offset)
+        for begin, end in _gaps(scanner, self._size):
+            if end > start:
+                _copy(self._incoming.stream, max(begin, start), end, None, digest)
+        return digest.hexdigest()
+
+    def _digest_before(self, offset: int) -> tuple[hashlib._Hash, int]:
+        """Gives a digest of the bytes up to some point not behind `offset`, and that point."""
+        if self._head_at <= offset:
+            return self._head.copy(), self._head_at
+        return hashlib.sha256(), 0
+
+
+def _gaps(scanner: png.PngScanner, end: int) -> Iterator[tuple[int, int]]:
+    """Gives the ranges between the marker chunks up to `end`."""
+    start = 0
+    for chunk in scanner.markers:
+        yield start, chunk.offset
+        start = chunk.offset + chunk.length
+    yield start, end
+
+
+def _copy(source: BinaryIO, start: int, end: int, target: Incoming | None, digest: hashlib._Hash) -> None:
+    source.seek(start)
+    while start < end:
+        block = source.read(min(BLOCK, end - start))
+        if not block:
+            raise OSError("the temporary file ended early")
+        digest.update(block)
+        if target is not None:
+            target.write(block)
+        start += len(block)
+
+
+def _read(stream: BinaryIO, count: int) -> bytes:
+    parts = []
+    while count and (block := stream.read(count)):
+        parts.append(block)
+        count -= len(block)
+    return b"".join(parts)

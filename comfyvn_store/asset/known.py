@@ -1,0 +1,80 @@
+"""Records that git already knows: bytes that come back are no new record.
+
+Looks, for a path and a hash, at the commits a merge, pick or rebase is made from, at HEAD, at the sidecar on disk, and at
+history through the index, in that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from comfyvn_store.asset import sidecar, worktree
+from comfyvn_store.asset.sidecar import BrokenSidecar, Sidecar
+from comfyvn_store.base import canonical, names
+from comfyvn_store.vcs import blobs, staging
+from comfyvn_store.vcs.repository import Repository
+
+_HEADS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "HEAD")
+
+# Gives the git blob of the newest sidecar in history that speaks of these bytes at this path, or None.
+HistoryLookup = Callable[[str, str], str | None]
+
+
+class KnownSidecars:
+    """What was said before of assets at the given paths (relative to the work tree's top)."""
+
+    def __init__(self, repository: Repository, paths: Sequence[str], history: HistoryLookup) -> None:
+        self._repository = repository
+        self._history = history
+        cards = [names.sidecar_path(path) for path in paths]
+        self._trees = [staging.tree_entries(repository.git, head, cards) for head in _HEADS] if cards else []
+        oids = {entry.oid for tree in self._trees for entry in tree.values()}
+        self._parsed = parse_all(blobs.read_small_blobs(repository.git, oids, canonical.LONGEST_JSON))
+
+    def find(self, path: str, hash_: str) -> Sidecar | None:
+        """Gives what is known of these bytes at this path, or None if they are new here."""
+        for said in self._said(path):
+            if said.hash == hash_:
+                return said
+        inside = self._repository.inside(path)
+        oid = self._history(inside, hash_) if inside else None
+        if oid is None:
+            return None
+        found = parse_all(blobs.read_small_blobs(self._repository.git, [oid], canonical.LONGEST_JSON))
+        return found.get(oid)
+
+    def previous(self, path: str) -> Sidecar | None:
+        """Gives the version that stood at this path before: HEAD's, else what lies on disk."""
+        entry = self._trees[-1].get(names.sidecar_path(path)) if self._trees else None
+        return (self._parsed.get(entry.oid) if entry else None) or on_disk(self._repository, path)
+
+    def _said(self, path: str) -> Iterable[Sidecar]:
+        card = names.sidecar_path(path)
+        for tree in self._trees:
+            entry = tree.get(card)
+            said = self._parsed.get(entry.oid) if entry else None
+            if said is not None:
+                yield said
+        said = on_disk(self._repository, path)
+        if said is not None:
+            yield said
+
+
+def on_disk(repository: Repository, path: str) -> Sidecar | None:
+    """Gives an asset's sidecar as it lies on disk, or None if there is none that parses."""
+    data = worktree.read_sidecar(repository, names.sidecar_path(path))
+    try:
+        return sidecar.decode(data) if data is not None else None
+    except BrokenSidecar:
+        return None
+
+
+def parse_all(texts: Mapping[str, bytes]) -> dict[str, Sidecar]:
+    """Parses sidecars by blob id; broken ones are left out."""
+    parsed = {}
+    for oid, data in texts.items():
+        try:
+            parsed[oid] = sidecar.decode(data)
+        except BrokenSidecar:
+            continue
+    return parsed

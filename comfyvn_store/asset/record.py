@@ -1,0 +1,128 @@
+"""Facts read out of an object, and the provenance record and sidecar made from them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO, NamedTuple
+
+from comfyvn_store.asset import generators, marker
+from comfyvn_store.asset.sidecar import Record, Sidecar
+from comfyvn_store.base import media, png
+from comfyvn_store.base.uuid7 import uuid7
+from comfyvn_store.store.objects import BLOCK, Store
+
+# What a record's source says when the bytes themselves say nothing.
+MANUAL = "manual"
+GIT = "git"
+
+
+class Facts(NamedTuple):
+    """What an object's bytes say of themselves; None is unknown."""
+
+    size: int | None
+    media: dict[str, Any]
+    source_hash: str | None
+    source: str | None
+    workflow_hash: str | None
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a caller knows of a file's origin. `default_source` stands where neither bytes nor caller name a source."""
+
+    default_source: str = GIT
+    source: str | None = None
+    workflow_hash: str | None = None
+    inputs: Mapping[str, Any] | None = None
+    user: str | None = None
+    parent: str | None = None
+    extra: Mapping[str, Any] | None = None
+
+
+def read_facts(store: Store, hash_: str) -> Facts:
+    """Reads what an object says of itself: media, generator, marker. Raises ObjectMissing, OSError."""
+    with store.open(hash_) as stream:
+        described = media.describe(stream)
+        size = stream.seek(0, 2)
+        if described.mime != "image/png":
+            return Facts(size, described.as_dict(), hash_, None, None, {})
+        stream.seek(0)
+        scanner = png.PngScanner()
+        scanner.scan(stream)
+        generation = generators.read_generation(scanner.texts)
+        said = _valid_marker(stream, scanner)
+    source_hash = said["source_hash"] if said else hash_
+    if generation is not None:
+        facts = Facts(
+            size, described.as_dict(), source_hash, generation.source, generation.workflow_hash, generation.inputs
+        )
+    else:
+        facts = Facts(size, described.as_dict(), source_hash, None, None, {})
+    if said:
+        facts = facts._replace(
+            source=said["source"] if isinstance(said.get("source"), str) else facts.source,
+            workflow_hash=said["workflow_hash"] if isinstance(said.get("workflow_hash"), str) else facts.workflow_hash,
+        )
+    return facts
+
+
+def _valid_marker(stream: BinaryIO, scanner: png.PngScanner) -> dict[str, Any] | None:
+    """Gives the marker's payload if the bytes without it have the hash it claims."""
+    said = marker.read(scanner.marker_payload)
+    if said is None or len(scanner.markers) != 1 or not scanner.is_whole:
+        return None
+    chunk = scanner.markers[0]
+    digest = hashlib.sha256()
+    stream.seek(0)
+    left = chunk.offset
+    while left and (block := stream.read(min(BLOCK, left))):
+        digest.update(block)
+        left -= len(block)
+    stream.seek(chunk.offset + chunk.length)
+    while block := stream.read(BLOCK):
+        digest.update(block)
+    return said if digest.hexdigest() == said["source_hash"] else None
+
+
+def new_record(facts: Facts, origin: Origin, *, now: float | None = None) -> Record:
+    """Makes a provenance record. `now` is seconds since 1970."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() if now is None else now))
+    inputs = {**facts.inputs, **(origin.inputs or {})}
+    extra = dict(origin.extra or {})
+    if origin.user:
+        extra["user"] = origin.user
+    return Record(
+        id=uuid7(),
+        source=origin.source or facts.source or origin.default_source,
+        workflow_hash=origin.workflow_hash or facts.workflow_hash,
+        inputs=inputs,
+        source_hash=facts.source_hash,
+        created_at=stamp,
+        parent=origin.parent,
+        extra=extra,
+    )
+
+
+def new_sidecar(path: str, hash_: str, facts: Facts, origin: Origin, previous: Sidecar | None = None) -> Sidecar:
+    """Makes the sidecar of new bytes at `path` (relative to the assets root).
+
+    `previous` is the sidecar of the version they replace: its tags, licence, meta and unknown keys stay, and its hash
+    becomes the new record's parent.
+    """
+    if previous is not None and origin.parent is None and previous.hash != hash_:
+        origin = replace(origin, parent=previous.hash)
+    return Sidecar(
+        hash=hash_,
+        path=path,
+        bytes=facts.size,
+        media=facts.media,
+        provenance=new_record(facts, origin),
+        tags=previous.tags if previous else (),
+        license=previous.license if previous else None,
+        meta=previous.meta if previous else {},
+        extra=previous.extra if previous else {},
+    )

@@ -1,0 +1,225 @@
+"""Views and sidecars in the work tree: the one door through which either is written.
+
+git answers "modified" from a file's size and times alone, so a sidecar whose text changes only in what the filter strips
+is written with its entry's stat data zeroed first and added again afterwards. A sidecar with an edit of the user's is
+never written; nor is anything while another process holds git's index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from comfyvn_store.asset import ingest, sidecar
+from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base.files import Print
+from comfyvn_store.errors import GitFailed
+from comfyvn_store.vcs import staging
+from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.staging import Entry
+
+
+class Card(NamedTuple):
+    """A sidecar as it should lie on disk: its entry, git's text of it, and the commit to name."""
+
+    entry: Entry
+    text: bytes
+    commit: str | None
+
+
+def write_sidecars(
+    repository: Repository, cards: Iterable[Card], *, restore: bool, holds_index: bool = False
+) -> set[str]:
+    """Brings sidecars on disk to what they should say; gives the paths written.
+
+    A file with the user's edits stays. A missing one is made only with `restore`: deleting it may be an edit too.
+    With `holds_index` the caller is a hook to which git lent its index; otherwise nothing is written while it is locked.
+    """
+    due = [(card, text) for card in cards if (text := _due_text(repository, card, restore)) is not None]
+    if not due or (repository.is_index_locked and not holds_index):
+        return set()
+    try:
+        staging.write_entries(repository.git, (card.entry for card, _ in due))
+    except GitFailed:
+        return set()
+    for card, text in due:
+        if _due_text(repository, card, restore) is not None:
+            files.write_atomic(repository.absolute(card.entry.path), text)
+    paths = [card.entry.path for card, _ in due]
+    with contextlib.suppress(GitFailed):  # git hashes them itself the next time it looks
+        staging.refresh(repository.git, paths, filters=True)
+    return set(paths)
+
+
+def _due_text(repository: Repository, card: Card, restore: bool) -> bytes | None:
+    """Gives the text to write, or None if the file has it already or is the user's."""
+    wanted = sidecar.fill_commit(card.text, card.commit)
+    found = read_sidecar(repository, card.entry.path)
+    if found is None:
+        missing = files.lstat(repository.absolute(card.entry.path)) is None
+        return wanted if restore and missing else None
+    if found == wanted or (found != card.text and sidecar.strip_commit(found) != card.text):
+        return None
+    return wanted
+
+
+def read_sidecar(repository: Repository, path: str) -> bytes | None:
+    """Gives a sidecar's bytes on disk, or None if there is no such ordinary file of a sensible size."""
+    try:
+        return files.read_small(repository.absolute(path), canonical.LONGEST_JSON)
+    except OSError:
+        return None
+
+
+class Staged(NamedTuple):
+    """An asset whose link is staged: the text it shall have in the work tree, and whether git's stat data vouches
+    for the file there."""
+
+    path: str
+    hash: str
+    is_vouched: bool
+
+
+def replace_by_links(repository: Repository, assets: Sequence[Staged]) -> list[str]:
+    """Replaces work-tree files by their links where they are what is staged; gives the paths that are links now.
+
+    The objects are durable already. A file that git's stat data does not vouch for is hashed; one that differs is an
+    unstaged edit and stays.
+    """
+    done = []
+    for asset in assets:
+        place = repository.absolute(asset.path)
+        text = links.link_text(asset.path, asset.hash)
+        info = files.lstat(place)
+        if info is None:
+            continue
+        if stat.S_ISLNK(info.st_mode):
+            found = files.read_link(place)
+            if found == text:
+                done.append(asset.path)
+            elif found is not None and links.parse_link(found) == asset.hash:
+                files.place_symlink(place, text)
+                done.append(asset.path)
+        elif stat.S_ISREG(info.st_mode):
+            before = files.print_of(info)
+            if (asset.is_vouched or holds(repository, place, asset.hash)) and files.swap_for_link(place, text, before):
+                done.append(asset.path)
+    return done
+
+
+def holds(repository: Repository, place: str, hash_: str) -> bool:
+    """Tells whether adding the file at `place` would give this object. Nothing is stored."""
+    try:
+        with open(place, "rb") as stream:
+            head = stream.read(links.LONGEST + 1)
+            if links.parse_link_bytes(head) == hash_:
+                return True
+            stream.seek(0)
+            blocks = ingest.file_blocks(stream)
+            return ingest.hash_as_ingested(repository.store, blocks, mark=repository.settings.marker) == hash_
+    except OSError:
+        return False
+
+
+def copy_object(repository: Repository, hash_: str, path: str, *, mode: int = 0o666) -> str:
+    """Writes an object's bytes into a temporary file beside `path` and gives its name. Raises ObjectMissing, OSError."""
+    place = repository.absolute(path)
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    temp = files.temp_beside(place)
+    with repository.store.open(hash_) as source:
+        descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as target:
+                _copy(source.fileno(), target.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temp)
+            raise
+    return temp
+
+
+# ioctl_ficlone(2): shares the blocks of two files where the file system can (Btrfs, XFS).
+_FICLONE = 0x40049409
+
+
+def _copy(source: int, target: int) -> None:
+    try:
+        import fcntl
+
+        fcntl.ioctl(target, _FICLONE, source)
+        return
+    except (ImportError, OSError):
+        pass
+    size = os.fstat(source).st_size
+    offset = 0
+    while offset < size and hasattr(os, "copy_file_range"):
+        try:
+            count = os.copy_file_range(source, target, size - offset)
+        except OSError:
+            break
+        if not count:
+            break
+        offset += count
+    os.lseek(source, offset, os.SEEK_SET)
+    os.lseek(target, offset, os.SEEK_SET)
+    while block := os.read(source, 1 << 20):
+        view = memoryview(block)
+        while view:
+            view = view[os.write(target, view) :]
+
+
+def print_at(place: str) -> Print | None:
+    """Gives the fingerprint of the ordinary file at `place`, or None."""
+    info = files.lstat(place)
+    return files.print_of(info) if info is not None and stat.S_ISREG(info.st_mode) else None
+
+
+# -- the mirror for older tools -------------------------------------------------------------------------------------
+
+
+def mirror(repository: Repository, folder: str, present: Iterable[str], group: str) -> None:
+    """Brings the mirrors of one group of assets in one folder to their sidecars on disk.
+
+    `folder` is relative to the assets root ("" for the root itself), `present` the names of the group's assets there
+    now, `group` the part before the first dot that they share. Files in `_meta/` that are not ours stay.
+    """
+    base = repository.absolute(repository.root)
+    target = os.path.join(base, names.META_FOLDER, folder) if folder else os.path.join(base, names.META_FOLDER)
+    wanted = {}
+    for name, mirrored in names.mirror_names(list(present)).items():
+        inside = f"{folder}/{name}" if folder else name
+        text = read_sidecar(repository, repository.full(names.sidecar_path(inside)))
+        if text is not None:
+            wanted[mirrored] = text
+    try:
+        found = [name for name in os.listdir(target) if name == f"{group}.json" or name.startswith(f"{group}.")]
+    except OSError:
+        found = []
+    for name in found:
+        if name.endswith(".json") and name not in wanted and _is_own_mirror(os.path.join(target, name), folder):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(target, name))
+    for name, text in wanted.items():
+        place = os.path.join(target, name)
+        if _small(place) != text and not os.path.islink(target):
+            files.write_atomic(place, text)
+    if not wanted:
+        files.remove_empty_folders(target, base)
+
+
+def _is_own_mirror(place: str, folder: str) -> bool:
+    try:
+        found = sidecar.decode(_small(place) or b"")
+    except sidecar.BrokenSidecar:
+        return False
+    return os.path.dirname(found.path) == folder
+
+
+def _small(place: str) -> bytes | None:
+    try:
+        return files.read_small(place, canonical.LONGEST_JSON)
+    except OSError:
+        return None
