@@ -1,0 +1,162 @@
+"""Catching up: brings the index from what it knew to what is, by what differs; from nothing, that is everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from comfyvn_store.base import names
+from comfyvn_store.index import attribution, database, ledger, rows
+from comfyvn_store.index.database import Index
+from comfyvn_store.vcs import staging
+from comfyvn_store.vcs.repository import Repository
+
+
+def open_index(repository: Repository, *, patience: float = database.PATIENCE) -> Index:
+    """Opens the repository's index. Raises MachineError, Refused."""
+    path = repository.settings.db_path
+    return database.open_index(path, disposable=path.startswith(repository.own_dir + "/"), patience=patience)
+
+
+def catch_up(index: Index, repository: Repository, *, in_process: bool = False) -> None:
+    """Brings the index up to date and notes in `pending` what the work tree has to follow. Raises LockTimeout,
+    MachineError.
+
+    `in_process` allows pygit2 where it is faster; the hot path never does.
+    """
+    now = ledger.snapshot(repository)
+    if index.state("caught up") == _key(index, repository, now) and rows.are_folders_unchanged(index, repository):
+        return
+    with index.writing():
+        _apply(index, repository, now, in_process)
+
+
+def catch_up_history(index: Index, repository: Repository) -> None:
+    """Brings only what is known of commits up to date: for pre-commit, whose git index is not the real one."""
+    now = ledger.snapshot(repository)
+    if index.state("history") == now.key:
+        return
+    with index.writing():
+        touched = ledger.update(index, repository, now, in_process=False)
+        index.remember("history", now.key)
+        changed = attribution.attribute(index, repository, now, touched, in_process=False)
+        attribution.join_assets(index, changed)
+        add_pending(index, _name_commits(index, repository, now, set(), changed))
+        index.remember("caught up", "")
+
+
+def pending(index: Index) -> set[str]:
+    """Gives the assets (relative to the assets root) whose sidecar on disk, mirror or view may be behind the index."""
+    return set(filter(None, (index.state("pending") or "").split("\0")))
+
+
+def add_pending(index: Index, paths: Iterable[str]) -> None:
+    """Adds to `pending`, within a write transaction."""
+    index.remember("pending", "\0".join(sorted(pending(index) | set(paths))))
+
+
+def settle(index: Index, paths: Iterable[str]) -> None:
+    """Takes paths out of `pending`."""
+    with index.writing():
+        index.remember("pending", "\0".join(sorted(pending(index) - set(paths))))
+
+
+def rebuild(index: Index, repository: Repository) -> None:
+    """Makes the index from nothing, in one transaction: readers see the old content or the new."""
+    with index.writing():
+        database.empty(index)
+        _apply(index, repository, ledger.snapshot(repository), True)
+
+
+def _key(index: Index, repository: Repository, now: ledger.Snapshot) -> str:
+    settings = repository.settings
+    return f"{repository.root}\n{settings.thumbs_root}\n{now.key}\n{rows.look(index, repository)}"
+
+
+def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_process: bool) -> None:
+    place = f"{repository.root}\n{repository.top}"
+    if index.state("place") not in (None, place):
+        database.empty(index)
+    index.remember("place", place)
+    # Taken first: what changes while this runs shows as a difference next time.
+    key = _key(index, repository, now)
+    touched: set[str] | None = set()
+    if index.state("history") != now.key:
+        touched = ledger.update(index, repository, now, in_process=in_process)
+        index.remember("history", now.key)
+    changes = rows.update(index, repository, in_process=in_process)
+    head_moved = touched is None or index.state("head") != (now.head or "")
+    if touched is not None:
+        touched |= changes.records
+    changed = set()
+    if touched is None or touched or head_moved:
+        changed = attribution.attribute(index, repository, now, touched, in_process=in_process)
+    ids = changed | (changes.records if touched is None else touched)
+    attribution.join_assets(index, ids)
+    stale = _name_commits(index, repository, now, changes.written, ids)
+    index.remember("head", now.head or "")
+    index.remember("caught up", key)
+    add_pending(index, stale | changes.written | changes.removed)
+
+
+def _name_commits(
+    index: Index, repository: Repository, now: ledger.Snapshot, paths: set[str], ids: set[str]
+) -> set[str]:
+    """Sets the commit of each asset that may have another now; gives the paths that do.
+
+    It is the record's commit, but null where HEAD's history does not have the record (staged from another branch).
+    """
+    db = index.db
+    foreign = _foreign(index, repository, now)
+    before = set(filter(None, (index.state("foreign") or "").split("\0")))
+    affected = paths | foreign | before
+    for id_ in ids:
+        affected.update(
+            row[0] for row in db.execute("SELECT path FROM assets_registry WHERE provenance_id = ?", (id_,))
+        )
+    stale = set()
+    for path in affected:
+        row = db.execute(
+            "SELECT a.commit_hash, p.commit_hash FROM assets_registry a LEFT JOIN provenance p ON p.id = a.provenance_id"
+            " WHERE a.path = ?",
+            (path,),
+        ).fetchone()
+        if row is None:
+            continue
+        commit = None if path in foreign else row[1]
+        if commit != row[0]:
+            db.execute("UPDATE assets_registry SET commit_hash = ? WHERE path = ?", (commit, path))
+            stale.add(path)
+    index.remember("foreign", "\0".join(sorted(foreign)))
+    return stale
+
+
+def _foreign(index: Index, repository: Repository, now: ledger.Snapshot) -> set[str]:
+    """Gives the assets whose staged record some commit has, but none of HEAD's history."""
+    if now.tips == [now.head] or not now.tips:
+        return set()
+    base = now.head or staging.empty_tree(repository.git)
+    reachable: dict[str, bool] = {}
+    found = set()
+    for change in staging.staged_changes(repository.git, base, repository.root):
+        inside = repository.inside(change.path)
+        if inside is None or not names.is_sidecar(inside) or change.new_mode == staging.GONE:
+            continue
+        path = inside[: -len(names.SIDECAR_SUFFIX)]
+        row = index.db.execute("SELECT provenance_id FROM assets_registry WHERE path = ?", (path,)).fetchone()
+        if row is None or row[0] is None:
+            continue
+        commits = [
+            item[0]
+            for item in index.db.execute("SELECT DISTINCT commit_hash FROM introductions WHERE record_id = ?", row)
+        ]
+        if commits and not any(_is_in_head(repository, now.head, commit, reachable) for commit in commits):
+            found.add(path)
+    return found
+
+
+def _is_in_head(repository: Repository, head: str | None, commit: str, known: dict[str, bool]) -> bool:
+    if head is None:
+        return False
+    if commit not in known:
+        known[commit] = repository.git.succeeds("merge-base", "--is-ancestor", commit, head)
+    return known[commit]

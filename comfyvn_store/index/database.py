@@ -1,0 +1,212 @@
+"""Opens the index: makes it where there is none, replaces what is damaged or of another version, waits for writers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+
+from comfyvn_store.errors import LockTimeout, MachineError, Refused
+from comfyvn_store.index import schema
+
+# Seconds to wait for another process that writes the index.
+PATIENCE = 10.0
+
+
+class Index:
+    """An open index. `notes` says what had to be done to it; `in_memory` that it could not be written."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str, notes: list[str], *, in_memory: bool = False) -> None:
+        self.db = connection
+        self.path = path
+        self.notes = notes
+        self.in_memory = in_memory
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.db.close()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction; all of it or nothing. Raises LockTimeout, MachineError (disk full)."""
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.db
+            except BaseException:
+                self.db.execute("ROLLBACK")
+                raise
+            self.db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            with contextlib.suppress(sqlite3.Error):
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+            raise _refusal(error, self.path) from error
+
+    def state(self, key: str) -> str | None:
+        """Gives a remembered value."""
+        row = self.db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def remember(self, key: str, value: str) -> None:
+        """Remembers a value, within a write transaction."""
+        self.db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
+
+
+def open_index(path: str, *, disposable: bool, patience: float = PATIENCE) -> Index:
+    """Opens the index at `path` for reading and writing.
+
+    A file that is no index, is damaged or has another version is replaced by an empty one, and `notes` says so: the
+    next catching up fills it. Unless the place is ours alone (`disposable`) the old file is kept under another name,
+    and another program's database is refused. Where the file cannot be written, the result is a copy in memory.
+    Raises MachineError, Refused.
+    """
+    notes: list[str] = []
+    for attempt in (0, 1):
+        try:
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            return _open(path, notes, patience)
+        except _Unusable as unusable:
+            if attempt:
+                raise MachineError(f"cannot make the index '{path}': {unusable}") from None
+            if unusable.reason:
+                notes.append(f"the index {unusable.reason}; making it anew")
+            _remove(path, disposable, notes)
+        except (sqlite3.OperationalError, OSError) as error:
+            copy = _copy_in_memory(path, notes)
+            if copy is not None:
+                return copy
+            raise _refusal(error, path) from error
+    raise AssertionError("not reached")
+
+
+def _open(path: str, notes: list[str], patience: float) -> Index:
+    connection = _connect(path, patience)
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            _create(connection)
+        elif version == 0 and connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION:
+            raise Refused(f"'{path}' is another program's database", hint="choose another path for the index")
+        elif version != schema.VERSION:
+            age = "newer" if version > schema.VERSION else "older"
+            raise _Unusable(f"was made by {'a' if age == 'newer' else 'an'} {age} version")
+        connection.execute("SELECT 1 FROM state LIMIT 1").fetchone()
+        connection.execute("SELECT 1 FROM assets_registry LIMIT 1").fetchone()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+            raise
+        raise _Unusable(f"is damaged ({error})") from None
+    except (_Unusable, Refused):
+        connection.close()
+        raise
+    return Index(connection, path, notes)
+
+
+def _connect(path: str, patience: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+            raise
+        raise _Unusable(f"is damaged ({error})") from None
+    return connection
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+        for statement in (*schema.TABLES, *schema.INDEXES):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+    connection.execute("COMMIT")
+
+
+def _copy_in_memory(path: str, notes: list[str]) -> Index | None:
+    """Gives a copy in memory of an index that can be read but not written (or an empty one if there is none)."""
+    memory = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        if os.path.exists(path):
+            uri = "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + "?mode=ro&immutable=1"
+            source = sqlite3.connect(uri, uri=True)
+            try:
+                source.backup(memory)
+            finally:
+                source.close()
+        if memory.execute("PRAGMA user_version").fetchone()[0] != schema.VERSION:
+            raise sqlite3.DatabaseError("no index of this version")
+    except sqlite3.Error:
+        memory.close()
+        memory = sqlite3.connect(":memory:", isolation_level=None)
+        _create(memory)
+    memory.execute("PRAGMA foreign_keys = ON")
+    notes.append(f"the index '{path}' cannot be written; answering from memory")
+    return Index(memory, path, notes, in_memory=True)
+
+
+def _remove(path: str, disposable: bool, notes: list[str]) -> None:
+    """Takes a useless index, and what SQLite keeps beside it, out of the way."""
+    aside = None if disposable else f"{path}.damaged-{os.urandom(3).hex()}"
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        try:
+            if aside is not None:
+                os.rename(path + suffix, aside + suffix)
+                if not suffix:
+                    notes.append(f"the old file is kept as '{aside}'")
+            else:
+                os.unlink(path + suffix)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise MachineError(
+                f"cannot replace the index '{path}': {(error.strerror or str(error)).lower()}", hint="remove it by hand"
+            ) from error
+
+
+def empty(index: Index) -> None:
+    """Throws the content away, within a write transaction."""
+    for table in schema.CONTENT:
+        index.db.execute(f"DELETE FROM {table}")
+
+
+def patiently(make: Callable[[], Index]) -> Index | None:
+    """Gives an open index or None: for hooks, which derived data never stops."""
+    try:
+        return make()
+    except (sqlite3.Error, OSError, MachineError):
+        return None
+
+
+class _Unusable(Exception):
+    """The file is there but is no index that we can use; `reason` is None for one that only has to be made."""
+
+    def __init__(self, reason: str | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _is_damage(error: sqlite3.OperationalError) -> bool:
+    text = str(error)
+    return "no such table" in text or "no such column" in text or "malformed" in text
+
+
+def _refusal(error: Exception, path: str) -> MachineError:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return LockTimeout("another process is writing the index", hint="wait for it to end and run the command again")
+    if "full" in text:
+        return MachineError(f"cannot write the index '{path}': no space left", hint="free some space")
+    return MachineError(f"cannot use the index '{path}': {text}", hint="check the folder's permissions and space")

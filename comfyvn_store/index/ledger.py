@@ -1,0 +1,288 @@
+"""The ledger: commits, what each did to assets, and which commit introduced which provenance record.
+
+Brought up to date by the difference between the tips it knows and the tips there are; from nothing, that difference is
+all of history. Both ways end in the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from comfyvn_store.asset import sidecar
+from comfyvn_store.base import canonical, links, names
+from comfyvn_store.errors import GitFailed
+from comfyvn_store.index.database import Index
+from comfyvn_store.vcs import blobs, history
+from comfyvn_store.vcs.repository import Repository
+
+_CHUNK = 500
+_COMMITS_AT_ONCE = 2000
+
+
+class Snapshot(NamedTuple):
+    """What history looks like now."""
+
+    head: str | None
+    tips: list[str]
+    shallow: frozenset[str]
+
+    @property
+    def key(self) -> str:
+        """One text for the whole of it."""
+        return " ".join([self.head or "-", "|", *self.tips, "|", *sorted(self.shallow)])
+
+
+def snapshot(repository: Repository) -> Snapshot:
+    """Looks at the repository's tips; a few milliseconds."""
+    head, tips = history.tips(repository)
+    return Snapshot(head, tips, history.shallow_commits(repository))
+
+
+class _Point(NamedTuple):
+    """What stands at a path on one side of a commit."""
+
+    hash: str | None = None
+    record: str | None = None
+    blob: str | None = None
+    is_there: bool = False
+
+
+def update(index: Index, repository: Repository, now: Snapshot, *, in_process: bool) -> set[str] | None:
+    """Brings commits, commit_assets and introductions to `now`, within a write transaction.
+
+    Gives the ids of the records whose attribution may have changed, or None for all of them. `in_process` allows
+    pygit2. The caller then calls `attribute`.
+    """
+    known_tips, known_shallow = _remembered(index)
+    if known_shallow != now.shallow or known_tips is None:
+        _forget_everything(index)
+        _add(index, repository, history.commits(repository.git, now.tips), now.shallow, in_process)
+        touched: set[str] | None = None
+    else:
+        try:
+            gone = history.order(repository.git, known_tips, now.tips)
+            new = history.commits(repository.git, now.tips, known_tips)
+        except GitFailed:  # an old tip was collected: what it reached can't be told any more
+            _forget_everything(index)
+            index.remember("tips", "")
+            _add(index, repository, history.commits(repository.git, now.tips), now.shallow, in_process)
+            touched = None
+        else:
+            touched = _remove(index, gone) | _add(index, repository, new, now.shallow, in_process)
+    index.remember("tips", " ".join(now.tips))
+    index.remember("shallow", " ".join(sorted(now.shallow)))
+    return touched
+
+
+def _remembered(index: Index) -> tuple[list[str] | None, frozenset[str]]:
+    tips, shallow = index.state("tips"), index.state("shallow")
+    return (None if tips is None else tips.split()), frozenset((shallow or "").split())
+
+
+def _forget_everything(index: Index) -> None:
+    for table in ("commit_assets", "introductions", "commits"):
+        index.db.execute(f"DELETE FROM {table}")
+
+
+def _remove(index: Index, commits: Sequence[str]) -> set[str]:
+    """Takes commits out that no tip reaches any more; gives the records that they had introduced."""
+    touched: set[str] = set()
+    for start in range(0, len(commits), _CHUNK):
+        chunk = commits[start : start + _CHUNK]
+        marks = ",".join("?" * len(chunk))
+        rows = index.db.execute(f"SELECT record_id FROM introductions WHERE commit_hash IN ({marks})", chunk)
+        touched.update(row[0] for row in rows)
+        for table, column in (
+            ("introductions", "commit_hash"),
+            ("commit_assets", "commit_hash"),
+            ("commits", "hash"),
+        ):
+            index.db.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", chunk)
+    return touched
+
+
+def _add(
+    index: Index,
+    repository: Repository,
+    commits: Sequence[history.Commit],
+    shallow: frozenset[str],
+    in_process: bool,
+) -> set[str]:
+    """Adds commits; gives the records that they introduce."""
+    touched: set[str] = set()
+    index.db.executemany(
+        "INSERT OR REPLACE INTO commits VALUES (?, ?, ?, ?)",
+        ((c.hash, _storable(c.author), c.committed_at, _storable(c.subject)) for c in commits),
+    )
+    for start in range(0, len(commits), _COMMITS_AT_ONCE):
+        hashes = [commit.hash for commit in commits[start : start + _COMMITS_AT_ONCE]]
+        listed = list(history.changes(repository.git, hashes, repository.root))
+        reader = _Reader(repository, [change for _, found in listed for change in found], in_process)
+        for commit, found in listed:
+            touched |= _add_commit(index, repository, reader, commit, found, commit in shallow)
+    return touched
+
+
+def _add_commit(
+    index: Index,
+    repository: Repository,
+    reader: _Reader,
+    commit: str,
+    found: list[history.FileChange],
+    is_boundary: bool,
+) -> set[str]:
+    before, after = reader.sides(found)
+    known = {point.record for points in before.values() for point in points if point.record}
+    introduced = [
+        (point.record, commit, path, point.blob, int(is_boundary))
+        for path, point in after.items()
+        if point.record and point.blob and (is_boundary or point.record not in known)
+    ]
+    index.db.executemany("INSERT OR REPLACE INTO introductions VALUES (?, ?, ?, ?, ?)", introduced)
+    if not is_boundary:  # what a boundary commit did cannot be told: its parents are not here
+        rows = _what_happened(before, after)
+        index.db.executemany(
+            "INSERT OR REPLACE INTO commit_assets VALUES (?, ?, ?, ?, ?, ?)", ((commit, *row) for row in rows)
+        )
+    return {row[0] for row in introduced if row[0]}
+
+
+def _what_happened(before: dict[str, list[_Point]], after: dict[str, _Point]) -> list[tuple[str | None, ...]]:
+    """Gives the rows (change, path, old_path, hash, provenance_id) of one commit."""
+    gone: dict[str, list[str]] = {}
+    for path in sorted(before, key=names.os_bytes):
+        first = before[path][0]
+        if path in after and not after[path].is_there and first.is_there and first.hash:
+            gone.setdefault(first.hash, []).append(path)
+    rows: list[tuple[str | None, ...]] = []
+    renamed: set[str] = set()
+    for path in sorted(after, key=names.os_bytes):
+        new, old = after[path], before[path]
+        if not new.is_there:
+            continue
+        if any(point.is_there for point in old):
+            rows.append(("M", path, None, new.hash, new.record))
+            continue
+        source = _renamed_from(new, gone, before, renamed)
+        if source is not None:
+            renamed.add(source)
+            rows.append(("R", path, source, new.hash, new.record))
+        else:
+            rows.append(("A", path, None, new.hash, new.record))
+    for path in sorted(after, key=names.os_bytes):
+        first = before[path][0]
+        if not after[path].is_there and first.is_there and path not in renamed:
+            rows.append(("D", path, None, first.hash, first.record))
+    return rows
+
+
+def _renamed_from(
+    new: _Point, gone: dict[str, list[str]], before: dict[str, list[_Point]], taken: set[str]
+) -> str | None:
+    """Gives the path these bytes left in the same commit, preferring the one with the same record."""
+    free = [path for path in gone.get(new.hash or "", ()) if path not in taken]
+    same = [path for path in free if before[path][0].record == new.record]
+    chosen = same or free
+    return chosen[0] if chosen else None
+
+
+class _Reader:
+    """Turns raw file changes into points, reading each blob once."""
+
+    def __init__(self, repository: Repository, found: Iterable[history.FileChange], in_process: bool) -> None:
+        self._repository = repository
+        self._records: dict[str, tuple[str, str] | None] = {}
+        self._hashes: dict[str, str | None] = {}
+        sidecars: set[str] = set()
+        others: dict[str, str] = {}
+        for change in found:
+            oids = [oid for oid in (*change.old_oids, change.new_oid) if oid.strip("0")]
+            if names.is_sidecar(change.path):
+                sidecars.update(oids)
+            elif repository.is_asset_path(change.path):
+                others.update(dict.fromkeys(oids, change.path))
+        self._read_sidecars(sorted(sidecars), in_process)
+        self._read_links(others, in_process)
+
+    def sides(self, found: list[history.FileChange]) -> tuple[dict[str, list[_Point]], dict[str, _Point]]:
+        """Gives, by asset path relative to the assets root, what stood there in each parent and what stands there now."""
+        views: dict[str, history.FileChange] = {}
+        cards: dict[str, history.FileChange] = {}
+        for change in found:
+            inside = self._repository.inside(change.path)
+            if inside is None:
+                continue
+            if names.is_sidecar(inside):
+                cards[inside[: -len(names.SIDECAR_SUFFIX)]] = change
+            elif self._is_link(change):
+                views[inside] = change
+        before: dict[str, list[_Point]] = {}
+        after: dict[str, _Point] = {}
+        for path in {**views, **cards}:
+            view, card = views.get(path), cards.get(path)
+            parents = len((view or card).old_oids)  # type: ignore[union-attr]
+            before[path] = [self._point(_old(view, n), _old(card, n), view is None) for n in range(parents)]
+            after[path] = self._point(_new(view), _new(card), view is None)
+        return before, after
+
+    def _is_link(self, change: history.FileChange) -> bool:
+        return any(self._hashes.get(oid) for oid in (*change.old_oids, change.new_oid))
+
+    def _point(self, link: str | None, card: str | None, view_unchanged: bool) -> _Point:
+        record, said = (self._records.get(card) or (None, None)) if card else (None, None)
+        hash_ = self._hashes.get(link) if link else None
+        if view_unchanged:  # only the sidecar changed: the bytes are those it speaks of
+            hash_ = said
+        return _Point(hash_, record, card if record else None, bool(hash_ or record))
+
+    def _read_sidecars(self, oids: list[str], in_process: bool) -> None:
+        small = oids
+        if oids and not in_process:
+            found = blobs.sizes(self._repository.git, oids)
+            small = [oid for oid in oids if oid in found and found[oid].size <= canonical.LONGEST_JSON]
+        for oid, data in history.read_many(self._repository, small, in_process=in_process):
+            self._records[oid] = _record_of(data)
+
+    def _read_links(self, oids: dict[str, str], in_process: bool) -> None:
+        """Finds the hashes in link blobs; those that a sidecar read just now accounts for need no reading."""
+        expected: dict[str, str] = {}
+        hashes = {entry[1] for entry in self._records.values() if entry}
+        depths = {path.count("/") for path in oids.values()}
+        for depth in depths:
+            for hash_ in hashes:
+                text = links.link_text("/" * depth, hash_).encode()
+                expected[blobs.blob_id(text, self._repository.object_format)] = hash_
+        rest = []
+        for oid in oids:
+            if oid in expected:
+                self._hashes[oid] = expected[oid]
+            else:
+                rest.append(oid)
+        for oid, data in blobs.read_small_blobs(self._repository.git, rest, links.LONGEST).items():
+            self._hashes[oid] = links.parse_link_bytes(data)
+
+
+def _old(change: history.FileChange | None, parent: int) -> str | None:
+    if change is None or not history.is_present(change.old_modes[parent]):
+        return None
+    return change.old_oids[parent]
+
+
+def _new(change: history.FileChange | None) -> str | None:
+    return change.new_oid if change is not None and history.is_present(change.new_mode) else None
+
+
+def _record_of(data: bytes | None) -> tuple[str, str] | None:
+    """Gives a sidecar blob's record id and hash."""
+    if data is None:
+        return None
+    try:
+        found = sidecar.decode(data)
+    except sidecar.BrokenSidecar:
+        return None
+    return found.provenance.id, found.hash
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

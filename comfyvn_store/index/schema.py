@@ -1,0 +1,53 @@
+"""The schema of the index (`docs/formats/index.md`). A file of another version is thrown away and made anew."""
+
+from __future__ import annotations
+
+VERSION = 1
+# `PRAGMA application_id`: tells our file from another program's ("cvns").
+APPLICATION = 0x63766E73
+
+TABLES = (
+    """CREATE TABLE assets_registry(
+        id INTEGER PRIMARY KEY, uid TEXT NOT NULL, hash TEXT NOT NULL, type TEXT NOT NULL, path TEXT NOT NULL UNIQUE,
+        bytes INTEGER, mime TEXT, source_hash TEXT, thumb TEXT, license TEXT, tags TEXT NOT NULL, meta TEXT NOT NULL,
+        created_at TEXT, media TEXT, extra TEXT, provenance_id TEXT, staged INTEGER NOT NULL,
+        mode TEXT NOT NULL, link_oid TEXT NOT NULL, sidecar_oid TEXT, commit_hash TEXT, problem TEXT)""",
+    """CREATE TABLE provenance(
+        id TEXT PRIMARY KEY, asset_id INTEGER REFERENCES assets_registry(id) ON DELETE SET NULL, hash TEXT NOT NULL,
+        path TEXT NOT NULL, source TEXT, workflow_hash TEXT, commit_hash TEXT, inputs TEXT NOT NULL, created_at TEXT,
+        parent TEXT, source_hash TEXT, extra TEXT)""",
+    "CREATE TABLE commits(hash TEXT PRIMARY KEY, author TEXT, committed_at TEXT, subject TEXT)",
+    """CREATE TABLE commit_assets(
+        commit_hash TEXT NOT NULL, change TEXT NOT NULL, path TEXT NOT NULL, old_path TEXT, hash TEXT,
+        provenance_id TEXT, PRIMARY KEY(commit_hash, path)) WITHOUT ROWID""",
+    """CREATE TABLE introductions(
+        record_id TEXT NOT NULL, commit_hash TEXT NOT NULL, path TEXT NOT NULL, blob TEXT NOT NULL,
+        boundary INTEGER NOT NULL, PRIMARY KEY(record_id, commit_hash, path)) WITHOUT ROWID""",
+    "CREATE TABLE preview_failures(hash TEXT PRIMARY KEY, reason TEXT NOT NULL)",
+    "CREATE TABLE state(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE VIRTUAL TABLE assets_fts USING fts5(path, tags, license, prompts, models, tokenize='unicode61')",
+)
+
+INDEXES = (
+    "CREATE INDEX assets_by_hash ON assets_registry(hash)",
+    "CREATE INDEX assets_by_type ON assets_registry(type)",
+    "CREATE INDEX assets_by_record ON assets_registry(provenance_id)",
+    "CREATE INDEX provenance_by_asset ON provenance(asset_id)",
+    "CREATE INDEX provenance_by_path ON provenance(path, hash)",
+    "CREATE INDEX provenance_by_commit ON provenance(commit_hash)",
+    "CREATE INDEX provenance_by_hash ON provenance(hash)",
+    "CREATE INDEX introductions_by_commit ON introductions(commit_hash)",
+    "CREATE INDEX commit_assets_by_path ON commit_assets(path)",
+)
+
+# All that is derived from git; what is thrown away and filled again by a rebuild.
+CONTENT = (
+    "assets_fts",
+    "provenance",
+    "assets_registry",
+    "commit_assets",
+    "introductions",
+    "commits",
+    "state",
+    "preview_failures",
+)
