@@ -1,0 +1,302 @@
+"""Reads the outline of a WAV file: the loudest sample of each of a few hundred slices.
+
+Owns the reading of WAV (RIFF, RF64, WAVE_FORMAT_EXTENSIBLE) and the JSON text of a waveform. Standard library
+only. It must not hold more than a small block of the file, and must not draw.
+
+Chunks are read as in "Multimedia Programming Interface and Data Specifications 1.0" (IBM and Microsoft,
+1991), RF64 as in EBU Tech 3306, the extensible format as in Microsoft's WAVEFORMATEXTENSIBLE.
+"""
+
+import json
+import math
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from itertools import pairwise
+from typing import BinaryIO, Final, NamedTuple
+
+from comfyvn_store.previews import PreviewError
+
+_BLOCK_BYTES: Final = 1 << 17
+_MAX_CHUNKS: Final = 10_000
+_UNKNOWN_SIZE: Final = 0xFFFFFFFF
+
+_PCM: Final = 0x0001
+_IEEE_FLOAT: Final = 0x0003
+_EXTENSIBLE: Final = 0xFFFE
+# The end of every sub-format GUID that stands for a plain format tag (KSDATAFORMAT_SUBTYPE_WAVEFORMATEX).
+_TAG_GUID: Final = bytes.fromhex("000000001000800000aa00389b71")
+_CODECS: Final = {
+    0x0002: "Microsoft ADPCM",
+    0x0006: "A-law",
+    0x0007: "mu-law",
+    0x0011: "IMA ADPCM",
+    0x0031: "GSM 6.10",
+    0x0050: "MPEG audio",
+    0x0055: "MP3",
+    0x0161: "Windows Media Audio",
+}
+
+
+class Waveform(NamedTuple):
+    """The outline of a sound.
+
+    `points` holds the peak of each equal slice of the file, over all channels, 0 to 1, rounded to 4 digits.
+    `duration` is in seconds, rounded to 6 digits. `kind` is always "waveform".
+    """
+
+    kind: str
+    channels: int
+    sample_rate: int
+    duration: float
+    points: list[float]
+
+
+def read_waveform(stream: BinaryIO, points: int = 512) -> Waveform:
+    """Reads a whole WAV file, from `stream`'s very beginning, into at most `points` peaks.
+
+    The slices cover the file from the first frame to the last; a file with fewer frames than `points` gives
+    one point a frame. `stream` must be seekable. PCM of 8, 16, 24 and 32 bits and floats of 32 and 64 bits
+    are read, with any number of channels; a file that ends early, or whose writer left its sizes open, is
+    read as far as it goes. A float beyond 1 counts as 1, NaN as 0.
+
+    Raises PreviewError where the bytes are anything else, ValueError for fewer than one point, and OSError as
+    `stream` raises it.
+    """
+    if points < 1:
+        raise ValueError(f"a waveform needs at least one point, not {points}")
+    sound = _find_samples(stream)
+    count = min(points, sound.frames)
+    edges = [index * sound.frames // count for index in range(count + 1)]
+    stream.seek(sound.offset)
+    return Waveform(
+        kind="waveform",
+        channels=sound.format.channels,
+        sample_rate=sound.format.sample_rate,
+        duration=round(sound.frames / sound.format.sample_rate, 6),
+        points=[round(_slice_peak(stream, end - start, sound.format), 4) for start, end in pairwise(edges)],
+    )
+
+
+def waveform_json(waveform: Waveform) -> bytes:
+    """Returns the canonical text of a waveform: its fields in order, no spaces, a newline at the end."""
+    text = json.dumps(waveform._asdict(), separators=(",", ":"), allow_nan=False)
+    return text.encode("ascii") + b"\n"
+
+
+class _Encoding(Enum):
+    UNSIGNED = "unsigned"  # 8 bits, silence at 128
+    SIGNED = "signed"
+    FLOAT = "float"
+
+
+class _Format(NamedTuple):
+    channels: int
+    sample_rate: int
+    frame_bytes: int
+    encoding: _Encoding
+    width: int  # bytes of one sample of one channel
+
+
+class _Sound(NamedTuple):
+    format: _Format
+    offset: int
+    frames: int
+
+
+class _Chunk(NamedTuple):
+    name: bytes
+    offset: int
+    size: int
+
+
+def _find_samples(stream: BinaryIO) -> _Sound:
+    end = stream.seek(0, os.SEEK_END)
+    riff_size = _read_riff_header(stream)
+    sound_format: _Format | None = None
+    data: _Chunk | None = None
+    long_size = 0
+    for chunk in _chunks(stream, end):
+        if chunk.name == b"ds64":
+            long_size = _read_long_data_size(stream)
+        elif chunk.name == b"fmt ":
+            sound_format = _read_format(stream.read(min(chunk.size, 40)))
+        elif chunk.name == b"data" and data is None:
+            data = chunk
+        if sound_format and data:
+            break
+    if sound_format is None:
+        raise PreviewError("a WAV without a format (no fmt chunk)")
+    if data is None:
+        raise PreviewError("a WAV without samples (no data chunk)")
+    there = end - data.offset
+    size = data.size
+    if size == _UNKNOWN_SIZE:
+        size = long_size or there
+    elif size == 0 and abs(riff_size + 8 - end) > 1:
+        # Nobody came back to fill the sizes in; with the outer size right, the sound is really empty.
+        size = there
+    frames = min(size, there) // sound_format.frame_bytes
+    if frames < 1:
+        raise PreviewError("a WAV without samples (empty data chunk)")
+    return _Sound(sound_format, data.offset, frames)
+
+
+def _read_riff_header(stream: BinaryIO) -> int:
+    """Returns the size that the outermost chunk claims; leaves `stream` at the first inner chunk."""
+    stream.seek(0)
+    header = stream.read(12)
+    if len(header) < 12 or header[8:] != b"WAVE":
+        raise PreviewError("not a WAV file")
+    if header[:4] == b"RIFX":
+        raise PreviewError("unsupported WAV: big-endian (RIFX)")
+    if header[:4] not in (b"RIFF", b"RF64", b"BW64"):
+        raise PreviewError("not a WAV file")
+    return int.from_bytes(header[4:8], "little")
+
+
+def _chunks(stream: BinaryIO, end: int) -> Iterator[_Chunk]:
+    """Yields the chunks that begin before `end`, each with `stream` at its first byte."""
+    offset = 12
+    for _ in range(_MAX_CHUNKS):
+        if offset + 8 > end:
+            return
+        stream.seek(offset)
+        header = stream.read(8)
+        if len(header) < 8:
+            return
+        size = int.from_bytes(header[4:], "little")
+        yield _Chunk(header[:4], offset + 8, size)
+        offset += 8 + size + size % 2
+    raise PreviewError(f"not a sane WAV: more than {_MAX_CHUNKS} chunks")
+
+
+def _read_long_data_size(stream: BinaryIO) -> int:
+    """Returns the data chunk's 64-bit size from a ds64 chunk, 0 where it is not told."""
+    sizes = stream.read(16)
+    return int.from_bytes(sizes[8:16], "little") if len(sizes) == 16 else 0
+
+
+def _read_format(text: bytes) -> _Format:
+    """Parses a fmt chunk; raises PreviewError where it is damaged or names samples that we do not read."""
+    if len(text) < 16:
+        raise PreviewError("damaged WAV: the fmt chunk is cut short")
+    tag, channels, sample_rate, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", text)
+    if tag == _EXTENSIBLE:
+        tag = _extensible_tag(text)
+    if tag not in (_PCM, _IEEE_FLOAT):
+        raise PreviewError(f"unsupported WAV: {_CODECS.get(tag, f'codec 0x{tag:04x}')}")
+    if channels == 0:
+        raise PreviewError("damaged WAV: no channels")
+    if sample_rate == 0:
+        raise PreviewError("damaged WAV: a sample rate of 0")
+    if tag == _IEEE_FLOAT:
+        encoding, depths = _Encoding.FLOAT, {32, 64}
+    else:
+        encoding, depths = _Encoding.UNSIGNED if bits == 8 else _Encoding.SIGNED, {8, 16, 24, 32}
+    if bits not in depths:
+        raise PreviewError(f"unsupported WAV: {bits}-bit {'float' if tag == _IEEE_FLOAT else 'PCM'}")
+    width = bits // 8
+    if frame_bytes != channels * width:
+        raise PreviewError(
+            f"damaged WAV: {channels} channels of {bits} bits do not fill a block of {frame_bytes} bytes"
+        )
+    return _Format(channels, sample_rate, frame_bytes, encoding, width)
+
+
+def _extensible_tag(text: bytes) -> int:
+    """Returns the format tag within an extensible format; fewer valid bits than the container's need no care.
+
+    Valid bits are the high ones of their container, so the scale is the container's.
+    """
+    if len(text) < 40:
+        raise PreviewError("damaged WAV: the extensible fmt chunk is cut short")
+    if text[26:40] != _TAG_GUID:
+        raise PreviewError(f"unsupported WAV: codec {text[24:40].hex()}")
+    return int.from_bytes(text[24:26], "little")
+
+
+def _slice_peak(stream: BinaryIO, frames: int, sound_format: _Format) -> float:
+    """Reads `frames` frames and returns their peak; `stream` moves past them."""
+    block_frames = max(1, _BLOCK_BYTES // sound_format.frame_bytes)
+    loudest = 0.0
+    while frames:
+        wanted = min(frames, block_frames)
+        block = stream.read(wanted * sound_format.frame_bytes)
+        if len(block) != wanted * sound_format.frame_bytes:
+            raise PreviewError("the file ended while it was read")
+        loudest = max(loudest, _block_peak(block, sound_format.encoding, sound_format.width))
+        frames -= wanted
+    return loudest
+
+
+# A loop over samples makes a Python object of each (measured: 45 MB/s for 16 bits). A block is split into
+# planes instead, one for each byte of a sample, and the loudest sample is found from its highest byte down:
+# bytes.translate finds the greatest byte of a plane and marks where it stands, and planes are combined as
+# huge integers (90 MB/s for 8 bits of noise, 140 to 280 for the others).
+
+_ALL_BYTES: Final = bytes(range(256))
+# The high byte of |x| in one's complement (-1 gives 0), so that 128 steps fit on both sides of silence.
+_SIGNED_SIZE: Final = bytes(min(high, 255 - high) for high in range(256))
+_SIGNED_BELOW: Final = bytes(0xFF if high >= 128 else 0 for high in range(256))
+_UNSIGNED_SIZE: Final = bytes(max(high, 255 - high) - 128 for high in range(256))
+_UNSIGNED_BELOW: Final = bytes(0xFF if high < 128 else 0 for high in range(256))
+_FLOAT_SIZE: Final = bytes(high & 0x7F for high in range(256))
+
+
+def _block_peak(block: bytes, encoding: _Encoding, width: int) -> float:
+    """Returns the greatest |sample| of a block of whole samples, 0 to 1."""
+    top, *lower = (block[byte::width] for byte in reversed(range(width)))
+    if encoding is _Encoding.FLOAT:
+        return _float_peak(block, top, lower)
+    unsigned = encoding is _Encoding.UNSIGNED
+    below = int.from_bytes(top.translate(_UNSIGNED_BELOW if unsigned else _SIGNED_BELOW), "little")
+    size, places = _greatest(
+        top.translate(_UNSIGNED_SIZE if unsigned else _SIGNED_SIZE),
+        (int.from_bytes(plane, "little") ^ below for plane in lower),
+    )
+    return (size + bool(places & below)) / (1 << (8 * width - 1))
+
+
+def _float_peak(block: bytes, top: bytes, lower: list[bytes]) -> float:
+    # Without the sign bit, IEEE floats are in the order of their bits as integers, NaN above infinity.
+    size, _ = _greatest(top.translate(_FLOAT_SIZE), (int.from_bytes(plane, "little") for plane in lower))
+    width, letter = (4, "f") if len(lower) == 3 else (8, "d")
+    (loudest,) = struct.unpack(f">{letter}", size.to_bytes(width, "big"))
+    if math.isnan(loudest):
+        samples = (abs(sample) for (sample,) in struct.iter_unpack(f"<{letter}", block))
+        loudest = max((sample for sample in samples if not math.isnan(sample)), default=0.0)
+    return min(float(loudest), 1.0)
+
+
+def _greatest(top: bytes, lower: Iterable[int]) -> tuple[int, int]:
+    """Returns the greatest number that stands in the planes, and where it stands.
+
+    The planes come highest first: the top one as bytes, the lower ones as little-endian integers. The places
+    are such an integer too, with all bits of a byte set for each place.
+    """
+    number = _greatest_byte(top)
+    places = _places(top, number)
+    for plane in lower:
+        rivals = (plane & places).to_bytes(len(top), "little")
+        byte = _greatest_byte(rivals)
+        number = number << 8 | byte
+        places &= _places(rivals, byte)
+    return number, places
+
+
+def _greatest_byte(plane: bytes) -> int:
+    low, high = 0, 255
+    while low < high:
+        middle = (low + high + 1) // 2
+        above = plane.translate(None, _ALL_BYTES[:middle])
+        if above:
+            plane, low = above, middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _places(plane: bytes, byte: int) -> int:
+    return int.from_bytes(plane.translate(bytes(byte) + b"\xff" + bytes(255 - byte)), "little")
