@@ -1,0 +1,212 @@
+"""The long-running filter process (gitattributes, "Long Running Filter Process", protocol version 2).
+
+One process serves every file of one git command. `comfyvn` turns bytes into links and back, `comfyvn-sidecar` takes
+`provenance.commit` out of sidecars and puts it in.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+from comfyvn_store.asset import ingest, sidecar
+from comfyvn_store.base import canonical, links, names, pktline
+from comfyvn_store.base.pktline import FLUSH, LONGEST_PAYLOAD, PacketReader, packet, text_packets, write_all
+from comfyvn_store.errors import ComfyvnError, from_os_error
+from comfyvn_store.hot.commits import CommitNames
+from comfyvn_store.vcs.repository import Repository, open_repository
+
+_READ = 1 << 18
+
+
+class _Refusal(Exception):
+    """This file cannot be taken; the message says why."""
+
+
+def serve(driver: str, source: int = 0, target: int = 1) -> int:
+    """Speaks with git on two file descriptors until git closes its end."""
+    reader = PacketReader(source)
+    if reader.lines() != ["git-filter-client", "version=2"]:
+        raise pktline.PacketError("this is no git filter client of version 2")
+    write_all(target, text_packets(["git-filter-server", "version=2"]))
+    reader.drain()
+    write_all(target, text_packets(["capability=clean", "capability=smudge"]))
+    process = _Sidecars(target) if driver == "comfyvn-sidecar" else _Bytes(target)
+    while True:
+        try:
+            words = dict(line.partition("=")[::2] for line in reader.lines())
+        except EOFError:
+            return 0
+        process.answer(words, reader)
+
+
+class _Process:
+    """Answers one request after another."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._repository: Repository | None = None
+
+    @property
+    def repository(self) -> Repository:
+        if self._repository is None:
+            self._repository = open_repository()
+        return self._repository
+
+    def answer(self, words: dict[str, str], reader: PacketReader) -> None:
+        """Answers a request; whatever goes wrong with one file is an error of that file."""
+        blocks = reader.packets()
+        path = words.get("pathname", "")
+        try:
+            command = words.get("command")
+            if command == "clean":
+                self._clean(path, blocks)
+            elif command == "smudge":
+                self._smudge(path, blocks, words)
+            else:
+                raise _Refusal(f"git asks for '{command}', which this filter does not know")
+        except (_Refusal, ComfyvnError, OSError) as error:
+            self._fail(path, error, blocks)
+
+    def _clean(self, path: str, blocks: Iterator[bytes]) -> None:
+        raise AssertionError("a driver of its own")
+
+    def _smudge(self, path: str, blocks: Iterator[bytes], words: dict[str, str]) -> None:
+        raise AssertionError("a driver of its own")
+
+    def _fail(self, path: str, error: Exception, blocks: Iterator[bytes]) -> None:
+        for _ in blocks:
+            pass
+        say(path, error)
+        write_all(self._target, text_packets(["status=error"]))
+
+    def _give(self, data: bytes) -> None:
+        parts = [text_packets(["status=success"])]
+        parts += [packet(data[at : at + LONGEST_PAYLOAD]) for at in range(0, len(data), LONGEST_PAYLOAD)]
+        write_all(self._target, b"".join([*parts, FLUSH, FLUSH]))
+
+    def _stream(self, blocks: Iterator[bytes]) -> None:
+        """Gives bytes as they come. An error on the way is told to git behind them, as the protocol allows."""
+        write_all(self._target, text_packets(["status=success"]))
+        for block in blocks:
+            for at in range(0, len(block), LONGEST_PAYLOAD):
+                write_all(self._target, packet(block[at : at + LONGEST_PAYLOAD]))
+        write_all(self._target, FLUSH + FLUSH)
+
+
+class _Bytes(_Process):
+    """The driver of art."""
+
+    def _clean(self, path: str, blocks: Iterator[bytes]) -> None:
+        first, rest = _head(blocks, links.LONGEST + 1)
+        if not first or links.parse_link_bytes(first) is not None:
+            self._give(first)
+            return
+        repository = self.repository
+        inside = repository.inside(path)
+        reason = names.refusal(path)
+        if inside is not None and reason is not None and not _is_private(inside):
+            raise _Refusal(f"{reason}; rename it, or take it out of the assets with a line in .gitattributes")
+        if inside is None or not names.is_asset_name(inside):
+            self._pass(first, rest)
+            return
+        repository.require_initialised()
+        taken = ingest.ingest(repository.store, _chain(first, rest), mark=repository.settings.marker)
+        self._give(links.link_text(path, taken.hash).encode("ascii"))
+
+    def _smudge(self, path: str, blocks: Iterator[bytes], words: dict[str, str]) -> None:
+        first, rest = _head(blocks, links.LONGEST + 1)
+        hash_ = links.parse_link_bytes(first)
+        store = self.repository.store
+        if hash_ is None or not store.has(hash_):
+            self._pass(first, rest)  # not ours, or the bytes are not here: the link text stands in for them
+            return
+        with store.open(hash_) as stream:
+            self._stream(ingest.file_blocks(stream))
+
+    def _pass(self, first: bytes, rest: Iterator[bytes]) -> None:
+        """Gives the bytes back as they are.
+
+        git sends all before it reads anything, so they are spooled: in memory while small, in a file when large.
+        """
+        import tempfile
+
+        with tempfile.SpooledTemporaryFile(max_size=1 << 22) as spool:
+            for block in _chain(first, rest):
+                spool.write(block)
+            spool.seek(0)
+            self._stream(iter(lambda: spool.read(_READ), b""))
+
+
+class _Sidecars(_Process):
+    """The driver of sidecars."""
+
+    def __init__(self, target: int) -> None:
+        super().__init__(target)
+        self._commits: CommitNames | None = None
+
+    def _clean(self, path: str, blocks: Iterator[bytes]) -> None:
+        data, is_whole = _small(blocks)
+        self._give(sidecar.strip_commit(data) if is_whole else data)
+
+    def _smudge(self, path: str, blocks: Iterator[bytes], words: dict[str, str]) -> None:
+        data, is_whole = _small(blocks)
+        if is_whole and (id_ := sidecar.record_id(data)) is not None:
+            if self._commits is None:
+                self._commits = CommitNames(self.repository)
+            data = sidecar.fill_commit(data, self._commits.commit_of(id_))
+        self._give(data)
+
+
+def say(path: str, error: Exception) -> None:
+    """Tells people about one file; git itself only says that the filter failed."""
+    if isinstance(error, OSError):
+        error = from_os_error(error, f"store '{names.printable(path)}'")
+        message = error.message
+    else:
+        message = f"'{names.printable(path)}': {error}"
+    sys.stderr.write(f"error: {message}\n")
+    hint = getattr(error, "hint", None)
+    if hint:
+        sys.stderr.write(f"hint: {hint}\n")
+    sys.stderr.flush()
+
+
+def _is_private(inside: str) -> bool:
+    """Whether a path is one that is no asset however long its name: a dot-file, or below `_meta/`."""
+    parts = inside.split("/")
+    return parts[0] == names.META_FOLDER or any(part.startswith(".") for part in parts)
+
+
+def _head(blocks: Iterator[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
+    """Gives the first `count` bytes or more (all, if there are fewer) and the blocks that follow."""
+    parts: list[bytes] = []
+    have = 0
+    for block in blocks:
+        parts.append(block)
+        have += len(block)
+        if have >= count:
+            break
+    return b"".join(parts), blocks
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _small(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
+    """Gives all bytes, and whether they are few enough to be a sidecar."""
+    data = b"".join(blocks)
+    return data, len(data) <= canonical.LONGEST_JSON
+
+
+def run(driver: str) -> int:
+    """Serves git on standard input and output; those are then closed to everything else."""
+    source, target = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    return serve(driver, source, target)

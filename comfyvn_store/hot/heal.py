@@ -1,0 +1,156 @@
+"""Healing: brings sidecars on disk, mirrors and views to what the index knows, after whatever git did.
+
+Nothing in the work tree is written while git holds its index, a sequence or another commit is under way: what is due
+stays noted in the index and the next command does it. One process heals at a time; only hooks wait for their turn.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+
+from comfyvn_store.asset import worktree
+from comfyvn_store.asset.worktree import Card
+from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.errors import GitFailed, LockTimeout, ObjectMissing
+from comfyvn_store.hot import live
+from comfyvn_store.index import catchup
+from comfyvn_store.index.database import Index
+from comfyvn_store.store.lock import locked
+from comfyvn_store.vcs import blobs, staging
+from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.staging import Entry
+
+_HOOK_PATIENCE = 5.0
+
+
+def heal(index: Index, repository: Repository, *, is_hook: bool = False, restore: bool = False) -> None:
+    """Does what is pending, if it may be done now. `restore` also makes sidecars that are missing on disk."""
+    due = catchup.pending(index)
+    if not due or index.in_memory:
+        return
+    if repository.in_sequence or repository.is_index_locked or (not is_hook and live.is_going_on(repository)):
+        return
+    os.makedirs(repository.own_dir, exist_ok=True)
+    try:
+        with locked(os.path.join(repository.own_dir, "repair.lock"), _HOOK_PATIENCE if is_hook else 0.0):
+            _heal(index, repository, due, restore)
+            catchup.settle(index, due)
+    except LockTimeout:
+        return
+
+
+def _heal(index: Index, repository: Repository, due: set[str], restore: bool) -> None:
+    worktree.write_sidecars(repository, list(_cards(index, repository, due)), restore=restore)
+    _mend_views(index, repository, due)
+    mirror(index, repository, due)
+
+
+def _cards(index: Index, repository: Repository, paths: Iterable[str]) -> Iterable[Card]:
+    wanted = []
+    for path in paths:
+        row = index.db.execute(
+            "SELECT sidecar_oid, commit_hash FROM assets_registry WHERE path = ? AND staged = 1", (path,)
+        ).fetchone()
+        if row and row[0]:
+            wanted.append((names.sidecar_path(repository.full(path)), row[0], row[1]))
+    texts = blobs.read_small_blobs(repository.git, [oid for _, oid, _ in wanted], canonical.LONGEST_JSON)
+    for path, oid, commit in wanted:
+        if oid in texts:
+            yield Card(Entry(path, staging.FILE, oid), texts[oid], commit)
+
+
+def mirror(index: Index, repository: Repository, paths: Iterable[str]) -> None:
+    """Brings the mirrors for older tools along with the sidecars of these assets."""
+    groups = set()
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        groups.add((folder, name.partition(".")[0]))
+    for folder, group in groups:
+        prefix = f"{folder}/{group}" if folder else group
+        rows = index.db.execute(
+            "SELECT path FROM assets_registry WHERE path >= ? AND path < ?", (prefix, prefix + "\U0010ffff")
+        )
+        present = [
+            name
+            for (path,) in rows
+            for name in (_name_in(path, folder),)
+            if name is not None and name.partition(".")[0] == group
+        ]
+        worktree.mirror(repository, folder, present, group)
+
+
+def _name_in(path: str, folder: str) -> str | None:
+    parent, _, name = path.rpartition("/")
+    return name if parent == folder else None
+
+
+def _mend_views(index: Index, repository: Repository, paths: Iterable[str]) -> None:
+    """Mends views that a commit without hooks left behind: unmarked files, and links of another depth."""
+    files_due = []
+    for path in paths:
+        row = index.db.execute(
+            "SELECT mode, hash, link_oid FROM assets_registry WHERE path = ? AND staged = 1", (path,)
+        ).fetchone()
+        if row is None:
+            continue
+        full = repository.full(path)
+        info = files.lstat(repository.absolute(full))
+        if info is None:
+            continue
+        if row[0] != staging.LINK and stat.S_ISREG(info.st_mode):
+            files_due.append((full, row[1], row[2], info))
+        elif stat.S_ISLNK(info.st_mode):
+            _mend_dangling(repository, full)
+    for full, hash_, oid, info in files_due:
+        _give_stored_bytes(repository, full, hash_, oid, info)
+
+
+def _give_stored_bytes(repository: Repository, path: str, hash_: str, oid: str, info: os.stat_result) -> None:
+    """Replaces an ordinary file by the object's bytes if it is that file without its marker."""
+    place = repository.absolute(path)
+    stored = repository.store.stat(hash_)
+    if stored is None or stored.st_size == info.st_size or not worktree.holds(repository, place, hash_):
+        return
+    if links.parse_link_bytes(_head(place)) is not None:
+        return
+    try:
+        staging.write_entries(repository.git, [Entry(path, staging.FILE, oid)])
+        temp = worktree.copy_object(repository, hash_, path)
+    except (GitFailed, ObjectMissing):
+        return
+    files.swap_for_file(place, temp, None, files.print_of(info))
+    try:
+        staging.refresh(repository.git, [path], filters=True)
+    except GitFailed:
+        return
+
+
+def _head(place: str) -> bytes:
+    try:
+        with open(place, "rb") as stream:
+            return stream.read(links.LONGEST + 1)
+    except OSError:
+        return b""
+
+
+def _mend_dangling(repository: Repository, path: str) -> None:
+    """Puts a `.comfyvn` link where a view leads that was committed at another depth, without hooks.
+
+    Only where that place is inside the work tree; a view that moved to a shallower folder leads outside and stays.
+    """
+    place = repository.absolute(path)
+    text = files.read_link(place) or ""
+    hash_ = links.parse_link(text)
+    if hash_ is None or text == links.link_text(path, hash_) or os.path.exists(place):
+        return
+    if not repository.git.succeeds("diff-index", "--cached", "--quiet", "HEAD", "--", staging.literal(path)):
+        return  # not committed yet: pre-commit will re-base it
+    steps = text.count("../")
+    parts = path.split("/")[:-1]
+    if steps >= len(parts) + 1 or steps == len(parts):
+        return
+    spot = repository.absolute("/".join([*parts[: len(parts) - steps], links.STORE_LINK]))
+    if files.lstat(spot) is None:
+        files.place_symlink(spot, os.path.relpath(repository.store.root, os.path.realpath(os.path.dirname(spot))))

@@ -1,0 +1,54 @@
+"""The hooks by name. Only pre-commit can stop git; every other one does what it can and ends with 0."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from comfyvn_store.base import names
+from comfyvn_store.errors import UsageError
+from comfyvn_store.hot import follow
+from comfyvn_store.vcs import staging
+from comfyvn_store.vcs.repository import Repository, open_repository
+
+HOOKS = ("pre-commit", "pre-merge-commit", "post-commit", "post-checkout", "post-merge", "post-rewrite")
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Runs one hook in the current repository; gives its exit status."""
+    if name not in HOOKS:
+        raise UsageError(f"'{name}' is no hook of comfyvn-store")
+    repository = open_repository()
+    if not repository.is_initialised:
+        return 0
+    repository.store.check_format()
+    if name == "pre-commit":
+        from comfyvn_store.hot import precommit
+
+        return precommit.run(repository)
+    if name == "pre-merge-commit":
+        return _before_merge(repository)
+    if name == "post-commit":
+        from comfyvn_store.hot import postcommit
+
+        return postcommit.run(repository)
+    if name == "post-checkout" and repository.in_sequence:
+        return 0
+    if name == "post-rewrite" and list(arguments[:1]) == ["amend"]:
+        return 0
+    follow.follow(repository)
+    return 0
+
+
+def _before_merge(repository: Repository) -> int:
+    """Says what a clean merge brings that the next commit will put right; its tree is written already."""
+    waiting = [
+        change.path
+        for change in staging.staged_changes(repository.git, "HEAD", repository.root)
+        if change.new_mode == staging.FILE and repository.is_asset_path(change.path)
+    ]
+    if waiting:
+        first = names.printable(waiting[0])
+        more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+        sys.stderr.write(f"comfyvn-store: '{first}'{more} came as a file; the next commit of art makes it a link\n")
+    return 0

@@ -1,0 +1,45 @@
+"""The live commit: pre-commit leaves git's process id, post-commit takes it away; in between nobody else repairs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from comfyvn_store.base import files
+from comfyvn_store.vcs.repository import Repository
+
+NAME = "commit.pid"
+
+
+def begin(repository: Repository) -> None:
+    """Notes that a commit is under way; its git is our parent (the shim gives its place to us)."""
+    with contextlib.suppress(OSError):
+        files.write_atomic(os.path.join(repository.own_dir, NAME), f"{os.getppid()}\n".encode())
+
+
+def end(repository: Repository) -> None:
+    """Notes that the commit is made."""
+    with contextlib.suppress(OSError):
+        os.unlink(os.path.join(repository.own_dir, NAME))
+
+
+def is_going_on(repository: Repository) -> bool:
+    """Tells whether the git that began a commit still lives."""
+    try:
+        with open(os.path.join(repository.own_dir, NAME), encoding="ascii") as stream:
+            process = int(stream.read())
+    except (OSError, ValueError):
+        return False
+    return _is_alive(process)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,60 @@
+"""The entry that git starts: `python -P -c "from comfyvn_store.hot.main import run; run()" NAME ARGUMENTS`.
+
+`NAME` is a filter driver, a hook, or the merge driver. Everything else is imported only when its name comes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+FILTERS = ("comfyvn", "comfyvn-sidecar")
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Runs what git asks for and ends the process with its status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _dispatch(words)
+    except KeyboardInterrupt:
+        status = 130
+    except Exception as error:  # the border: people get one line, not a traceback
+        status = _explain(words, error)
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    name, rest = (words[0], words[1:]) if words else ("", [])
+    if name == "filter" and rest and rest[0] in FILTERS:
+        from comfyvn_store.hot import filter
+
+        return filter.run(rest[0])
+    if name == "merge-sidecar" and len(rest) == 4:
+        from comfyvn_store.hot import mergedriver
+
+        return mergedriver.run(*rest)
+    from comfyvn_store.hot import hooks
+
+    return hooks.run(name, rest)
+
+
+def _explain(words: Sequence[str], error: Exception) -> int:
+    from comfyvn_store.errors import ComfyvnError, from_os_error
+
+    if os.environ.get("COMFYVN_TRACE") == "1":
+        import traceback
+
+        traceback.print_exc()
+    if isinstance(error, OSError) and not isinstance(error, ComfyvnError):
+        error = from_os_error(error, f"run {' '.join(words[:2])}")
+    if isinstance(error, ComfyvnError):
+        sys.stderr.write(f"error: {error.message}\n")
+        if error.hint:
+            sys.stderr.write(f"hint: {error.hint}\n")
+        return error.exit_code
+    what = " ".join(words[:2])
+    sys.stderr.write(f"error: comfyvn-store {what} failed: {type(error).__name__}: {error}\n")
+    sys.stderr.write("hint: this is a bug; COMFYVN_TRACE=1 shows where it happened\n")
+    return 70

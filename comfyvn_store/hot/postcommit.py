@@ -1,0 +1,116 @@
+"""post-commit: mends git's real index after a commit that used another (`commit PATH`, `commit -a`), then catches up.
+
+It compares HEAD's change with the real index and keeps no state: running it twice, or never, is both safe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from comfyvn_store.asset import ingest, merge, sidecar
+from comfyvn_store.asset.known import parse_all
+from comfyvn_store.base import canonical, links, names
+from comfyvn_store.errors import GitFailed
+from comfyvn_store.hot import follow, live
+from comfyvn_store.vcs import blobs, staging
+from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.staging import Change, Entry
+
+
+def run(repository: Repository) -> int:
+    """Mends, catches up, starts the preview worker. A failure here never undoes the commit."""
+    live.end(repository)
+    if repository.in_sequence:
+        return 0
+    mend_index(repository)
+    follow.follow(repository)
+    return 0
+
+
+def mend_index(repository: Repository) -> None:
+    """Brings the real index to HEAD where it still has what HEAD replaced through the hook."""
+    git = repository.git
+    before = _bases(repository)
+    changes = staging.tree_changes(git, before[0], "HEAD", repository.root)
+    if not changes:
+        return
+    index = {entry.path: entry for entry in staging.entries(git, [repository.root]) if entry.stage == 0}
+    different = [change for change in changes if _differs(change, index.get(change.path))]
+    if not different:
+        return
+    older = [staging.tree_entries(git, base, [change.path for change in different]) for base in before]
+    mended: list[Entry] = []
+    for change in different:
+        bases = {tree[change.path].oid for tree in older if change.path in tree}
+        entry = index.get(change.path)
+        if names.is_sidecar(change.path):
+            found = _mend_sidecar(repository, change, entry, bases, index)
+        else:
+            found = _mend_view(repository, change, entry)
+        if found is not None:
+            mended.append(found)
+    with contextlib.suppress(GitFailed):
+        staging.write_entries(git, mended)
+        staging.refresh(git, [entry.path for entry in mended if entry.mode == staging.LINK], filters=False)
+
+
+def _bases(repository: Repository) -> list[str]:
+    """Gives the tree-ishes that the commit may have replaced: its parent, and HEAD as it was (an amended commit)."""
+    parent = blobs.resolve(repository.git, "HEAD^") or staging.empty_tree(repository.git)
+    before = blobs.resolve(repository.git, "HEAD@{1}")
+    return [parent, before] if before else [parent]
+
+
+def _differs(change: Change, entry: Entry | None) -> bool:
+    if change.new_mode == staging.GONE:
+        return entry is not None
+    return entry is None or (entry.mode, entry.oid) != (change.new_mode, change.new_oid)
+
+
+def _mend_view(repository: Repository, change: Change, entry: Entry | None) -> Entry | None:
+    """Takes HEAD's link where the index has the same bytes in another form; anything else the user staged since."""
+    if entry is None or change.new_mode != staging.LINK:
+        return None
+    if entry.oid == change.new_oid or _hash_of(repository, entry.oid) == _hash_of(repository, change.new_oid):
+        return Entry(change.path, change.new_mode, change.new_oid)
+    return None
+
+
+def _hash_of(repository: Repository, oid: str) -> str | None:
+    """Gives the object that a blob stands for: the one its link names, or the one its raw bytes make."""
+    found = blobs.sizes(repository.git, [oid]).get(oid)
+    if found is None or not found.size:
+        return None
+    if found.size <= links.LONGEST:
+        for _, data in blobs.read_blobs(repository.git, [oid]):
+            hash_ = links.parse_link_bytes(data or b"")
+            if hash_ is not None:
+                return hash_
+    stream = blobs.stream_blob(repository.git, oid)
+    return ingest.hash_as_ingested(repository.store, stream, mark=repository.settings.marker)
+
+
+def _mend_sidecar(
+    repository: Repository, change: Change, entry: Entry | None, bases: set[str], index: dict[str, Entry]
+) -> Entry | None:
+    view = change.path[: -len(names.SIDECAR_SUFFIX)]
+    if change.new_mode == staging.GONE:
+        if entry is not None and entry.oid in bases and view not in index:
+            return Entry(change.path, staging.GONE, "0" * len(entry.oid))
+        return None
+    head = Entry(change.path, change.new_mode, change.new_oid)
+    if entry is None:
+        return head if view in index else None
+    return head if entry.oid in bases else _merged(repository, change, entry)
+
+
+def _merged(repository: Repository, change: Change, entry: Entry) -> Entry | None:
+    """Merges what the user staged meanwhile (tags, a licence) with what the hook wrote into HEAD."""
+    oids = [entry.oid, change.new_oid, *([change.old_oid] if change.old_mode != staging.GONE else [])]
+    parsed = parse_all(blobs.read_small_blobs(repository.git, oids, canonical.LONGEST_JSON))
+    mine, head, base = parsed.get(entry.oid), parsed.get(change.new_oid), parsed.get(change.old_oid)
+    if mine is None or head is None or (base is not None and mine.hash not in (base.hash, head.hash)):
+        return None
+    result = merge.merge(base, mine, head).sidecar
+    oid = blobs.write_blobs(repository.git, repository.object_format, [sidecar.encode(result)])[0]
+    return Entry(change.path, staging.FILE, oid)
