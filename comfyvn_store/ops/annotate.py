@@ -1,0 +1,98 @@
+"""`annotate`: tags, licence and notes in sidecars, staged; provenance is not touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from comfyvn_store.asset import record, sidecar
+from comfyvn_store.asset.known import KnownSidecars, on_disk
+from comfyvn_store.asset.sidecar import Sidecar
+from comfyvn_store.base import names
+from comfyvn_store.errors import GitFailed, MachineError, Refused
+from comfyvn_store.hot.lookup import HistoryRecords
+from comfyvn_store.ops import cards, naming
+from comfyvn_store.ops.session import Session
+from comfyvn_store.vcs import blobs, staging
+from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.staging import Entry
+
+
+def annotate(
+    session: Session,
+    targets: Sequence[str],
+    *,
+    tags: Sequence[str] = (),
+    untags: Sequence[str] = (),
+    license_: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+    stage: bool = True,
+) -> list[dict[str, Any]]:
+    """Changes what people say of assets and gives their records. An empty `license_` removes the licence, a null
+    value a meta key.
+
+    All targets are checked first. Raises UnknownAsset, AmbiguousAsset, Refused for a broken sidecar.
+    """
+    repository = session.repository
+    insides = [naming.resolve(session, target) for target in targets]
+    for inside in insides:
+        broken = cards.broken_on_disk(repository, repository.full(inside))
+        if broken:
+            raise Refused(
+                f"the sidecar of '{names.printable(inside)}' is broken ({broken}) and is left as it is",
+                hint="mend it in an editor, or restore it: git checkout -- <the sidecar>",
+            )
+    texts: dict[str, bytes] = {}
+    for inside in insides:
+        full = repository.full(inside)
+        card = _current(session, inside)
+        kept = [tag for tag in card.tags if tag not in untags]
+        new = replace(
+            card,
+            tags=(*kept, *(tag for tag in dict.fromkeys(tags) if tag not in kept)),
+            license=card.license if license_ is None else (license_ or None),
+            meta={key: value for key, value in {**card.meta, **(meta or {})}.items() if value is not None},
+        )
+        texts[full] = sidecar.encode(new)
+        cards.write(repository, full, texts[full], cards.commit_of(session, inside, new))
+    if stage:
+        _stage(repository, texts)
+    session.catch_up()
+    return [cards.printed(session, inside) for inside in insides]
+
+
+def _current(session: Session, inside: str) -> Sidecar:
+    """Gives the sidecar to change: the one on disk, with edits of the user's, else the staged one, else a new full one."""
+    repository = session.repository
+    full = repository.full(inside)
+    hash_ = naming.version(session, full if naming.to_inside(repository, full) == inside else inside).hash
+    said = on_disk(repository, full)
+    if said is None or said.hash != hash_:
+        said = cards.staged(repository, full) or said
+    if said is not None and said.hash == hash_:
+        return said.moved(inside)
+    history = HistoryRecords(repository)
+    try:
+        known = KnownSidecars(repository, [full], history.newest_blob)
+        found = known.find(full, hash_)
+        if found is not None:
+            return found.moved(inside)
+        facts = record.read_facts(repository.store, hash_)
+        origin = record.Origin(default_source=record.GIT, user=repository.settings.user)
+        return record.new_sidecar(inside, hash_, facts, origin, said or known.previous(full))
+    finally:
+        history.close()
+
+
+def _stage(repository: Repository, texts: Mapping[str, bytes]) -> None:
+    oids = blobs.write_blobs(repository.git, repository.object_format, list(texts.values()))
+    entries = [Entry(names.sidecar_path(full), staging.FILE, oid) for full, oid in zip(texts, oids, strict=True)]
+    try:
+        staging.write_entries(repository.git, entries)
+        staging.refresh(repository.git, [entry.path for entry in entries], filters=True)
+    except GitFailed as error:
+        raise MachineError(
+            f"the sidecars are changed but not staged: {error.message}",
+            hint="run `git add` on them when the other git has ended",
+        ) from error

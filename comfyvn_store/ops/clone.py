@@ -1,0 +1,92 @@
+"""`clone`: `git clone`, `init` and `rebuild` in one go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from comfyvn_store.base import links, names
+from comfyvn_store.errors import GitFailed, Refused, UsageError
+from comfyvn_store.ops import init, rebuild
+from comfyvn_store.ops.session import open_session
+from comfyvn_store.vcs.git import scrubbed_environment
+from comfyvn_store.vcs.repository import open_repository
+
+Progress = Callable[[str, int, int], None]
+
+
+class Cloned(NamedTuple):
+    """Where the clone is, and how much of its art is here."""
+
+    folder: str
+    assets: int
+    missing: int
+
+
+def clone(url: str, folder: str | None, *, progress: Progress | None = None) -> Cloned:
+    """Clones a repository into a new folder and sets the store up in it.
+
+    Raises UsageError, Refused (the folder is not empty), GitFailed.
+    """
+    import git
+
+    if url.startswith("-") or "::" in url.partition("/")[0]:
+        raise UsageError(f"'{names.printable(url)}' is no place to clone from", hint="give a path or a URL")
+    target = os.path.abspath(folder or _folder_of(url))
+    if os.path.isdir(target) and os.listdir(target):
+        raise Refused(f"'{target}' exists and is not empty", hint="name another folder")
+    try:
+        git.Repo.clone_from(url, target, progress=_reporter(progress), env=_environment(), allow_unsafe_protocols=True)
+    except git.GitCommandError as error:
+        raise GitFailed("git clone", error.status if isinstance(error.status, int) else 1, _said(error)) from None
+    repository = open_repository(target, environment=scrubbed_environment())
+    _refuse_link(target)
+    init.init(repository)
+    with open_session(target, environment=scrubbed_environment(), fresh=False) as session:
+        found = rebuild.rebuild(session, progress=progress)
+        rows = {hash_ for _, hash_ in found.rows}
+        missing = sum(1 for hash_ in rows if not repository.store.has(hash_))
+    return Cloned(target, found.assets, missing)
+
+
+def _refuse_link(target: str) -> None:
+    """A clone that brings its own `.comfyvn` would decide where we read and write."""
+    if os.path.lexists(os.path.join(target, links.STORE_LINK)):
+        raise Refused(
+            f"this repository tracks '{links.STORE_LINK}', which would decide where your store is",
+            hint=f"the clone is in '{target}'; ask its owner to take '{links.STORE_LINK}' out",
+        )
+
+
+def _folder_of(url: str) -> str:
+    """Gives the folder that git would choose: the last part of the URL, without `.git`."""
+    last = url.rstrip("/").removesuffix("/.git").rpartition("/")[2].rpartition(":")[2]
+    name = last.removesuffix(".git")
+    if not name:
+        raise UsageError(f"cannot tell a folder's name from '{names.printable(url)}'", hint="name the folder")
+    return name
+
+
+def _environment() -> dict[str, str]:
+    return {**scrubbed_environment(), "LC_ALL": "C"}
+
+
+def _reporter(progress: Progress | None) -> Callable[[int, str | float, str | float | None, str], None] | None:
+    """Gives what GitPython calls with git's own counts."""
+    if progress is None:
+        return None
+    tell = progress
+
+    def report(_: int, done: str | float, total: str | float | None = None, message: str = "") -> None:
+        tell("cloning", int(float(done or 0)), int(float(total or 1)))
+
+    return report
+
+
+def _said(error: Exception) -> str:
+    """Gives git's own last word out of GitPython's error."""
+    text = str(getattr(error, "stderr", "") or error).replace("\r", "\n")
+    lines = [line.strip(" '") for line in text.splitlines() if line.strip()]
+    fatal = [line for line in lines if "fatal:" in line or "error:" in line]
+    return (fatal or lines or ["it failed"])[-1]

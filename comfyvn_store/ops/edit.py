@@ -1,0 +1,50 @@
+"""`edit`: a writable copy in place of the link, to be taken in by the next `git add`."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import NamedTuple
+
+from comfyvn_store.asset import worktree
+from comfyvn_store.base import files, links, names
+from comfyvn_store.errors import Refused, from_os_error
+from comfyvn_store.ops import naming
+from comfyvn_store.ops.session import Session
+
+
+class Editable(NamedTuple):
+    """A view that is an ordinary file now; `was_link` is False if it was one before."""
+
+    view: str
+    was_link: bool
+
+
+def edit(session: Session, target: str) -> Editable:
+    """Makes a view a writable file with the object's bytes (sharing blocks where the file system can).
+
+    Raises UnknownAsset, ObjectMissing, ObjectCorrupt, Refused, MachineError. The link stays until the copy is whole.
+    """
+    repository = session.repository
+    full = repository.full(naming.resolve(session, target))
+    place = repository.absolute(full)
+    info = files.lstat(place)
+    shown = names.printable(full)
+    if info is not None and stat.S_ISREG(info.st_mode):
+        return Editable(full, False)
+    text = files.read_link(place)
+    hash_ = links.parse_link(text or "")
+    if text is None or hash_ is None:
+        raise Refused(f"'{shown}' is no view", hint=f"bring it back: git checkout -- '{shown}'")
+    stored = repository.store.stat(hash_)
+    if stored is not None and repository.store.is_touched(stored):
+        repository.store.verify(hash_)
+    try:
+        temp = worktree.copy_object(repository, hash_, full)
+        files.sync_files([temp])
+    except OSError as error:
+        raise from_os_error(error, f"copy '{shown}'") from error
+    if not files.swap_for_file(place, temp, text):
+        raise Refused(f"'{shown}' changed meanwhile", hint="run the command again")
+    os.utime(place)
+    return Editable(full, True)

@@ -1,0 +1,301 @@
+"""`init`: ties a git repository to the store. Running it again changes nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import comfyvn_store
+from comfyvn_store.base import files, links, names
+from comfyvn_store.errors import Refused
+from comfyvn_store.hot import heal
+from comfyvn_store.index import catchup, questions
+from comfyvn_store.vcs import blobs, staging
+from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.settings import CONFIG_FILE, DEFAULT_ROOT
+
+HOOKS = ("pre-commit", "pre-merge-commit", "post-commit", "post-checkout", "post-merge", "post-rewrite")
+KEPT_SUFFIX = ".before-comfyvn"
+BEGIN = "# comfyvn-store: begin (made by `comfyvn-store init`)"
+END = "# comfyvn-store: end"
+_IDENTITY = "# comfyvn-store hook: "
+
+
+class Initialised(NamedTuple):
+    """What `init` found and did; every list holds top-relative paths or names."""
+
+    repository: Repository
+    was_there: bool
+    kept_hooks: list[str]
+    hooks_folder: str
+    raw_art: int
+    missing_objects: int
+    assets: int
+
+
+def init(repository: Repository) -> Initialised:
+    """Sets the repository up: store, link, filters, attributes, hooks, excludes, index. Raises Refused, MachineError."""
+    _refuse_tracked_link(repository)
+    was_there = repository.is_initialised
+    repository.store.check_format()
+    repository.store.create()
+    repository.store.retire(False)
+    os.makedirs(repository.own_dir, exist_ok=True)
+    repository.ensure_store_link()
+    _write_excludes(repository)
+    _configure(repository)
+    _write_attributes(repository)
+    _write_root(repository)
+    folder = hooks_folder(repository)
+    kept = _install_hooks(repository, folder)
+    with catchup.open_index(repository) as index:
+        catchup.catch_up(index, repository, in_process=True)
+        heal.heal(index, repository, restore=True)
+        rows = questions.sized_hashes(index)
+    missing = len({hash_ for _, hash_, _ in rows if not repository.store.has(hash_)})
+    return Initialised(repository, was_there, kept, folder, _raw_art(repository), missing, len(rows))
+
+
+def _refuse_tracked_link(repository: Repository) -> None:
+    if staging.entries(repository.git, [links.STORE_LINK]):
+        raise Refused(
+            f"'{links.STORE_LINK}' is tracked by git, and a clone must not decide where your store is",
+            hint=f"run `git rm --cached -r {links.STORE_LINK}`, commit, then `comfyvn-store init`",
+        )
+
+
+# -- git's configuration -------------------------------------------------------------------------------------------
+
+
+def configuration(python: str, main: str) -> dict[str, str]:
+    """Gives the git config keys that make git call us."""
+    start = f"{quoted(python)} -P -c 'from comfyvn_store.hot.main import run; run()'"
+    usable = f"test -x {quoted(python)} && test -f {quoted(main)}"
+    other = "command -v comfyvn-store-hook >/dev/null 2>&1"
+
+    def either(words: str, otherwise: str) -> str:
+        return (
+            f"if {usable}; then exec {start} {words}; elif {other}; then exec comfyvn-store-hook {words}; "
+            f"else {otherwise}; fi"
+        )
+
+    gone = (
+        "echo 'error: comfyvn-store is not installed any more, so art cannot be added' >&2; "
+        "echo 'hint: install it again (pipx install comfyvn-store), then run: comfyvn-store init' >&2; exit 1"
+    )
+    # Without the tool sidecars pass as they are: a server that offers nothing is asked for nothing, once.
+    nothing = r"printf '0016git-filter-server\n000eversion=2\n00000000'; exec cat >/dev/null"
+    return {
+        "filter.comfyvn.process": either("filter comfyvn", gone),
+        "filter.comfyvn.required": "true",
+        "filter.comfyvn-sidecar.process": either("filter comfyvn-sidecar", nothing),
+        "merge.comfyvn-sidecar.name": "comfyvn-store sidecars, merged by field",
+        "merge.comfyvn-sidecar.driver": either("merge-sidecar %O %A %B %P", "exit 1"),
+    }
+
+
+def quoted(text: str) -> str:
+    """Gives a word in single quotes for `sh`."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _configure(repository: Repository) -> None:
+    for key, value in configuration(sys.executable, main_path()).items():
+        if repository.git.text("config", "--local", "--get", key, check=False) != value:
+            repository.git.run("config", "--local", key, value)
+
+
+def main_path() -> str:
+    """Gives the file whose absence says that the tool is gone although its interpreter is there."""
+    return os.path.join(os.path.dirname(os.path.abspath(comfyvn_store.__file__)), "hot", "main.py")
+
+
+# -- files ---------------------------------------------------------------------------------------------------------
+
+
+def attributes_block() -> list[str]:
+    """Gives the lines of `<assets root>/.gitattributes`."""
+    return [
+        BEGIN,
+        "* filter=comfyvn -text",
+        "*.asset.json filter=comfyvn-sidecar merge=comfyvn-sidecar diff=comfyvn-sidecar text",
+        ".* !filter !text",
+        "Thumbs.db !filter !text",
+        "desktop.ini !filter !text",
+        END,
+    ]
+
+
+def _write_attributes(repository: Repository) -> None:
+    """Puts our block first, so that lines of the user's (`*.txt -filter`) come later and win; stages the file."""
+    path = repository.full(".gitattributes")
+    place = repository.absolute(path)
+    _refuse_outside(repository, os.path.dirname(place))
+    if edit_block(place, attributes_block(), first=True) or not staging.entries(repository.git, [path]):
+        _stage(repository, path)
+
+
+def _write_root(repository: Repository) -> None:
+    """Writes an assets root that differs from the default where a clone finds it."""
+    place = repository.absolute(CONFIG_FILE)
+    said = repository.git.text("config", "--file", place, "--get", "comfyvn.assetsRoot", check=False)
+    if repository.root == (said or DEFAULT_ROOT):
+        return
+    repository.git.run("config", "--file", place, "comfyvn.assetsRoot", repository.root)
+    _stage(repository, CONFIG_FILE)
+
+
+def _stage(repository: Repository, path: str) -> None:
+    repository.git.run("update-index", "--add", "--", path)
+
+
+def _refuse_outside(repository: Repository, folder: str) -> None:
+    real = os.path.realpath(folder)
+    top = os.path.realpath(repository.top)
+    if not real.startswith(top + os.sep):
+        raise Refused(f"the assets root '{repository.root}' leads outside the work tree", hint="make it a real folder")
+
+
+def exclude_lines(repository: Repository) -> list[str]:
+    """Gives what git shall not see: the store link, derived files, our temporary files."""
+    root = _pattern(repository.root)
+    lines = [
+        f"/{links.STORE_LINK}",
+        f"/{root}/**/{links.STORE_LINK}",
+        f"/{root}/{names.META_FOLDER}/",
+        f"{names.TEMP_PREFIX}*",
+    ]
+    for place, suffix in ((repository.settings.thumbs_root, "/"), (repository.settings.db_path, "*")):
+        relative = os.path.relpath(place, repository.top).replace(os.sep, "/")
+        if not relative.startswith(("../", ".git/")):
+            lines.append(f"/{_pattern(relative)}{suffix}")
+    return [BEGIN, *lines, END]
+
+
+def _pattern(path: str) -> str:
+    """Gives a path as a gitignore pattern that means just this path."""
+    return "".join("\\" + c if c in "*?[]\\!# " else c for c in path)
+
+
+def _write_excludes(repository: Repository) -> None:
+    edit_block(os.path.join(repository.common_dir, "info", "exclude"), exclude_lines(repository), first=False)
+
+
+def edit_block(place: str, block: list[str], *, first: bool) -> bool:
+    """Puts our block of lines into a text file, in place of the one that is there; tells whether that changed it.
+
+    An empty `block` takes it out.
+    """
+    try:
+        with open(place, "rb") as stream:
+            before = stream.read()
+    except FileNotFoundError:
+        before = b""
+    rest, old = split_block(before)
+    new = "".join(f"{line}\n" for line in block).encode("utf-8", "surrogateescape")
+    if old == new:
+        return False
+    if rest and not rest.endswith(b"\n") and not first and new:
+        rest += b"\n"
+    after = new + rest if first else rest + new
+    if after == before:
+        return False
+    files.write_atomic(place, after)
+    return True
+
+
+def split_block(text: bytes) -> tuple[bytes, bytes]:
+    """Splits a file into what is not ours and our block."""
+    lines = text.splitlines(keepends=True)
+    bare = [line.strip() for line in lines]
+    begin, end = BEGIN.encode(), END.encode()
+    if begin not in bare or end not in bare[bare.index(begin) :]:
+        return text, b""
+    start = bare.index(begin)
+    stop = bare.index(end, start) + 1
+    return b"".join(lines[:start] + lines[stop:]), b"".join(lines[start:stop])
+
+
+# -- hooks ---------------------------------------------------------------------------------------------------------
+
+
+def hooks_folder(repository: Repository) -> str:
+    """Gives the folder from which git runs hooks, `core.hooksPath` respected."""
+    return repository.git.text("rev-parse", "--path-format=absolute", "--git-path", "hooks")
+
+
+def is_own_hook(place: str) -> bool:
+    """Tells whether a hook is one of our shims."""
+    try:
+        with open(place, "rb") as stream:
+            return _IDENTITY.encode() in stream.read(512)
+    except OSError:
+        return False
+
+
+def shim(name: str, root: str, python: str, main: str) -> bytes:
+    """Gives the text of a shim for this repository."""
+    with open(os.path.join(shims_folder(), name), encoding="utf-8") as stream:
+        text = stream.read()
+    # The root stands in double quotes inside ${…:-…}, the others in single quotes.
+    safe_root = "".join("\\" + c if c in '\\"$`}' else c for c in root)
+    fill: Callable[[str], str] = lambda word: word.replace("'", "'\\''")  # noqa: E731
+    text = text.replace("@ROOT@", safe_root).replace("@PYTHON@", fill(python)).replace("@MAIN@", fill(main))
+    return text.encode("utf-8", "surrogateescape")
+
+
+def shims_folder() -> str:
+    """Gives the folder of the shims: inside the installed package, or at the top of a checkout."""
+    package = os.path.dirname(os.path.abspath(comfyvn_store.__file__))
+    inside = os.path.join(package, "hooks")
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "hooks")
+
+
+def _install_hooks(repository: Repository, folder: str) -> list[str]:
+    """Installs the shims; a hook that is there is kept beside ours and called by it. Gives the names of those."""
+    os.makedirs(folder, exist_ok=True)
+    kept = []
+    for name in HOOKS:
+        place = os.path.join(folder, name)
+        text = shim(name, repository.root, sys.executable, main_path())
+        if os.path.lexists(place) and not is_own_hook(place):
+            os.rename(place, _free_name(place + KEPT_SUFFIX))
+        if os.path.lexists(place + KEPT_SUFFIX):
+            kept.append(name)
+        if not _has(place, text):
+            files.write_atomic(place, text, mode=0o777)
+    return kept
+
+
+def _free_name(place: str) -> str:
+    """Gives `place` for a hook to be kept, after moving an older one that is kept there out of the way."""
+    if os.path.lexists(place):
+        number = 1
+        while os.path.lexists(f"{place}.{number}"):
+            number += 1
+        os.rename(place, f"{place}.{number}")
+    return place
+
+
+def _has(place: str, text: bytes) -> bool:
+    try:
+        with open(place, "rb") as stream:
+            return stream.read() == text and bool(os.fstat(stream.fileno()).st_mode & stat.S_IXUSR)
+    except OSError:
+        return False
+
+
+def _raw_art(repository: Repository) -> int:
+    """Counts the files under the assets root that git holds as ordinary files."""
+    found = [
+        entry
+        for entry in staging.filtered_entries(repository.git, repository.root, "comfyvn")
+        if entry.mode in (staging.FILE, staging.EXECUTABLE) and repository.is_asset_path(entry.path)
+    ]
+    sizes = blobs.sizes(repository.git, (entry.oid for entry in found))
+    small = blobs.read_small_blobs(repository.git, (entry.oid for entry in found), links.LONGEST)
+    linked = {oid for oid, data in small.items() if links.parse_link_bytes(data)}
+    return sum(1 for entry in found if entry.oid not in linked and sizes[entry.oid].size)

@@ -1,0 +1,44 @@
+"""`provenance`: the ledger, by asset, by commit or range, or all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfyvn_store.errors import UnknownAsset
+from comfyvn_store.index import questions
+from comfyvn_store.ops import naming
+from comfyvn_store.ops.session import Session
+from comfyvn_store.vcs import history
+
+
+def provenance(session: Session, name: str | None = None, revision: str | None = None) -> list[dict[str, Any]]:
+    """Gives provenance records, newest first.
+
+    With `name` those of an asset, all its versions (also of one that is deleted, by its path); with `revision` those
+    that a commit or a range introduced. Raises UnknownAsset, AmbiguousAsset, UnknownRevision.
+    """
+    path = hash_ = None
+    if name is not None:
+        try:
+            path = naming.resolve(session, name)
+        except UnknownAsset:
+            path, hash_ = _of_the_past(session, name)
+    commits = history.revision_commits(session.repository.git, revision) if revision is not None else None
+    found = questions.ledger(session.index, path=path, hash_=hash_, commits=commits)
+    if hash_ is not None:
+        found = [item for item in found if item["hash"] == hash_]
+    return found
+
+
+def _of_the_past(session: Session, name: str) -> tuple[str | None, str | None]:
+    """Gives the path or the hash of something that history has although no present asset goes by that name."""
+    inside = naming.to_inside(session.repository, name)
+    for candidate in filter(None, (inside, name)):
+        if questions.ledger(session.index, path=candidate):
+            return candidate, None
+    rows = session.index.db.execute(
+        "SELECT DISTINCT hash FROM provenance WHERE hash >= ? AND hash < ?", (name, name + "g")
+    ).fetchall()
+    if len(name) >= 4 and len(rows) == 1:
+        return None, rows[0][0]
+    raise questions.unknown(name)

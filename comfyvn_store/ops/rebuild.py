@@ -1,0 +1,156 @@
+"""`rebuild`: the index from nothing, previews that are missing, sidecars missing on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from comfyvn_store.base import names
+from comfyvn_store.errors import LockTimeout, ObjectCorrupt
+from comfyvn_store.hot import heal
+from comfyvn_store.index import catchup, questions
+from comfyvn_store.ops import cards, register
+from comfyvn_store.ops import status as looking
+from comfyvn_store.ops.session import Session
+from comfyvn_store.previews import worker
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Rebuilt:
+    """What a rebuild found. `problems` pair a path (relative to the top) with a reason; with any, the work is not whole."""
+
+    assets: int = 0
+    records: int = 0
+    commits: int = 0
+    removed: int = 0
+    previews: int = 0
+    verified: int = 0
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    registered: list[str] = field(default_factory=list)
+    untracked: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Gives plain data."""
+        return {
+            "assets": self.assets,
+            "records": self.records,
+            "commits": self.commits,
+            "removed": self.removed,
+            "previews": self.previews,
+            "verified": self.verified,
+            "registered": self.registered,
+            "untracked": self.untracked,
+            "problems": [{"path": path, "reason": reason} for path, reason in self.problems],
+        }
+
+
+def rebuild(
+    session: Session,
+    *,
+    verify: bool = False,
+    previews: bool = True,
+    take_in: bool = False,
+    progress: Progress | None = None,
+) -> Rebuilt:
+    """Makes the index anew in one transaction and brings derived files to it.
+
+    `verify` hashes every object; `take_in` registers the files that git does not know yet. `progress` is told what is
+    done, how much of it, and of how much. Raises LockTimeout, MachineError; the old index stays then.
+    """
+    repository, index = session.repository, session.index
+    tell = progress or (lambda what, done, total: None)
+    before = {path for path, _, _ in questions.sized_hashes(index)}
+    result = Rebuilt()
+    tell("reading history", 0, 1)
+    catchup.rebuild(index, repository)
+    heal.heal(index, repository, restore=True)
+    tell("reading history", 1, 1)
+    if take_in:
+        result.registered = _take_in(session)
+    found = questions.sized_hashes(index)
+    result.assets = len(found)
+    result.records = index.db.execute("SELECT count(*) FROM provenance").fetchone()[0]
+    result.commits = index.db.execute("SELECT count(*) FROM commits").fetchone()[0]
+    result.removed = len(before - {path for path, _, _ in found})
+    result.rows = [(repository.full(path), hash_) for path, hash_, _ in found]
+    result.untracked = looking.untracked(repository)
+    _check_sidecars(session, result)
+    _check_objects(session, found, verify, result, tell)
+    if previews:
+        result.previews = _make_previews(session, result, tell)
+    return result
+
+
+def _take_in(session: Session) -> list[str]:
+    """Registers, in place, what lies below the assets root and git does not know."""
+    repository = session.repository
+    wishes = []
+    for path in looking.untracked(repository):
+        inside = repository.inside(path)
+        if inside is None or names.refusal(path) or not names.is_asset_name(inside):
+            continue
+        if not os.path.islink(repository.absolute(path)):
+            wishes.append(register.Wish(repository.absolute(path), inside, replace=True))
+    register.register(session, wishes)
+    return [wish.inside for wish in wishes]
+
+
+def _check_sidecars(session: Session, result: Rebuilt) -> None:
+    repository = session.repository
+    named = set()
+    for path, why in questions.problems(session.index):
+        named.add(path)
+        result.problems.append((repository.full(path), why))
+    for path, _, _ in questions.sized_hashes(session.index):
+        if path in named:
+            continue
+        broken = cards.broken_on_disk(repository, repository.full(path))
+        if broken:
+            result.problems.append((names.sidecar_path(repository.full(path)), f"broken on disk: {broken}"))
+
+
+def _check_objects(
+    session: Session, found: list[tuple[str, str, int | None]], verify: bool, result: Rebuilt, tell: Progress
+) -> None:
+    store = session.repository.store
+    states: dict[str, str | None] = {}
+    for number, (path, hash_, size) in enumerate(found):
+        if hash_ not in states:
+            info = store.stat(hash_)
+            if info is None:
+                states[hash_] = "its object is not in the store"
+            elif size is not None and info.st_size != size:
+                states[hash_] = f"its object has {info.st_size} bytes instead of {size}"
+            elif verify or store.is_touched(info):
+                states[hash_] = _verify(session, hash_)
+                result.verified += 1
+            else:
+                states[hash_] = None
+            if verify:
+                tell("verifying objects", number + 1, len(found))
+        reason = states[hash_]
+        if reason is not None:
+            result.problems.append((session.repository.full(path), reason))
+
+
+def _verify(session: Session, hash_: str) -> str | None:
+    try:
+        session.repository.store.verify(hash_)
+    except ObjectCorrupt as error:
+        return error.message
+    return None
+
+
+def _make_previews(session: Session, result: Rebuilt, tell: Progress) -> int:
+    repository = session.repository
+    try:
+        made = worker.work(repository, patience=60.0, progress=lambda done, total: tell("making previews", done, total))
+    except LockTimeout as error:
+        result.problems.append(("previews", error.message))
+        return 0
+    return made

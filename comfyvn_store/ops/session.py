@@ -1,0 +1,96 @@
+"""A session: the repository with its index, caught up and healed, as every command but `init` finds it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from comfyvn_store.base import files
+from comfyvn_store.errors import LockTimeout
+from comfyvn_store.hot import follow, heal
+from comfyvn_store.index import catchup, questions
+from comfyvn_store.index.database import Index
+from comfyvn_store.vcs.repository import Repository, open_repository
+
+# The keys of `.comfyvnconfig` that were not heeded are named once for each state of the file.
+_SAID = "config-said"
+
+
+class Session:
+    """An initialised repository and its open index. `notes` are lines that people should see."""
+
+    def __init__(self, repository: Repository, index: Index) -> None:
+        self.repository = repository
+        self.index = index
+        self.notes = [*index.notes, *_ignored_config(repository)]
+
+    def catch_up(self) -> None:
+        """Brings index and work tree to what is now."""
+        catchup.catch_up(self.index, self.repository, in_process=True)
+        heal.heal(self.index, self.repository)
+
+    def make_previews_later(self) -> None:
+        """Starts the preview worker if something is missing."""
+        if questions.lacks_previews(self.index):
+            follow.start_worker(self.repository)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.index.close()
+
+
+def open_session(
+    folder: str | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    assets_root: str | None = None,
+    db_path: str | None = None,
+    thumbs_root: str | None = None,
+    fresh: bool = True,
+) -> Session:
+    """Opens the repository around `folder` with its index; `fresh` brings both up to date first.
+
+    Raises NotInitialised, NewerStore, Refused, MachineError.
+    """
+    repository = open_repository(
+        folder, environment=environment, assets_root=assets_root, db_path=db_path, thumbs_root=thumbs_root
+    )
+    repository.require_initialised()
+    repository.ensure_store_link()
+    session = Session(repository, catchup.open_index(repository))
+    try:
+        if fresh:
+            _catch_up_or_answer_from_what_is_known(session)
+    except BaseException:
+        session.index.close()
+        raise
+    return session
+
+
+def _catch_up_or_answer_from_what_is_known(session: Session) -> None:
+    try:
+        session.catch_up()
+    except LockTimeout:
+        session.notes.append("another process is writing the index; the answer may be a moment old")
+
+
+def _ignored_config(repository: Repository) -> list[str]:
+    ignored = repository.settings.ignored
+    place = os.path.join(repository.own_dir, _SAID)
+    text = "\n".join(ignored)
+    try:
+        with open(place, encoding="utf-8", errors="replace") as stream:
+            if stream.read() == text:
+                return []
+    except OSError:
+        if not ignored:
+            return []
+    try:
+        files.write_atomic(place, text.encode("utf-8", "replace"))
+    except OSError:
+        pass
+    if not ignored:
+        return []
+    return [f"not heeded in .comfyvnconfig (a repository may not set it): {', '.join(ignored)}"]

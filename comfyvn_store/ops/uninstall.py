@@ -1,0 +1,121 @@
+"""`uninstall`: gives back ordinary files and the previous hooks. The store stays: old versions live only there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import NamedTuple
+
+from comfyvn_store.asset import sidecar, worktree
+from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.errors import ComfyvnError
+from comfyvn_store.index import questions
+from comfyvn_store.ops import init
+from comfyvn_store.ops.session import Session
+from comfyvn_store.vcs import blobs, staging
+from comfyvn_store.vcs.repository import Repository
+
+_SECTIONS = ("filter.comfyvn", "filter.comfyvn-sidecar", "merge.comfyvn-sidecar", "diff.comfyvn-sidecar")
+
+
+class Uninstalled(NamedTuple):
+    """What was given back, and the views whose bytes the store does not hold (they stay links)."""
+
+    restored: int
+    missing: list[str]
+    store: str
+    hooks: list[str]
+
+
+def uninstall(session: Session) -> Uninstalled:
+    """Replaces every view by its bytes and takes out hooks, filters, attributes and excludes.
+
+    Files that are being edited stay as they are. Views whose object is missing stay links, and with them `.comfyvn`.
+    """
+    repository = session.repository
+    hooks = _restore_hooks(repository)
+    restored, missing = _restore_views(session)
+    _strip_sidecars(repository)
+    for section in _SECTIONS:
+        if repository.git.text("config", "--local", "--get-regexp", f"^{section}\\.", check=False):
+            repository.git.run("config", "--local", "--remove-section", section)
+    _remove_attributes(repository)
+    if not missing:
+        init.edit_block(os.path.join(repository.common_dir, "info", "exclude"), [], first=False)
+        place = repository.absolute(links.STORE_LINK)
+        if os.path.islink(place):
+            os.unlink(place)
+    _remove_derived(session)
+    repository.store.retire(True)
+    return Uninstalled(restored, missing, repository.store.root, hooks)
+
+
+def _restore_hooks(repository: Repository) -> list[str]:
+    """Takes the shims out and puts the previous hooks back; gives the names of those."""
+    folder = init.hooks_folder(repository)
+    back = []
+    for name in init.HOOKS:
+        place = os.path.join(folder, name)
+        if init.is_own_hook(place):
+            os.unlink(place)
+        if os.path.lexists(place + init.KEPT_SUFFIX) and not os.path.lexists(place):
+            os.rename(place + init.KEPT_SUFFIX, place)
+            back.append(name)
+    return back
+
+
+def _restore_views(session: Session) -> tuple[int, list[str]]:
+    repository = session.repository
+    restored, missing = 0, []
+    for path, _, _ in questions.sized_hashes(session.index):
+        full = repository.full(path)
+        place = repository.absolute(full)
+        text = files.read_link(place)
+        info = files.lstat(place)
+        if text is None and info is not None and stat.S_ISREG(info.st_mode):
+            continue
+        found = links.parse_link(text or "")
+        if found is None:
+            continue
+        try:
+            temp = worktree.copy_object(repository, found, full)
+        except ComfyvnError:
+            missing.append(full)
+            continue
+        files.sync_files([temp])
+        restored += files.swap_for_file(place, temp, text)
+    return restored, missing
+
+
+def _strip_sidecars(repository: Repository) -> None:
+    """Writes the sidecars that differ from git's only by what the filter put in as git has them."""
+    entries = staging.filtered_entries(repository.git, repository.root, "comfyvn-sidecar")
+    texts = blobs.read_small_blobs(repository.git, (entry.oid for entry in entries), canonical.LONGEST_JSON)
+    for entry in entries:
+        found = worktree.read_sidecar(repository, entry.path)
+        text = texts.get(entry.oid)
+        if found is not None and text is not None and found != text and sidecar.strip_commit(found) == text:
+            files.write_atomic(repository.absolute(entry.path), text)
+
+
+def _remove_attributes(repository: Repository) -> None:
+    place = repository.absolute(repository.full(".gitattributes"))
+    init.edit_block(place, [], first=True)
+    with contextlib.suppress(OSError):
+        if os.path.getsize(place) == 0:
+            os.unlink(place)
+
+
+def _remove_derived(session: Session) -> None:
+    """Removes the index and the mirrors; previews are kept where the user may look at them."""
+    repository = session.repository
+    for path, _, _ in questions.sized_hashes(session.index):
+        folder, _, name = path.rpartition("/")
+        worktree.mirror(repository, folder, [], name.partition(".")[0])
+    session.index.close()
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(OSError):
+            os.unlink(repository.settings.db_path + suffix)
+    with contextlib.suppress(OSError):
+        os.rmdir(repository.absolute(repository.full(names.META_FOLDER)))
