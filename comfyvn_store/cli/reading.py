@@ -1,0 +1,276 @@
+"""`list`, `show`, `provenance`, `workflow`, `status`, `db`: what only reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from comfyvn_store.cli import output
+from comfyvn_store.cli.output import count
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+
+
+@click.command("list", short_help="list assets")
+@click.option("--type", "type_", metavar="T", help="Only this type.")
+@click.option("--tag", "tags", metavar="T", multiple=True, help="Only with this tag; several must all be there.")
+@click.option("--license", "license_", metavar="L", help="Only with this licence.")
+@click.option("--text", metavar="WORDS", help="Only with these words in name, tags, licence, prompts or models.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=0), help="At most so many.")
+@_json
+def list_command(
+    type_: str | None,
+    tags: tuple[str, ...],
+    license_: str | None,
+    text: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """List assets, one a line: id, size, generator, path."""
+    from comfyvn_store.index import questions
+    from comfyvn_store.ops.session import open_session
+
+    with open_session() as session:
+        output.notes(session.notes)
+        found = list(
+            questions.assets(
+                session.index, session.repository, type_=type_, tags=tags, license_=license_, text=text, limit=limit
+            )
+        )
+    if as_json:
+        output.as_json(found)
+        return
+    rows = []
+    for item in found:
+        record = item["provenance"] or {}
+        state = "" if item["present"] else output.bad("missing ")
+        rows.append(
+            (
+                item["uid"],
+                _pixels(item),
+                output.size(item["bytes"]),
+                record.get("source") or "-",
+                state + output.path(item["view"]),
+            )
+        )
+    output.table(rows)
+    if not found:
+        output.line("no assets" if not (type_ or tags or license_ or text) else "no asset matches")
+
+
+@click.command("show", short_help="show one asset")
+@click.argument("name", metavar="PATH|UID|REV:PATH")
+@_json
+def show_command(name: str, as_json: bool) -> None:
+    """Show one asset: what it is, how it was made, which commit brought it.
+
+    Name it by path, by uid, by the beginning of its hash, or as it was in a revision: HEAD~2:assets/characters/alice.png
+    """
+    from comfyvn_store.index import questions
+    from comfyvn_store.ops import naming
+    from comfyvn_store.ops.session import open_session
+
+    with open_session() as session:
+        output.notes(session.notes)
+        item = dict(naming.version(session, name).record)
+        lines = questions.commit_lines(session.index, filter(None, [item["commit"]]))
+    if as_json:
+        output.as_json(item)
+        return
+    _show(item, lines)
+
+
+def _show(item: dict[str, Any], lines: dict[str, tuple[str, str, str]]) -> None:
+    rows = [
+        ("hash", item["hash"]),
+        (
+            "media",
+            ", ".join(filter(None, [item["media"].get("mime"), _pixels(item, ""), output.size(item["bytes"])])),
+        ),
+        ("tags", ", ".join(item["tags"]) or "-"),
+        ("license", item["license"] or "-"),
+    ]
+    rows += [(f"meta {key}", _short(value)) for key, value in item["meta"].items()]
+    rows.append(("preview", item["thumb"] or ("not made yet" if item["preview"] else "-")))
+    if not item["present"]:
+        rows.append(("object", output.bad("not in the store")))
+    if item.get("problem"):
+        rows.append(("problem", output.bad(item["problem"])))
+    output.line(output.strong(output.path(item["view"])) + f"  {item['uid']}")
+    output.table(rows, indent="  ")
+    record = item["provenance"]
+    if record is None:
+        output.line("  provenance unknown (no sidecar); it comes with the next commit of art")
+        return
+    output.line("  provenance")
+    output.table(_record_rows(record, lines.get(item["commit"] or "")), indent="    ")
+
+
+@click.command("provenance", short_help="where art came from: by asset, by commit, or all")
+@click.argument("name", metavar="[PATH|UID]", required=False)
+@click.option("--commit", "revision", metavar="REV", help="What a commit (or a range A..B) brought.")
+@_json
+def provenance_command(name: str | None, revision: str | None, as_json: bool) -> None:
+    """Print the ledger, newest first: of one asset (all its versions), of a commit or range, or all of it."""
+    from comfyvn_store.index import questions
+    from comfyvn_store.ops import provenance
+    from comfyvn_store.ops.session import open_session
+
+    with open_session() as session:
+        output.notes(session.notes)
+        found = provenance.provenance(session, name, revision)
+        lines = questions.commit_lines(session.index, filter(None, (item["commit"] for item in found)))
+    if as_json:
+        output.as_json(found)
+        return
+    if not found:
+        output.line("no art in that commit" if revision else "nothing recorded yet")
+    for number, item in enumerate(found):
+        if number:
+            output.line()
+        output.line(f"{output.strong(output.path(item['path']))}  {item['uid']}")
+        output.table(_record_rows(item, lines.get(item["commit"] or "")), indent="    ")
+
+
+def _record_rows(record: dict[str, Any], commit: tuple[str, str, str] | None) -> list[tuple[str, str]]:
+    rows = [("commit", output.commit(record.get("commit")) + (f"  {commit[2]}" if commit else ""))]
+    if commit:
+        rows.append(("author", f"{commit[0]}, {commit[1]}"))
+    rows.append(("source", record.get("source") or "unknown"))
+    if record.get("user"):
+        rows.append(("user", str(record["user"])))
+    if record.get("workflow_hash"):
+        rows.append(("workflow", record["workflow_hash"][:16]))
+    for key, value in (record.get("inputs") or {}).items():
+        if value in (None, [], ""):
+            continue
+        if key == "loras" and isinstance(value, list):
+            value = ", ".join(f"{_part(item, 'name')} {_part(item, 'strength')}" for item in value)
+        elif isinstance(value, list):
+            value = ", ".join(str(item) for item in value)
+        rows.append((key, _short(value)))
+    rows.append(("created", record.get("created_at") or "unknown"))
+    if record.get("parent"):
+        rows.append(("replaces", record["parent"][:16]))
+    return rows
+
+
+def _part(item: Any, key: str) -> str:
+    return str(item.get(key)) if isinstance(item, dict) else str(item)
+
+
+def _short(value: Any) -> str:
+    text = " ".join(output.path(str(value).replace("\n", " ")).split())
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+@click.command("workflow", short_help="print the ComfyUI graph a picture carries")
+@click.argument("name", metavar="PATH|UID|REV:PATH")
+@click.option("--api", is_flag=True, help="The API graph (prompt) instead of the editor's.")
+@click.option("--json", "as_json", is_flag=True, help="The graph is JSON either way.")
+def workflow_command(name: str, api: bool, as_json: bool) -> None:
+    """Print the ComfyUI graph that a picture carries, ready to load again:
+
+    \b
+      comfyvn-store workflow assets/characters/alice.png > alice.json
+    """
+    from comfyvn_store.ops import workflow
+    from comfyvn_store.ops.session import open_session
+
+    with open_session() as session:
+        output.notes(session.notes)
+        graph = workflow.workflow(session, name, api=api)
+    if graph.is_api and not api:
+        output.note("this picture carries only the API graph; ComfyUI loads that too")
+    output.line(graph.text)
+
+
+@click.command("status", short_help="what needs attention")
+@_json
+def status_command(as_json: bool) -> None:
+    """Show how the art is: staged, edited, new, missing, damaged. Always ends with 0; look at --json in scripts."""
+    from comfyvn_store.ops import status
+    from comfyvn_store.ops.session import open_session
+
+    with open_session() as session:
+        output.notes(session.notes)
+        found = status.status(session)
+    if as_json:
+        output.as_json(found.as_dict())
+        return
+    output.line(f"{count(found.assets, 'asset')}, {output.size(found.objects_bytes)} in {found.store}")
+    sections = (
+        ("staged, to be committed", found.staged, "now: git commit"),
+        ("edited, not staged", found.edited, "git add takes the new version in; git checkout -- gives it up"),
+        ("not in git yet", found.untracked, "git add them, or leave them"),
+        ("deleted, not staged", found.vanished, "git rm, or bring back with git checkout --"),
+        (
+            "committed without the hook, still files",
+            found.unflipped,
+            "the next commit of art makes them links",
+        ),
+        ("bytes not in the store", found.missing, "copy the objects from a colleague's store"),
+        (
+            "damaged: something wrote through the link",
+            found.damaged,
+            "put a good copy in place and git add it",
+        ),
+    )
+    clean = True
+    for title, paths, hint in sections:
+        if paths:
+            clean = False
+            _section(title, [(output.path(path),) for path in paths], hint)
+    if found.problems:
+        clean = False
+        _section(
+            "sidecars",
+            [(output.path(path), reason) for path, reason in found.problems],
+            "mend them in an editor, or git checkout -- them",
+        )
+    if found.preview_failures:
+        _section("without a preview", [(output.path(p), why) for p, why in found.preview_failures], None)
+    if found.previews_due:
+        output.line(
+            f"{count(found.previews_due, 'preview is', 'previews are')} being made"
+            if found.previews_running
+            else f"{count(found.previews_due, 'preview')} still to be made"
+        )
+    for key in found.ignored_config:
+        output.line(f"not heeded in .comfyvnconfig: {key}")
+    if clean:
+        output.line("nothing needs attention")
+
+
+def _section(title: str, rows: list[tuple[str, ...]], hint: str | None) -> None:
+    output.line(f"{title}{':' if not hint else ''}" + (output.dim(f"  ({hint})") if hint else ""))
+    output.table(rows[:20], indent="    ")
+    if len(rows) > 20:
+        output.line(f"    ... and {len(rows) - 20} more")
+
+
+@click.command("db", short_help="print where the index is")
+@_json
+def db_command(as_json: bool) -> None:
+    """Print the path of the index, a SQLite file that any program can read:
+
+    \b
+      sqlite3 "$(comfyvn-store db)" "SELECT path, license FROM assets_registry"
+    """
+    from comfyvn_store.ops.session import open_session
+
+    with open_session() as session:
+        output.notes(session.notes)
+        path = session.repository.settings.db_path
+    if as_json:
+        output.as_json({"path": path})
+    else:
+        output.line(path)
+
+
+def _pixels(item: dict[str, Any], absent: str = "-") -> str:
+    media = item["media"]
+    if media.get("width") and media.get("height"):
+        return f"{media['width']}x{media['height']}"
+    return f"{media['duration']:.1f}s" if media.get("duration") else absent

@@ -1,0 +1,95 @@
+"""`init`, `uninstall`, `clone`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+
+import click
+
+from comfyvn_store.cli import output
+from comfyvn_store.cli.output import count
+
+
+@click.command("init", short_help="set this git repository up")
+def init_command() -> None:
+    """Set this git repository up, once. Running it again changes nothing.
+
+    Art goes below assets/, in a folder for each type: assets/characters/alice.png. Hooks of yours are kept and called.
+    """
+    from comfyvn_store.ops import init
+    from comfyvn_store.vcs.repository import open_repository
+
+    done = init.init(open_repository())
+    repository = done.repository
+    word = "Reinitialized existing" if done.was_there else "Initialized"
+    output.line(f"{word} comfyvn-store in {repository.store.root}/")
+    for name in done.kept_hooks:
+        output.line(f"  your {name} hook is kept and runs first")
+    if done.raw_art:
+        output.line(
+            f"  {count(done.raw_art, 'file')} below {repository.root}/ came into git before; to bring "
+            f"{'it' if done.raw_art == 1 else 'them'} into the store:"
+        )
+        output.line(f"      git add --renormalize {repository.root} && git commit -m 'art into the store'")
+    if done.missing_objects:
+        output.line(
+            f"  {count(done.missing_objects, 'file')} of {done.assets} not here yet: their bytes are in the store "
+            "of whoever added them"
+        )
+    if not done.was_there:
+        output.line("\nNow put art below a folder for its type, and use git as always:")
+        output.line(f"      {repository.root}/characters/alice.png")
+        output.line(f"      git add {repository.root} && git commit -m 'first art'")
+
+
+@click.command("uninstall", short_help="give back ordinary files and the previous hooks")
+def uninstall_command() -> None:
+    """Give back ordinary files and the previous hooks.
+
+    The store stays where it is, because old versions of your art live only there.
+    """
+    from comfyvn_store.errors import ObjectMissing
+    from comfyvn_store.ops import uninstall
+    from comfyvn_store.ops.session import open_session
+
+    with open_session() as session:
+        output.notes(session.notes)
+        done = uninstall.uninstall(session)
+    output.line(f"{count(done.restored, 'view is an ordinary file', 'views are ordinary files')} again")
+    for name in done.hooks:
+        output.line(f"your {name} hook is back")
+    output.line(
+        f"The store is kept: {done.store}\n  (old versions live only there; remove it when you need none of them)"
+    )
+    if done.restored:
+        output.line("To let git have the files: git add -A && git commit")
+    if done.missing:
+        listed = ", ".join(f"'{output.path(path)}'" for path in done.missing[:5])
+        more = f" and {len(done.missing) - 5} more" if len(done.missing) > 5 else ""
+        raise ObjectMissing(
+            f"these stay links, because their bytes are not in the store: {listed}{more}",
+            hint="copy the objects from a colleague's store and run the command again",
+        )
+
+
+@click.command("clone", short_help="git clone, init and rebuild in one")
+@click.argument("url")
+@click.argument("folder", metavar="[DIR]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def clone_command(url: str, folder: str | None, as_json: bool) -> None:
+    """Clone a repository and set it up: git clone, init and rebuild in one."""
+    from comfyvn_store.ops import clone
+
+    with closing(output.Progress()) as progress:
+        done = clone.clone(url, folder, progress=progress)
+    if as_json:
+        output.as_json({"folder": done.folder, "assets": done.assets, "missing": done.missing})
+        return
+    output.line(f"Cloned into {os.path.relpath(done.folder)}: {count(done.assets, 'asset')}")
+    if done.missing:
+        output.line(
+            f"  the bytes of {count(done.missing, 'file')} are not here: git carries links, the bytes are in the "
+            "store they were added to"
+        )
+        output.line("  copy them over: cp -Rn OTHER/.git/comfyvn/objects/. .git/comfyvn/objects/")

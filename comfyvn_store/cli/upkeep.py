@@ -1,0 +1,88 @@
+"""`rebuild`, `completion`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import click
+
+from comfyvn_store.cli import output
+from comfyvn_store.cli.output import count
+
+
+@click.command("rebuild", short_help="make the index anew")
+@click.option("--assets-dir", metavar="D", type=click.Path(), help="Another assets root than the configured one.")
+@click.option("--db-path", metavar="P", type=click.Path(), help="Another place for the index.")
+@click.option("--verify", is_flag=True, help="Hash every object, too.")
+@click.option("--no-previews", is_flag=True, help="Make no previews.")
+@click.option("--register", "take_in", is_flag=True, help="Take in the files that git does not know yet.")
+@click.option("--verbose", is_flag=True, help="Name every asset.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def rebuild_command(
+    assets_dir: str | None,
+    db_path: str | None,
+    verify: bool,
+    no_previews: bool,
+    take_in: bool,
+    verbose: bool,
+    as_json: bool,
+) -> int:
+    """Make the index anew from git and the store: assets, history, sidecars missing on disk, previews.
+
+    Everything else reads this index and keeps it up to date by itself; after a crash, a disk repair or plain doubt,
+    rebuild it. Ends with 1 if something was wrong; each such thing is named.
+    """
+    import os
+
+    from comfyvn_store.ops import rebuild
+    from comfyvn_store.ops.session import open_session
+
+    here = os.getcwd()
+    with open_session(
+        assets_root=os.path.join(here, assets_dir) if assets_dir else None,
+        db_path=os.path.join(here, db_path) if db_path else None,
+        fresh=False,
+    ) as session:
+        output.notes(session.notes)
+        with closing(output.Progress()) as progress:
+            done = rebuild.rebuild(session, verify=verify, previews=not no_previews, take_in=take_in, progress=progress)
+    if as_json:
+        output.as_json(done.as_dict())
+        return 1 if done.problems else 0
+    if verbose:
+        output.table([(hash_[:16], output.path(path)) for path, hash_ in done.rows])
+    output.line(
+        f"{count(done.assets, 'asset')}, {count(done.records, 'provenance record')}, {count(done.commits, 'commit')}"
+        + (f", {count(done.previews, 'preview')} made" if done.previews else "")
+        + (f", {count(done.verified, 'object')} verified" if done.verified else "")
+        + (f", {count(done.removed, 'row')} of vanished files removed" if done.removed else "")
+    )
+    for path in done.registered:
+        output.line(f"registered {output.path(path)}")
+    if done.untracked:
+        output.line(f"{count(len(done.untracked), 'file')} not in git yet (git add them, or rebuild --register):")
+        output.table([(output.path(path),) for path in done.untracked[:20]], indent="    ")
+        if len(done.untracked) > 20:
+            output.line(f"    ... and {len(done.untracked) - 20} more")
+    for path, reason in done.problems:
+        output.line(f"{output.bad('problem:')} {output.path(path)}: {reason}")
+    return 1 if done.problems else 0
+
+
+@click.command("completion", short_help="print shell completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion_command(shell: str) -> None:
+    """Print completion for your shell.
+
+    \b
+      bash: eval "$(comfyvn-store completion bash)"    in ~/.bashrc
+      zsh:  eval "$(comfyvn-store completion zsh)"     in ~/.zshrc
+      fish: comfyvn-store completion fish > ~/.config/fish/completions/comfyvn-store.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    from comfyvn_store.cli.main import main
+
+    completion = get_completion_class(shell)
+    assert completion is not None
+    output.line(completion(main, {}, "comfyvn-store", "_COMFYVN_STORE_COMPLETE").source())
