@@ -47,7 +47,7 @@ def write_sidecars(
         return set()
     for card, text in due:
         if _due_text(repository, card, restore) is not None:
-            files.write_atomic(repository.absolute(card.entry.path), text)
+            files.write_settled(repository.absolute(card.entry.path), text)
     paths = [card.entry.path for card, _ in due]
     with contextlib.suppress(GitFailed):  # git hashes them itself the next time it looks
         staging.refresh(repository.git, paths, filters=True)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -72,6 +73,17 @@ def write_atomic(path: str, data: bytes, *, mode: int = 0o666, durable: bool = F
         raise
     if durable:
         sync_folder(os.path.dirname(path) or ".")
+
+
+def write_settled(path: str, data: bytes) -> None:
+    """Writes a file that git is told of right away, and dates it two seconds back.
+
+    git compares times by the second and takes a file as young as its index for possibly changed: it would ask the
+    filter about it at every status until the index is written again.
+    """
+    write_atomic(path, data)
+    then = time.time_ns() - 2_000_000_000
+    os.utime(path, ns=(then, then))
 
 
 def read_small(path: str, limit: int) -> bytes:

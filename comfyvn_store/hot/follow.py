@@ -16,13 +16,13 @@ from comfyvn_store.vcs.repository import Repository
 WORKER = "comfyvn_store.previews.worker"
 
 
-def follow(repository: Repository) -> None:
+def follow(repository: Repository, *, ends_sequence: bool = False) -> None:
     """Catches up as a hook may: what cannot be done now (a locked index, a full disk) is left to the next command."""
     try:
         repository.ensure_store_link()
         with catchup.open_index(repository) as index:
             catchup.catch_up(index, repository)
-            heal.heal(index, repository, is_hook=True)
+            heal.heal(index, repository, is_hook=True, ends_sequence=ends_sequence)
             wants_previews = questions.lacks_previews(index)
     except (ComfyvnError, sqlite3.Error, OSError) as error:
         sys.stderr.write(f"comfyvn-store: the index is not up to date ({error}); the next command brings it there\n")

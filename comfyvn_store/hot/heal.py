@@ -25,26 +25,37 @@ from comfyvn_store.vcs.staging import Entry
 _HOOK_PATIENCE = 5.0
 
 
-def heal(index: Index, repository: Repository, *, is_hook: bool = False, restore: bool = False) -> None:
-    """Does what is pending, if it may be done now. `restore` also makes sidecars that are missing on disk."""
+def heal(
+    index: Index, repository: Repository, *, is_hook: bool = False, ends_sequence: bool = False, restore: bool = False
+) -> None:
+    """Does what is pending, if it may be done now. `restore` also makes sidecars that are missing on disk.
+
+    `ends_sequence` is for post-rewrite: git's sequencer has written its last index then, though its folder is there.
+    """
     due = catchup.pending(index)
     if not due or index.in_memory:
         return
-    if repository.in_sequence or repository.is_index_locked or (not is_hook and live.is_going_on(repository)):
+    if (
+        (repository.in_sequence and not ends_sequence)
+        or repository.is_index_locked
+        or (not is_hook and live.is_going_on(repository))
+    ):
         return
     os.makedirs(repository.own_dir, exist_ok=True)
     try:
         with locked(os.path.join(repository.own_dir, "repair.lock"), _HOOK_PATIENCE if is_hook else 0.0):
-            _heal(index, repository, due, restore)
-            catchup.settle(index, due)
+            waiting = _heal(index, repository, due, restore)
+            catchup.settle(index, due - waiting)
     except LockTimeout:
         return
 
 
-def _heal(index: Index, repository: Repository, due: set[str], restore: bool) -> None:
+def _heal(index: Index, repository: Repository, due: set[str], restore: bool) -> set[str]:
+    """Heals; gives the paths whose turn comes when they are committed."""
     worktree.write_sidecars(repository, list(_cards(index, repository, due)), restore=restore)
-    _mend_views(index, repository, due)
+    waiting = _mend_views(index, repository, due)
     mirror(index, repository, due)
+    return waiting
 
 
 def _cards(index: Index, repository: Repository, paths: Iterable[str]) -> Iterable[Card]:
@@ -86,8 +97,11 @@ def _name_in(path: str, folder: str) -> str | None:
     return name if parent == folder else None
 
 
-def _mend_views(index: Index, repository: Repository, paths: Iterable[str]) -> None:
-    """Mends views that a commit without hooks left behind: unmarked files, and links of another depth."""
+def _mend_views(index: Index, repository: Repository, paths: Iterable[str]) -> set[str]:
+    """Mends views that a commit without hooks left behind: unmarked files, and links of another depth.
+
+    Gives those that are staged and not committed yet: the commit's hook may do better, and until then they are left.
+    """
     files_due = []
     for path in paths:
         row = index.db.execute(
@@ -100,11 +114,17 @@ def _mend_views(index: Index, repository: Repository, paths: Iterable[str]) -> N
         if info is None:
             continue
         if row[0] != staging.LINK and stat.S_ISREG(info.st_mode):
-            files_due.append((full, row[1], row[2], info))
+            files_due.append((path, full, row[1], row[2], info))
         elif stat.S_ISLNK(info.st_mode):
             _mend_dangling(repository, full)
-    for full, hash_, oid, info in files_due:
-        _give_stored_bytes(repository, full, hash_, oid, info)
+    if not files_due:
+        return set()
+    head = blobs.resolve(repository.git, "HEAD") or staging.empty_tree(repository.git)
+    uncommitted = {change.path for change in staging.staged_changes(repository.git, head, repository.root)}
+    for _, full, hash_, oid, info in files_due:
+        if full not in uncommitted:
+            _give_stored_bytes(repository, full, hash_, oid, info)
+    return {path for path, full, *_ in files_due if full in uncommitted}
 
 
 def _give_stored_bytes(repository: Repository, path: str, hash_: str, oid: str, info: os.stat_result) -> None:
@@ -116,6 +136,7 @@ def _give_stored_bytes(repository: Repository, path: str, hash_: str, oid: str, 
     if links.parse_link_bytes(_head(place)) is not None:
         return
     try:
+        repository.store.sync([hash_])
         staging.write_entries(repository.git, [Entry(path, staging.FILE, oid)])
         temp = worktree.copy_object(repository, hash_, path)
     except (GitFailed, ObjectMissing):

@@ -36,7 +36,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         return 0
     if name == "post-rewrite" and list(arguments[:1]) == ["amend"]:
         return 0
-    follow.follow(repository)
+    follow.follow(repository, ends_sequence=name == "post-rewrite")
     return 0
 
 

@@ -306,7 +306,7 @@ def _write_cards(repository: Repository, plan: _Plan, assets: list[_Asset], text
         if files.lstat(repository.absolute(asset.path)) is None:
             continue  # the user took the file away; its sidecar stays with git
         if found != text:
-            files.write_atomic(place, text)
+            files.write_settled(place, text)
         written.append(path)
     return written
 

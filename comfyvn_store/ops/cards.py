@@ -45,7 +45,7 @@ def write(repository: Repository, full: str, text: bytes, commit: str | None) ->
     path = names.sidecar_path(full)
     wanted = sidecar.fill_commit(text, commit)
     if worktree.read_sidecar(repository, path) != wanted:
-        files.write_atomic(repository.absolute(path), wanted)
+        files.write_settled(repository.absolute(path), wanted)
 
 
 def commit_of(session: Session, inside: str, card: Sidecar) -> str | None:

@@ -44,6 +44,7 @@ def init(repository: Repository) -> Initialised:
     repository.store.create()
     repository.store.retire(False)
     os.makedirs(repository.own_dir, exist_ok=True)
+    _compile()
     repository.ensure_store_link()
     _write_excludes(repository)
     _configure(repository)
@@ -111,6 +112,16 @@ def _configure(repository: Repository) -> None:
 def main_path() -> str:
     """Gives the file whose absence says that the tool is gone although its interpreter is there."""
     return os.path.join(os.path.dirname(os.path.abspath(comfyvn_store.__file__)), "hot", "main.py")
+
+
+def _compile() -> None:
+    """Compiles what git starts, where nobody did: with PYTHONDONTWRITEBYTECODE every hook would do it anew (twice the
+    time)."""
+    import compileall
+
+    package = os.path.dirname(os.path.dirname(main_path()))
+    for name in ("", "base", "store", "vcs", "asset", "asset/generators", "index", "hot"):
+        compileall.compile_dir(os.path.join(package, name), maxlevels=0, quiet=2)
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
