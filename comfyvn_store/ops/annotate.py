@@ -89,8 +89,8 @@ def _stage(repository: Repository, texts: Mapping[str, bytes]) -> None:
     oids = blobs.write_blobs(repository.git, repository.object_format, list(texts.values()))
     entries = [Entry(names.sidecar_path(full), staging.FILE, oid) for full, oid in zip(texts, oids, strict=True)]
     try:
-        staging.write_entries(repository.git, entries)
-        staging.refresh(repository.git, [entry.path for entry in entries], filters=True)
+        staging.write_entries(repository.git, entries, patience=staging.PATIENCE)
+        staging.refresh(repository.git, [entry.path for entry in entries], filters=True, patience=staging.PATIENCE)
     except GitFailed as error:
         raise MachineError(
             f"the sidecars are changed but not staged: {error.message}",

@@ -334,9 +334,9 @@ def _write_card(session: Session, wish: Wish, full: str, card: Sidecar) -> None:
     entries = [Entry(full, staging.LINK, link), Entry(names.sidecar_path(full), staging.FILE, oid)]
     current = {entry.path: entry for entry in staging.entries(repository.git, [entry.path for entry in entries])}
     if any(current.get(entry.path) != entry for entry in entries):
-        staging.write_entries(repository.git, entries)
+        staging.write_entries(repository.git, entries, patience=staging.PATIENCE)
     cards.write(repository, full, text, cards.commit_of(session, wish.inside, card))
-    staging.refresh(repository.git, [entry.path for entry in entries], filters=True)
+    staging.refresh(repository.git, [entry.path for entry in entries], filters=True, patience=staging.PATIENCE)
     left = [path for path in rows.read_unstaged(repository) if path != wish.inside]
     if len(left) != len(rows.read_unstaged(repository)):
         rows.write_unstaged(repository, left)

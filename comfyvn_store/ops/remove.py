@@ -28,7 +28,8 @@ def remove(session: Session, name: str) -> dict[str, Any]:
     if files.lstat(place) is not None and links.parse_link(files.read_link(place) or "") is None:
         raise Refused(f"'{names.printable(full)}' is a file that may hold an edit", hint="`git add` it first")
     known = staging.entries(repository.git, [full, names.sidecar_path(full)])
-    staging.write_entries(repository.git, [Entry(entry.path, staging.GONE, "0" * len(entry.oid)) for entry in known])
+    gone = [Entry(entry.path, staging.GONE, "0" * len(entry.oid)) for entry in known]
+    staging.write_entries(repository.git, gone, patience=staging.PATIENCE)
     for path in (place, repository.absolute(names.sidecar_path(full))):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)

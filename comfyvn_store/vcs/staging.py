@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from comfyvn_store.errors import GitFailed, LockTimeout
 from comfyvn_store.vcs.git import WITHOUT_FILTERS, Git
 
 LINK = "120000"
@@ -13,6 +15,8 @@ FILE = "100644"
 EXECUTABLE = "100755"
 GITLINK = "160000"
 GONE = "000000"
+# Seconds a command of a person's waits for another git to let go of the index.
+PATIENCE = 10.0
 
 
 class Entry(NamedTuple):
@@ -115,26 +119,46 @@ def tree_entries(git: Git, tree: str, paths: Sequence[str]) -> dict[str, Entry]:
     return found
 
 
-def write_entries(git: Git, changes: Iterable[Entry]) -> None:
+def write_entries(git: Git, changes: Iterable[Entry], *, patience: float = 0.0) -> None:
     """Sets index entries (mode GONE removes) without looking at the work tree; their stat data becomes zero.
 
-    Raises GitFailed if another process holds the index.
+    Raises GitFailed if another process holds the index; with `patience` (seconds) LockTimeout, after waiting so long.
     """
     lines = []
     for entry in changes:
         lines.append(f"{entry.mode} {entry.oid} 0\t".encode("ascii") + os.fsencode(entry.path) + b"\0")
     if lines:
-        git.run(*WITHOUT_FILTERS, "update-index", "-z", "--index-info", data=b"".join(lines))
+        _update(git, [*WITHOUT_FILTERS, "update-index", "-z", "--index-info"], b"".join(lines), patience)
 
 
-def refresh(git: Git, paths: Iterable[str], *, filters: bool) -> None:
+def refresh(git: Git, paths: Iterable[str], *, filters: bool, patience: float = 0.0) -> None:
     """Adds files that are in the index again, so that git notes their size and times.
 
     With `filters` the drivers run as in `git add`; without, what lies on the disk must be what is in the index.
+    Raises as `write_entries`.
     """
     data = b"".join(os.fsencode(path) + b"\0" for path in paths)
     if data:
-        git.run(*(() if filters else WITHOUT_FILTERS), "update-index", "-z", "--stdin", data=data)
+        drivers = () if filters else WITHOUT_FILTERS
+        _update(git, [*drivers, "update-index", "-z", "--stdin"], data, patience)
+
+
+def _update(git: Git, words: list[str], data: bytes, patience: float) -> None:
+    """Runs update-index, again and again while another git holds the index; git itself does not wait for it."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            git.run(*words, data=data)
+            return
+        except GitFailed as error:
+            if not patience or "index.lock" not in error.stderr:
+                raise
+            if time.monotonic() >= deadline:
+                raise LockTimeout(
+                    "another git process holds the index ('index.lock' exists)",
+                    hint="wait for it to end; if none is running, remove .git/index.lock",
+                ) from None
+        time.sleep(0.02)
 
 
 def parse_raw(listing: bytes) -> list[Change]:
