@@ -7,6 +7,8 @@ from typing import Any
 
 # A sidecar is a page of text; what is larger is no sidecar and is never parsed.
 LONGEST_JSON = 4 * 1024 * 1024
+# The writer needs three Python frames a level and has a thousand in all; real graphs nest some twenty levels.
+DEEPEST = 100
 
 
 class NotCanonical(ValueError):
@@ -35,7 +37,7 @@ def parse(data: bytes) -> Any:
     """Parses JSON strictly.
 
     Raises NotCanonical for everything that cannot be read and written again without loss: bad UTF-8, duplicate keys,
-    NaN and infinities, lone surrogates, nesting beyond the interpreter's limit, more than LONGEST_JSON bytes.
+    NaN and infinities, lone surrogates, more than DEEPEST levels, more than LONGEST_JSON bytes.
     """
     if len(data) > LONGEST_JSON:
         raise NotCanonical(f"{len(data)} bytes is too long for a sidecar")
@@ -44,6 +46,8 @@ def parse(data: bytes) -> Any:
         value = json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_number)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
+        if data.count(b"[") + data.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
+            raise NotCanonical("nested too deeply")
         return value
     except NotCanonical:
         raise
@@ -51,6 +55,23 @@ def parse(data: bytes) -> Any:
         raise NotCanonical("nested too deeply") from None
     except (ValueError, UnicodeError) as error:
         raise NotCanonical(str(error)) from None
+
+
+def _depth(value: Any) -> int:
+    """Gives how many lists and objects stand in one another, counted no further than just beyond DEEPEST."""
+    level, depth = [value], 0
+    while depth <= DEEPEST:
+        level = [
+            item
+            for each in level
+            if isinstance(each, (dict, list))
+            for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, (dict, list))
+        ]
+        depth += 1
+        if not level:
+            break
+    return depth
 
 
 def dump_pretty(value: Any) -> bytes:

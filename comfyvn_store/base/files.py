@@ -6,7 +6,6 @@ import contextlib
 import os
 import stat
 import sys
-import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -61,8 +60,10 @@ def write_atomic(path: str, data: bytes, *, mode: int = 0o666, durable: bool = F
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
-            with contextlib.suppress(OSError):
-                os.fchmod(stream.fileno(), stat.S_IMODE(os.lstat(path).st_mode))
+            before = lstat(path)
+            if before is not None and stat.S_ISREG(before.st_mode):
+                with contextlib.suppress(OSError):
+                    os.fchmod(stream.fileno(), stat.S_IMODE(before.st_mode))
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -76,13 +77,18 @@ def write_atomic(path: str, data: bytes, *, mode: int = 0o666, durable: bool = F
 
 
 def write_settled(path: str, data: bytes) -> None:
-    """Writes a file that git is told of right away, and dates it two seconds back.
+    """Writes a file that git is told of right away, and dates it back (see `settle`)."""
+    write_atomic(path, data)
+    settle(path)
+
+
+def settle(path: str) -> None:
+    """Dates a file two seconds back.
 
     git compares times by the second and takes a file as young as its index for possibly changed: it would ask the
     filter about it at every status until the index is written again.
     """
-    write_atomic(path, data)
-    then = time.time_ns() - 2_000_000_000
+    then = os.lstat(path).st_mtime_ns - 2_000_000_000
     os.utime(path, ns=(then, then))
 
 
@@ -122,12 +128,33 @@ def place_symlink(path: str, text: str) -> None:
 def swap_for_link(path: str, text: str, expected: Print) -> bool:
     """Replaces an ordinary file by a symlink if it still is what `expected` says; tells whether it did.
 
-    The caller has made the file's bytes durable elsewhere. An edit that is saved while this runs survives: the file is
-    linked aside first and put back if it changed. Where hard links are not to be had the file is renamed aside.
+    The caller has made the file's bytes durable elsewhere. An edit that is saved while this runs survives, whether it is
+    written into the file or renamed over it: link and file change places in one step, and change back if what came out
+    is not what was expected. Where a file system cannot do that, the file is linked aside first and put back.
     """
     info = lstat(path)
     if info is None or not stat.S_ISREG(info.st_mode) or print_of(info) != expected:
         return False
+    temp = temp_beside(path)
+    os.symlink(text, temp)
+    try:
+        if not _exchange(temp, path):
+            return _replace_watched(path, temp, expected)
+        if print_of(os.lstat(temp)) == expected:
+            return True
+        _exchange(temp, path)
+        if read_link(temp) != text:  # saved once more meanwhile: the newest stays
+            os.replace(temp, path)
+        return False
+    except FileNotFoundError:  # the file was taken away
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temp)
+
+
+def _replace_watched(path: str, temp: str, expected: Print) -> bool:
+    """Renames the symlink `temp` over a file, and puts the file back if it changed before or after."""
     aside = temp_beside(path)
     try:
         os.link(path, aside, follow_symlinks=False)
@@ -135,15 +162,48 @@ def swap_for_link(path: str, text: str, expected: Print) -> bool:
         os.rename(path, aside)
     try:
         if print_of(os.lstat(aside)) == expected:
-            place_symlink(path, text)
+            os.replace(temp, path)
             if print_of(os.lstat(aside)) == expected:
                 os.unlink(aside)
                 return True
     except BaseException:
-        os.replace(aside, path)
+        _put_back(aside, path)
         raise
-    os.replace(aside, path)
+    _put_back(aside, path)
     return False
+
+
+def _put_back(aside: str, path: str) -> None:
+    # rename(2) does nothing and keeps both names where they are two names of one file.
+    os.replace(aside, path)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(aside)
+
+
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+
+
+def _exchange(one: str, other: str) -> bool:
+    """Lets two names change places in one step (renameat2(2), Linux); gives False where that is not to be had.
+
+    Raises OSError, also where one of them is gone.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+    import errno
+
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), other)
 
 
 def swap_for_file(path: str, temp: str, expected_link: str | None, expected: Print | None = None) -> bool:

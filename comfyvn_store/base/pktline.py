@@ -17,6 +17,10 @@ class PacketError(Exception):
     """The other side does not speak pkt-line, or ended in the middle of a packet."""
 
 
+class StreamEnded(PacketError):
+    """The other side ended in the middle of a packet or of a list of packets: it was stopped."""
+
+
 class PacketReader:
     """Reads packets from a file descriptor."""
 
@@ -39,9 +43,19 @@ class PacketReader:
         return self._take(length - 4)
 
     def packets(self) -> Iterator[bytes]:
-        """Gives payloads up to the next flush."""
-        while (packet := self.packet()) is not None:
-            yield packet
+        """Gives payloads up to the next flush. Raises EOFError at the end, StreamEnded behind the first payload."""
+        is_begun = False
+        while True:
+            try:
+                payload = self.packet()
+            except EOFError:
+                if is_begun:
+                    raise StreamEnded("the stream ended inside a list of packets") from None
+                raise
+            if payload is None:
+                return
+            is_begun = True
+            yield payload
 
     def lines(self) -> list[str]:
         """Gives the text lines up to the next flush, without their newlines."""
@@ -69,7 +83,7 @@ class PacketReader:
             if not block:
                 if may_end and not have:
                     raise EOFError
-                raise PacketError("the stream ended inside a packet")
+                raise StreamEnded("the stream ended inside a packet")
             parts.append(block)
             have += len(block)
         self._buffer = b"".join(parts)

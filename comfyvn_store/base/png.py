@@ -42,8 +42,8 @@ class PngScanner:
     """Follows the chunks of one PNG while its bytes pass by.
 
     `feed` takes bytes in order; afterwards `iend` is the offset of IEND (None until it came), `markers` the marker
-    chunks before it, `texts` keyword → text, `width`/`height` in pixels, `broken` whether the structure or a checked
-    CRC is wrong. Image data is skipped, not checked.
+    chunks before it, `texts` keyword → text, `width`/`height` in pixels, `broken` whether the structure or a chunk's
+    CRC is wrong (`scan` jumps over image data and does not check that).
     """
 
     def __init__(self) -> None:
@@ -59,6 +59,7 @@ class PngScanner:
         self._pending = bytearray()
         self._want = len(SIGNATURE)
         self._skip = 0
+        self._crc: int | None = None  # of the chunk that passes by; None if it was jumped over
         self._step = self._signature
         self._kept = 0
         self._kind = b""
@@ -76,6 +77,8 @@ class PngScanner:
         while view and self.iend is None and not self.broken:
             if self._skip:
                 step = min(self._skip, len(view))
+                if self._crc is not None:
+                    self._crc = zlib.crc32(view[:step], self._crc)
                 self._skip -= step
                 self._position += step
                 view = view[step:]
@@ -94,6 +97,7 @@ class PngScanner:
         while self.iend is None and not self.broken:
             if self._skip > _BLOCK:
                 stream.seek(self._skip, 1)
+                self._crc = None
                 self._position += self._skip
                 self._skip = 0
             block = stream.read(_BLOCK)
@@ -123,8 +127,12 @@ class PngScanner:
             self.broken = kind == b"IHDR" and length != 13
         else:
             self.has_c2pa = self.has_c2pa or kind == b"caBX"
-            self._skip = length + 4
-            self._expect_head()
+            self._skip, self._crc = length, zlib.crc32(kind)
+            self._want, self._step = 4, self._passed
+
+    def _passed(self, taken: bytes) -> None:
+        self.broken = self._crc is not None and self._crc.to_bytes(4, "big") != taken
+        self._expect_head()
 
     def _body(self, taken: bytes) -> None:
         data, crc = taken[:-4], taken[-4:]

@@ -25,8 +25,14 @@ class _Refusal(Exception):
 
 
 def serve(driver: str, source: int = 0, target: int = 1) -> int:
-    """Speaks with git on two file descriptors until git closes its end."""
-    reader = PacketReader(source)
+    """Speaks with git on two file descriptors until git closes its end; gives 1 if git was stopped amid its work."""
+    try:
+        return _converse(driver, PacketReader(source), target)
+    except (pktline.StreamEnded, BrokenPipeError):
+        return 1
+
+
+def _converse(driver: str, reader: PacketReader, target: int) -> int:
     if reader.lines() != ["git-filter-client", "version=2"]:
         raise pktline.PacketError("this is no git filter client of version 2")
     write_all(target, text_packets(["git-filter-server", "version=2"]))
@@ -66,8 +72,12 @@ class _Process:
                 self._smudge(path, blocks, words)
             else:
                 raise _Refusal(f"git asks for '{command}', which this filter does not know")
+        except BrokenPipeError:
+            raise
         except (_Refusal, ComfyvnError, OSError) as error:
             self._fail(path, error, blocks)
+        except EOFError:
+            raise pktline.StreamEnded("git ended before a file did") from None
 
     def _clean(self, path: str, blocks: Iterator[bytes]) -> None:
         raise AssertionError("a driver of its own")
@@ -86,13 +96,22 @@ class _Process:
         parts += [packet(data[at : at + LONGEST_PAYLOAD]) for at in range(0, len(data), LONGEST_PAYLOAD)]
         write_all(self._target, b"".join([*parts, FLUSH, FLUSH]))
 
-    def _stream(self, blocks: Iterator[bytes]) -> None:
+    def _stream(self, path: str, blocks: Iterator[bytes]) -> None:
         """Gives bytes as they come. An error on the way is told to git behind them, as the protocol allows."""
         write_all(self._target, text_packets(["status=success"]))
-        for block in blocks:
+        last = FLUSH
+        while True:
+            try:
+                block = next(blocks, b"")
+            except OSError as error:
+                say(path, error)
+                last = text_packets(["status=error"])
+                break
+            if not block:
+                break
             for at in range(0, len(block), LONGEST_PAYLOAD):
                 write_all(self._target, packet(block[at : at + LONGEST_PAYLOAD]))
-        write_all(self._target, FLUSH + FLUSH)
+        write_all(self._target, FLUSH + last)
 
 
 class _Bytes(_Process):
@@ -109,7 +128,7 @@ class _Bytes(_Process):
         if inside is not None and reason is not None and not _is_private(inside):
             raise _Refusal(f"{reason}; rename it, or take it out of the assets with a line in .gitattributes")
         if inside is None or not names.is_asset_name(inside):
-            self._pass(first, rest)
+            self._pass(path, first, rest)
             return
         repository.require_initialised()
         taken = ingest.ingest(repository.store, _chain(first, rest), mark=repository.settings.marker)
@@ -120,12 +139,12 @@ class _Bytes(_Process):
         hash_ = links.parse_link_bytes(first)
         store = self.repository.store
         if hash_ is None or not store.has(hash_):
-            self._pass(first, rest)  # not ours, or the bytes are not here: the link text stands in for them
+            self._pass(path, first, rest)  # not ours, or the bytes are not here: the link text stands in for them
             return
         with store.open(hash_) as stream:
-            self._stream(ingest.file_blocks(stream))
+            self._stream(path, ingest.file_blocks(stream))
 
-    def _pass(self, first: bytes, rest: Iterator[bytes]) -> None:
+    def _pass(self, path: str, first: bytes, rest: Iterator[bytes]) -> None:
         """Gives the bytes back as they are.
 
         git sends all before it reads anything, so they are spooled: in memory while small, in a file when large.
@@ -136,7 +155,7 @@ class _Bytes(_Process):
             for block in _chain(first, rest):
                 spool.write(block)
             spool.seek(0)
-            self._stream(iter(lambda: spool.read(_READ), b""))
+            self._stream(path, iter(lambda: spool.read(_READ), b""))
 
 
 class _Sidecars(_Process):
