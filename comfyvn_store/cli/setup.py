@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from contextlib import closing
 
 import click
@@ -31,7 +32,7 @@ def init_command() -> None:
             f"  {count(done.raw_art, 'file')} below {repository.root}/ came into git before; to bring "
             f"{'it' if done.raw_art == 1 else 'them'} into the store:"
         )
-        output.line(f"      git add --renormalize {repository.root} && git commit -m 'art into the store'")
+        output.line(f"      git add --renormalize {_pathspec(repository.root)} && git commit -m 'art into the store'")
     if done.missing_objects:
         output.line(
             f"  {count(done.missing_objects, 'file')} of {done.assets} not here yet: their bytes are in the store "
@@ -41,6 +42,12 @@ def init_command() -> None:
         output.line("\nNow put art below a folder for its type, and use git as always:")
         output.line(f"      {repository.root}/characters/alice.png")
         output.line(f"      git add {repository.root} && git commit -m 'first art'")
+
+
+def _pathspec(root: str) -> str:
+    """Gives what means the assets root on a shell's command line, wherever that stands in the work tree."""
+    is_plain = all(c.isalnum() or c in "/._-" for c in root)
+    return f":/{root}" if is_plain else shlex.quote(f":(top,literal){root}")
 
 
 @click.command("uninstall", short_help="give back ordinary files and the previous hooks")
@@ -69,7 +76,7 @@ def uninstall_command() -> None:
         more = f" and {len(done.missing) - 5} more" if len(done.missing) > 5 else ""
         raise ObjectMissing(
             f"these stay links, because their bytes are not in the store: {listed}{more}",
-            hint="copy the objects from a colleague's store and run the command again",
+            hint="copy the objects from a colleague's store, then run `comfyvn-store init` and `uninstall` again",
         )
 
 
@@ -92,4 +99,4 @@ def clone_command(url: str, folder: str | None, as_json: bool) -> None:
             f"  the bytes of {count(done.missing, 'file')} are not here: git carries links, the bytes are in the "
             "store they were added to"
         )
-        output.line("  copy them over: cp -Rn OTHER/.git/comfyvn/objects/. .git/comfyvn/objects/")
+        output.line("  copy them over: cp -Rpn OTHER/.git/comfyvn/objects/. .git/comfyvn/objects/")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from comfyvn_store.base import links, names
 from comfyvn_store.errors import GitFailed, Refused, UsageError
@@ -29,25 +30,50 @@ def clone(url: str, folder: str | None, *, progress: Progress | None = None) -> 
 
     Raises UsageError, Refused (the folder is not empty), GitFailed.
     """
-    import git
-
     if url.startswith("-") or "::" in url.partition("/")[0]:
         raise UsageError(f"'{names.printable(url)}' is no place to clone from", hint="give a path or a URL")
     target = os.path.abspath(folder or _folder_of(url))
     if os.path.isdir(target) and os.listdir(target):
         raise Refused(f"'{target}' exists and is not empty", hint="name another folder")
-    try:
-        git.Repo.clone_from(url, target, progress=_reporter(progress), env=_environment(), allow_unsafe_protocols=True)
-    except git.GitCommandError as error:
-        raise GitFailed("git clone", error.status if isinstance(error.status, int) else 1, _said(error)) from None
+    _git_clone(url, target, progress)
     repository = open_repository(target, environment=scrubbed_environment())
     _refuse_link(target)
     init.init(repository)
     with open_session(target, environment=scrubbed_environment(), fresh=False) as session:
         found = rebuild.rebuild(session, progress=progress)
-        rows = {hash_ for _, hash_ in found.rows}
-        missing = sum(1 for hash_ in rows if not repository.store.has(hash_))
+        missing = sum(1 for _, hash_ in found.rows if not repository.store.has(hash_))
     return Cloned(target, found.assets, missing)
+
+
+def _git_clone(url: str, target: str, progress: Progress | None) -> None:
+    import git
+
+    class Plain(git.Repo):
+        """Takes a path as it is: GitPython would expand `$NAME` and `~` in it."""
+
+        def __init__(self, path: str, **options: Any) -> None:
+            super().__init__(path, expand_vars=False, **options)
+
+    try:
+        with _scrubbed():
+            Plain.clone_from(
+                url, target, progress=_reporter(progress), env={"LC_ALL": "C"}, allow_unsafe_protocols=True
+            )
+    except git.GitCommandError as error:
+        raise GitFailed("git clone", error.status if isinstance(error.status, int) else 1, _said(error)) from None
+
+
+@contextlib.contextmanager
+def _scrubbed() -> Iterator[None]:
+    """Takes what ties git to another repository out of our environment, because GitPython only ever adds to it."""
+    kept = scrubbed_environment()
+    taken = {name: value for name, value in os.environ.items() if name not in kept}
+    for name in taken:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def _refuse_link(target: str) -> None:
@@ -66,10 +92,6 @@ def _folder_of(url: str) -> str:
     if not name:
         raise UsageError(f"cannot tell a folder's name from '{names.printable(url)}'", hint="name the folder")
     return name
-
-
-def _environment() -> dict[str, str]:
-    return {**scrubbed_environment(), "LC_ALL": "C"}
 
 
 def _reporter(progress: Progress | None) -> Callable[[int, str | float, str | float | None, str], None] | None:

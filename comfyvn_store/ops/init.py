@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
-from collections.abc import Callable
 from typing import NamedTuple
 
 import comfyvn_store
@@ -13,15 +11,13 @@ from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import Refused
 from comfyvn_store.hot import heal
 from comfyvn_store.index import catchup, questions
+from comfyvn_store.ops import shims
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import CONFIG_FILE, DEFAULT_ROOT
 
-HOOKS = ("pre-commit", "pre-merge-commit", "post-commit", "post-checkout", "post-merge", "post-rewrite")
-KEPT_SUFFIX = ".before-comfyvn"
 BEGIN = "# comfyvn-store: begin (made by `comfyvn-store init`)"
 END = "# comfyvn-store: end"
-_IDENTITY = "# comfyvn-store hook: "
 
 
 class Initialised(NamedTuple):
@@ -38,25 +34,28 @@ class Initialised(NamedTuple):
 
 def init(repository: Repository) -> Initialised:
     """Sets the repository up: store, link, filters, attributes, hooks, excludes, index. Raises Refused, MachineError."""
-    _refuse_tracked_link(repository)
+    folder = shims.folder_of(repository)
     was_there = repository.is_initialised
     repository.store.check_format()
+    _refuse_tracked_link(repository)
+    _refuse_without_symlinks(repository)
+    _refuse_unsuitable_root(repository)
+    shims.require_folder(folder)
+    repository.ensure_store_link()
     repository.store.create()
     repository.store.retire(False)
     os.makedirs(repository.own_dir, exist_ok=True)
     _compile()
-    repository.ensure_store_link()
     _write_excludes(repository)
     _configure(repository)
     _write_attributes(repository)
     _write_root(repository)
-    folder = hooks_folder(repository)
-    kept = _install_hooks(repository, folder)
+    kept = shims.install(repository, folder, sys.executable, main_path())
     with catchup.open_index(repository) as index:
         catchup.catch_up(index, repository, in_process=True)
         heal.heal(index, repository, restore=True)
         rows = questions.sized_hashes(index)
-    missing = len({hash_ for _, hash_, _ in rows if not repository.store.has(hash_)})
+    missing = sum(1 for _, hash_, _ in rows if not repository.store.has(hash_))
     return Initialised(repository, was_there, kept, folder, _raw_art(repository), missing, len(rows))
 
 
@@ -68,21 +67,49 @@ def _refuse_tracked_link(repository: Repository) -> None:
         )
 
 
+def _refuse_unsuitable_root(repository: Repository) -> None:
+    """Refuses an assets root that is not a folder of this work tree itself. Raises Refused."""
+    root = names.printable(repository.root)
+    folders = _folders(repository.root)
+    for entry in staging.entries(repository.git, folders[:1]):
+        if entry.mode == staging.GITLINK and entry.path in folders:
+            raise Refused(
+                f"the assets root '{root}' lies in the submodule '{names.printable(entry.path)}'",
+                hint="run `comfyvn-store init` inside the submodule, or set comfyvn.assetsRoot to another folder",
+            )
+    for folder in map(repository.absolute, folders):
+        if os.path.islink(folder):
+            raise Refused(
+                f"the assets root '{root}' leads through a symlink, which git does not follow",
+                hint=f"make '{names.printable(folder)}' a real folder",
+            )
+        if os.path.lexists(folder) and not os.path.isdir(folder):
+            raise Refused(
+                f"the assets root '{root}' cannot be made: '{names.printable(folder)}' is a file",
+                hint="move it elsewhere, or set comfyvn.assetsRoot to another folder",
+            )
+
+
+def _folders(path: str) -> list[str]:
+    """Gives a folder's path and those of its parents below the top, the outermost first."""
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def _refuse_without_symlinks(repository: Repository) -> None:
+    """Views are symlinks; where git may make none, it would write their text into small files."""
+    if repository.git.text("config", "--type=bool", "--get", "core.symlinks", check=False) == "false":
+        raise Refused(
+            "this work tree has no symlinks (core.symlinks is false), and views are symlinks",
+            hint="on Windows switch developer mode on, then: git config core.symlinks true, git checkout -- .",
+        )
+
+
 # -- git's configuration -------------------------------------------------------------------------------------------
 
 
 def configuration(python: str, main: str) -> dict[str, str]:
     """Gives the git config keys that make git call us."""
-    start = f"{quoted(python)} -P -c 'from comfyvn_store.hot.main import run; run()'"
-    usable = f"test -x {quoted(python)} && test -f {quoted(main)}"
-    other = "command -v comfyvn-store-hook >/dev/null 2>&1"
-
-    def either(words: str, otherwise: str) -> str:
-        return (
-            f"if {usable}; then exec {start} {words}; elif {other}; then exec comfyvn-store-hook {words}; "
-            f"else {otherwise}; fi"
-        )
-
     gone = (
         "echo 'error: comfyvn-store is not installed any more, so art cannot be added' >&2; "
         "echo 'hint: install it again (pipx install comfyvn-store), then run: comfyvn-store init' >&2; exit 1"
@@ -90,12 +117,23 @@ def configuration(python: str, main: str) -> dict[str, str]:
     # Without the tool sidecars pass as they are: a server that offers nothing is asked for nothing, once.
     nothing = r"printf '0016git-filter-server\n000eversion=2\n00000000'; exec cat >/dev/null"
     return {
-        "filter.comfyvn.process": either("filter comfyvn", gone),
+        "filter.comfyvn.process": _either(python, main, "filter comfyvn", gone),
         "filter.comfyvn.required": "true",
-        "filter.comfyvn-sidecar.process": either("filter comfyvn-sidecar", nothing),
+        "filter.comfyvn-sidecar.process": _either(python, main, "filter comfyvn-sidecar", nothing),
         "merge.comfyvn-sidecar.name": "comfyvn-store sidecars, merged by field",
-        "merge.comfyvn-sidecar.driver": either("merge-sidecar %O %A %B %P", "exit 1"),
+        # git replaces what follows a %-sign in the command of a merge driver, so a path's own are doubled.
+        "merge.comfyvn-sidecar.driver": _either(
+            python.replace("%", "%%"), main.replace("%", "%%"), "merge-sidecar %O %A %B %P", "exit 1"
+        ),
     }
+
+
+def _either(python: str, main: str, words: str, otherwise: str) -> str:
+    """Gives the command that runs us from where `init` found us, else from the PATH, else says or does `otherwise`."""
+    start = f"exec {quoted(python)} -P -c 'from comfyvn_store.hot.main import run; run()' {words}"
+    usable = f"test -x {quoted(python)} && test -f {quoted(main)}"
+    other = "command -v comfyvn-store-hook >/dev/null 2>&1"
+    return f"if {usable}; then {start}; elif {other}; then exec comfyvn-store-hook {words}; else {otherwise}; fi"
 
 
 def quoted(text: str) -> str:
@@ -144,7 +182,6 @@ def _write_attributes(repository: Repository) -> None:
     """Puts our block first, so that lines of the user's (`*.txt -filter`) come later and win; stages the file."""
     path = repository.full(".gitattributes")
     place = repository.absolute(path)
-    _refuse_outside(repository, os.path.dirname(place))
     if edit_block(place, attributes_block(), first=True) or not staging.entries(repository.git, [path]):
         _stage(repository, path)
 
@@ -163,13 +200,6 @@ def _stage(repository: Repository, path: str) -> None:
     repository.git.run("update-index", "--add", "--", path)
 
 
-def _refuse_outside(repository: Repository, folder: str) -> None:
-    real = os.path.realpath(folder)
-    top = os.path.realpath(repository.top)
-    if not real.startswith(top + os.sep):
-        raise Refused(f"the assets root '{repository.root}' leads outside the work tree", hint="make it a real folder")
-
-
 def exclude_lines(repository: Repository) -> list[str]:
     """Gives what git shall not see: the store link, derived files, our temporary files."""
     root = _pattern(repository.root)
@@ -183,7 +213,16 @@ def exclude_lines(repository: Repository) -> list[str]:
         relative = os.path.relpath(place, repository.top).replace(os.sep, "/")
         if not relative.startswith(("../", ".git/")):
             lines.append(f"/{_pattern(relative)}{suffix}")
-    return [BEGIN, *lines, END]
+    return [BEGIN, *lines, *_hook_lines(repository), END]
+
+
+def _hook_lines(repository: Repository) -> list[str]:
+    """Gives our hooks where `core.hooksPath` leads into the work tree: they name this machine's Python."""
+    folder = os.path.relpath(os.path.realpath(shims.folder_of(repository)), os.path.realpath(repository.top))
+    if folder == ".." or folder.startswith(("../", ".git/")):
+        return []
+    place = "" if folder == "." else f"/{_pattern(folder)}"
+    return [f"{place}/{name}{suffix}" for name in shims.HOOKS for suffix in ("", shims.KEPT_SUFFIX)]
 
 
 def _pattern(path: str) -> str:
@@ -228,75 +267,6 @@ def split_block(text: bytes) -> tuple[bytes, bytes]:
     start = bare.index(begin)
     stop = bare.index(end, start) + 1
     return b"".join(lines[:start] + lines[stop:]), b"".join(lines[start:stop])
-
-
-# -- hooks ---------------------------------------------------------------------------------------------------------
-
-
-def hooks_folder(repository: Repository) -> str:
-    """Gives the folder from which git runs hooks, `core.hooksPath` respected."""
-    return repository.git.text("rev-parse", "--path-format=absolute", "--git-path", "hooks")
-
-
-def is_own_hook(place: str) -> bool:
-    """Tells whether a hook is one of our shims."""
-    try:
-        with open(place, "rb") as stream:
-            return _IDENTITY.encode() in stream.read(512)
-    except OSError:
-        return False
-
-
-def shim(name: str, root: str, python: str, main: str) -> bytes:
-    """Gives the text of a shim for this repository."""
-    with open(os.path.join(shims_folder(), name), encoding="utf-8") as stream:
-        text = stream.read()
-    # The root stands in double quotes inside ${…:-…}, the others in single quotes.
-    safe_root = "".join("\\" + c if c in '\\"$`}' else c for c in root)
-    fill: Callable[[str], str] = lambda word: word.replace("'", "'\\''")  # noqa: E731
-    text = text.replace("@ROOT@", safe_root).replace("@PYTHON@", fill(python)).replace("@MAIN@", fill(main))
-    return text.encode("utf-8", "surrogateescape")
-
-
-def shims_folder() -> str:
-    """Gives the folder of the shims: inside the installed package, or at the top of a checkout."""
-    package = os.path.dirname(os.path.abspath(comfyvn_store.__file__))
-    inside = os.path.join(package, "hooks")
-    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "hooks")
-
-
-def _install_hooks(repository: Repository, folder: str) -> list[str]:
-    """Installs the shims; a hook that is there is kept beside ours and called by it. Gives the names of those."""
-    os.makedirs(folder, exist_ok=True)
-    kept = []
-    for name in HOOKS:
-        place = os.path.join(folder, name)
-        text = shim(name, repository.root, sys.executable, main_path())
-        if os.path.lexists(place) and not is_own_hook(place):
-            os.rename(place, _free_name(place + KEPT_SUFFIX))
-        if os.path.lexists(place + KEPT_SUFFIX):
-            kept.append(name)
-        if not _has(place, text):
-            files.write_atomic(place, text, mode=0o777)
-    return kept
-
-
-def _free_name(place: str) -> str:
-    """Gives `place` for a hook to be kept, after moving an older one that is kept there out of the way."""
-    if os.path.lexists(place):
-        number = 1
-        while os.path.lexists(f"{place}.{number}"):
-            number += 1
-        os.rename(place, f"{place}.{number}")
-    return place
-
-
-def _has(place: str, text: bytes) -> bool:
-    try:
-        with open(place, "rb") as stream:
-            return stream.read() == text and bool(os.fstat(stream.fileno()).st_mode & stat.S_IXUSR)
-    except OSError:
-        return False
 
 
 def _raw_art(repository: Repository) -> int:

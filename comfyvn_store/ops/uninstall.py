@@ -11,7 +11,7 @@ from comfyvn_store.asset import sidecar, worktree
 from comfyvn_store.base import canonical, files, links, names
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.index import questions
-from comfyvn_store.ops import init
+from comfyvn_store.ops import init, shims
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -53,14 +53,14 @@ def uninstall(session: Session) -> Uninstalled:
 
 def _restore_hooks(repository: Repository) -> list[str]:
     """Takes the shims out and puts the previous hooks back; gives the names of those."""
-    folder = init.hooks_folder(repository)
+    folder = shims.folder_of(repository)
     back = []
-    for name in init.HOOKS:
+    for name in shims.HOOKS:
         place = os.path.join(folder, name)
-        if init.is_own_hook(place):
+        if shims.is_own(place):
             os.unlink(place)
-        if os.path.lexists(place + init.KEPT_SUFFIX) and not os.path.lexists(place):
-            os.rename(place + init.KEPT_SUFFIX, place)
+        if os.path.lexists(place + shims.KEPT_SUFFIX) and not os.path.lexists(place):
+            os.rename(place + shims.KEPT_SUFFIX, place)
             back.append(name)
     return back
 
@@ -92,11 +92,14 @@ def _strip_sidecars(repository: Repository) -> None:
     """Writes the sidecars that differ from git's only by what the filter put in as git has them."""
     entries = staging.filtered_entries(repository.git, repository.root, "comfyvn-sidecar")
     texts = blobs.read_small_blobs(repository.git, (entry.oid for entry in entries), canonical.LONGEST_JSON)
+    written = []
     for entry in entries:
         found = worktree.read_sidecar(repository, entry.path)
         text = texts.get(entry.oid)
         if found is not None and text is not None and found != text and sidecar.strip_commit(found) == text:
-            files.write_atomic(repository.absolute(entry.path), text)
+            files.write_settled(repository.absolute(entry.path), text)
+            written.append(entry.path)
+    staging.refresh(repository.git, written, filters=False, patience=staging.PATIENCE)
 
 
 def _remove_attributes(repository: Repository) -> None:
@@ -107,9 +110,22 @@ def _remove_attributes(repository: Repository) -> None:
             os.unlink(place)
 
 
+def _remove_previews(repository: Repository) -> None:
+    """Removes what is named like a preview, where that is inside the work tree."""
+    folder = repository.settings.thumbs_root
+    if not folder.startswith(repository.top + os.sep):
+        return
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if links.is_hash(name.partition(".")[0]):
+                os.unlink(os.path.join(folder, name))
+    files.remove_empty_folders(folder, repository.top)
+
+
 def _remove_derived(session: Session) -> None:
-    """Removes the index and the mirrors; previews are kept where the user may look at them."""
+    """Removes the index, the mirrors and the previews, which `git add -A` would take in now."""
     repository = session.repository
+    _remove_previews(repository)
     for path, _, _ in questions.sized_hashes(session.index):
         folder, _, name = path.rpartition("/")
         worktree.mirror(repository, folder, [], name.partition(".")[0])
