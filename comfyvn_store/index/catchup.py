@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Callable, Iterable
 
 from comfyvn_store.base import names
 from comfyvn_store.index import attribution, database, ledger, rows
@@ -24,15 +25,23 @@ def catch_up(index: Index, repository: Repository, *, in_process: bool = False) 
     `in_process` allows pygit2 where it is faster; the hot path never does.
     """
     now = ledger.snapshot(repository)
+    _sound(index, lambda: _catch_up(index, repository, now, in_process))
+
+
+def catch_up_history(index: Index, repository: Repository) -> None:
+    """Brings only what is known of commits up to date: for pre-commit, whose git index is not the real one."""
+    now = ledger.snapshot(repository)
+    _sound(index, lambda: _catch_up_history(index, repository, now))
+
+
+def _catch_up(index: Index, repository: Repository, now: ledger.Snapshot, in_process: bool) -> None:
     if index.state("caught up") == _key(index, repository, now) and rows.are_folders_unchanged(index, repository):
         return
     with index.writing():
         _apply(index, repository, now, in_process)
 
 
-def catch_up_history(index: Index, repository: Repository) -> None:
-    """Brings only what is known of commits up to date: for pre-commit, whose git index is not the real one."""
-    now = ledger.snapshot(repository)
+def _catch_up_history(index: Index, repository: Repository, now: ledger.Snapshot) -> None:
     if index.state("history") == now.key:
         return
     with index.writing():
@@ -62,9 +71,28 @@ def settle(index: Index, paths: Iterable[str]) -> None:
 
 def rebuild(index: Index, repository: Repository) -> None:
     """Makes the index from nothing, in one transaction: readers see the old content or the new."""
+    start_over_if_damaged(index)
     with index.writing():
         database.empty(index)
         _apply(index, repository, ledger.snapshot(repository), True)
+
+
+def start_over_if_damaged(index: Index) -> None:
+    """Reads all of the index's file and puts an empty one in its place if it is not whole."""
+    damage = database.check(index)
+    if damage is not None:
+        index.start_over(f"is damaged ({damage})")
+
+
+def _sound(index: Index, work: Callable[[], None]) -> None:
+    """Does `work`, and does it again on an empty index if this one proves damaged on the way."""
+    try:
+        work()
+    except sqlite3.DatabaseError as error:
+        if not database.is_damage(error):
+            raise
+        index.start_over(f"is damaged ({error})")
+        work()
 
 
 def _key(index: Index, repository: Repository, now: ledger.Snapshot) -> str:
@@ -95,7 +123,7 @@ def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_proces
     stale = _name_commits(index, repository, now, changes.written, ids)
     index.remember("head", now.head or "")
     index.remember("caught up", key)
-    add_pending(index, stale | changes.written | changes.removed)
+    add_pending(index, stale | changes.written | changes.removed | changes.rewritten)
 
 
 def _name_commits(

@@ -17,11 +17,22 @@ PATIENCE = 10.0
 class Index:
     """An open index. `notes` says what had to be done to it; `in_memory` that it could not be written."""
 
-    def __init__(self, connection: sqlite3.Connection, path: str, notes: list[str], *, in_memory: bool = False) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: str,
+        notes: list[str],
+        *,
+        in_memory: bool = False,
+        disposable: bool = False,
+        patience: float = PATIENCE,
+    ) -> None:
         self.db = connection
         self.path = path
         self.notes = notes
         self.in_memory = in_memory
+        self._disposable = disposable
+        self._patience = patience
 
     def close(self) -> None:
         """Closes the file."""
@@ -33,6 +44,16 @@ class Index:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def start_over(self, reason: str) -> None:
+        """Puts an empty index in the place of one that proved useless; catching up fills it. Raises MachineError."""
+        self.db.close()
+        self.notes.append(f"the index {reason}; making it anew")
+        if self.in_memory:
+            self.db = _new_in_memory()
+            return
+        _remove(self.path, self._disposable, self.notes)
+        self.db = _open(self.path, self._patience, self._disposable)
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One write transaction; all of it or nothing. Raises LockTimeout, MachineError (disk full)."""
@@ -41,14 +62,20 @@ class Index:
             try:
                 yield self.db
             except BaseException:
-                self.db.execute("ROLLBACK")
+                self._roll_back()
                 raise
             self.db.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            with contextlib.suppress(sqlite3.Error):
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
+            self._roll_back()
+            if is_damage(error):
+                raise
             raise _refusal(error, self.path) from error
+
+    def _roll_back(self) -> None:
+        # SQLite has done it already where the file is damaged or the disk is full.
+        with contextlib.suppress(sqlite3.Error):
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
 
     def state(self, key: str) -> str | None:
         """Gives a remembered value."""
@@ -72,7 +99,7 @@ def open_index(path: str, *, disposable: bool, patience: float = PATIENCE) -> In
     for attempt in (0, 1):
         try:
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            return _open(path, notes, patience)
+            return Index(_open(path, patience, disposable), path, notes, disposable=disposable, patience=patience)
         except _Unusable as unusable:
             if attempt:
                 raise MachineError(f"cannot make the index '{path}': {unusable}") from None
@@ -87,42 +114,61 @@ def open_index(path: str, *, disposable: bool, patience: float = PATIENCE) -> In
     raise AssertionError("not reached")
 
 
-def _open(path: str, notes: list[str], patience: float) -> Index:
-    connection = _connect(path, patience)
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tells whether an error means that the file's content is damaged."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or any(sign in str(error) for sign in _DAMAGE)
+
+
+# What SQLite says of damaged content under its general error code.
+_DAMAGE = ("no such table", "no such column", "malformed", "vtable constructor failed")
+
+
+def check(index: Index) -> str | None:
+    """Says what is wrong with the index's file, None if it is whole; reads all of it."""
     try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+        said: str = index.db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return str(error)
+    return None if said == "ok" else said.splitlines()[-1]
+
+
+def _open(path: str, patience: float, disposable: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
+    try:
+        is_new = _is_new(connection, path, disposable)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if is_new:
             _create(connection)
-        elif version == 0 and connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION:
-            raise Refused(f"'{path}' is another program's database", hint="choose another path for the index")
-        elif version != schema.VERSION:
-            age = "newer" if version > schema.VERSION else "older"
-            raise _Unusable(f"was made by {'a' if age == 'newer' else 'an'} {age} version")
         connection.execute("SELECT 1 FROM state LIMIT 1").fetchone()
         connection.execute("SELECT 1 FROM assets_registry LIMIT 1").fetchone()
     except sqlite3.DatabaseError as error:
         connection.close()
-        if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+        if isinstance(error, sqlite3.OperationalError) and not is_damage(error):
             raise
         raise _Unusable(f"is damaged ({error})") from None
     except (_Unusable, Refused):
         connection.close()
         raise
-    return Index(connection, path, notes)
-
-
-def _connect(path: str, patience: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
-            raise
-        raise _Unusable(f"is damaged ({error})") from None
     return connection
+
+
+def _is_new(connection: sqlite3.Connection, path: str, disposable: bool) -> bool:
+    """Tells whether there is nothing in the file yet; only reads it. Raises Refused for a file that is not ours."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    is_own = connection.execute("PRAGMA application_id").fetchone()[0] == schema.APPLICATION
+    if not is_empty and not is_own and not disposable:
+        raise Refused(f"'{path}' is another program's database", hint="choose another path for the index")
+    if is_empty and version == 0:
+        return True
+    if version != schema.VERSION:
+        raise _Unusable(f"was made by {'a newer' if version > schema.VERSION else 'an older'} version")
+    return False
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -150,11 +196,16 @@ def _copy_in_memory(path: str, notes: list[str]) -> Index | None:
             raise sqlite3.DatabaseError("no index of this version")
     except sqlite3.Error:
         memory.close()
-        memory = sqlite3.connect(":memory:", isolation_level=None)
-        _create(memory)
+        memory = _new_in_memory()
     memory.execute("PRAGMA foreign_keys = ON")
     notes.append(f"the index '{path}' cannot be written; answering from memory")
     return Index(memory, path, notes, in_memory=True)
+
+
+def _new_in_memory() -> sqlite3.Connection:
+    memory = sqlite3.connect(":memory:", isolation_level=None)
+    _create(memory)
+    return memory
 
 
 def _remove(path: str, disposable: bool, notes: list[str]) -> None:
@@ -196,11 +247,6 @@ class _Unusable(Exception):
     def __init__(self, reason: str | None) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def _is_damage(error: sqlite3.OperationalError) -> bool:
-    text = str(error)
-    return "no such table" in text or "no such column" in text or "malformed" in text
 
 
 def _refusal(error: Exception, path: str) -> MachineError:

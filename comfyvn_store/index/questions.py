@@ -151,6 +151,15 @@ def _introduced(index: Index, commits: Sequence[str], path: str | None) -> list[
     return sorted(found, key=lambda item: (item["id"], -place[item["commit"]], item["path"]), reverse=True)
 
 
+def older_than_history(index: Index, ids: Iterable[str]) -> set[str]:
+    """Gives the records that came before the history a shallow clone has: their commit cannot be known here."""
+    return {
+        id_
+        for id_ in set(ids)
+        if index.db.execute("SELECT 1 FROM introductions WHERE record_id = ? AND boundary = 1", (id_,)).fetchone()
+    }
+
+
 def commit_lines(index: Index, hashes: Iterable[str]) -> dict[str, tuple[str, str, str]]:
     """Gives author, time and subject of commits."""
     lines = {}

@@ -23,6 +23,8 @@ from comfyvn_store.vcs.staging import Entry
 UNSTAGED_LIST = "unstaged"
 # A folder's time is trusted only when it is this much older than the look at it (ext4 counts in jiffies).
 _SETTLED_NS = 50_000_000
+# How far the times of files may lag behind the clock (FAT counts in two seconds).
+_CLOCKS_NS = 2_500_000_000
 
 
 class Wanted(NamedTuple):
@@ -35,11 +37,15 @@ class Wanted(NamedTuple):
 
 
 class RowChanges(NamedTuple):
-    """What an update changed: asset paths (relative to the assets root) and provenance records."""
+    """What an update changed: asset paths (relative to the assets root) and provenance records.
+
+    `rewritten` are the assets whose sidecar on disk somebody wrote since the last update, git perhaps, without our filter.
+    """
 
     written: set[str]
     removed: set[str]
     records: set[str]
+    rewritten: set[str]
 
 
 def look(index: Index, repository: Repository) -> str:
@@ -79,7 +85,9 @@ def update(index: Index, repository: Repository, *, in_process: bool) -> RowChan
         for row in index.db.execute("SELECT path, mode, link_oid, sidecar_oid, staged FROM assets_registry")
     }
     hashes = {row[0]: row[1] for row in index.db.execute("SELECT link_oid, hash FROM assets_registry")}
+    looked = time.time_ns()
     folders = _drop_vanished(repository, wanted, entries)
+    rewritten = _rewritten(index, repository, wanted, folders)
     _add_unstaged(repository, wanted)
     changed = [path for path, want in wanted.items() if known.get(path) != want]
     texts = _texts(repository, changed, wanted, in_process)
@@ -95,7 +103,8 @@ def update(index: Index, repository: Repository, *, in_process: bool) -> RowChan
         if record:
             records.add(record)
     _remember_folders(index, repository, folders)
-    return RowChanges(set(rows), removed, records)
+    index.remember("looked", str(looked))
+    return RowChanges(set(rows), removed, records, rewritten)
 
 
 def read_unstaged(repository: Repository) -> list[str]:
@@ -161,6 +170,25 @@ def _drop_vanished(repository: Repository, wanted: dict[str, Wanted], entries: M
             if repository.full(path) not in sparse:
                 del wanted[path]
     return times
+
+
+def _rewritten(
+    index: Index, repository: Repository, wanted: Mapping[str, Wanted], folders: Mapping[str, str]
+) -> set[str]:
+    """Gives the assets whose sidecar is younger than the last look, in the folders that changed since."""
+    remembered = (index.state("folders") or "").split("\0")
+    before = dict(zip(remembered[::2], remembered[1::2], strict=False))
+    since = int(index.state("looked") or 0) - _CLOCKS_NS
+    found = set()
+    for path, want in wanted.items():
+        full = repository.full(path)
+        folder = os.path.dirname(full)
+        if want.sidecar_oid is None or folders.get(folder) == before.get(folder):
+            continue
+        info = files.lstat(repository.absolute(names.sidecar_path(full)))
+        if info is not None and info.st_mtime_ns > since:
+            found.add(path)
+    return found
 
 
 def _add_unstaged(repository: Repository, wanted: dict[str, Wanted]) -> None:

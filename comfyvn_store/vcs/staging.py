@@ -50,7 +50,9 @@ def entries(git: Git, paths: Sequence[str]) -> list[Entry]:
 
 def filtered_entries(git: Git, root: str, driver: str) -> list[Entry]:
     """Gives the index entries below `root` whose `filter` attribute is `driver`."""
-    return _entries(git, [f":(top,literal,attr:filter={driver}){root}"])
+    # git 2.39 looks attributes up under the path without the pathspecs' common folder; `.git`, which no index has,
+    # sees to it that there is none.
+    return _entries(git, [f":(top,literal,attr:filter={driver}){root}", literal(".git")])
 
 
 def skipped(git: Git, root: str) -> set[str]:
