@@ -51,12 +51,12 @@ def _bytes_side(base: Sidecar | None, ours: Sidecar, theirs: Sidecar, conflicts:
 def _tags(base: Sidecar | None, ours: Sidecar, theirs: Sidecar) -> tuple[str, ...]:
     if ours.tags == theirs.tags:
         return ours.tags
-    before = set(base.tags) if base else set()
-    mine, other = set(ours.tags), set(theirs.tags)
-    if mine == before:
+    known = base.tags if base else ()
+    if ours.tags == known:
         return theirs.tags
-    if other == before:
+    if theirs.tags == known:
         return ours.tags
+    before, mine, other = set(known), set(ours.tags), set(theirs.tags)
     removed = (before - mine) | (before - other)
     return tuple(sorted((mine | other) - removed))
 

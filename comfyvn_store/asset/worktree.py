@@ -23,47 +23,62 @@ from comfyvn_store.vcs.staging import Entry
 
 
 class Card(NamedTuple):
-    """A sidecar as it should lie on disk: its entry, git's text of it, and the commit to name."""
+    """A sidecar as it should lie on disk: its entry, git's text of it, and the commit to name.
+
+    `replaces` is git's earlier text of it, if a file that still says so is to be brought along.
+    """
 
     entry: Entry
     text: bytes
     commit: str | None
+    replaces: bytes | None = None
 
 
-def write_sidecars(
-    repository: Repository, cards: Iterable[Card], *, restore: bool, holds_index: bool = False
-) -> set[str]:
-    """Brings sidecars on disk to what they should say; gives the paths written.
+def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bool) -> bool:
+    """Brings sidecars on disk to what they should say; tells whether that could be done now.
 
-    A file with the user's edits stays. A missing one is made only with `restore`: deleting it may be an edit too.
-    With `holds_index` the caller is a hook to which git lent its index; otherwise nothing is written while it is locked.
+    A file with the user's edits stays. A missing one is made only with `restore`: deleting it may be an edit too. One
+    that says the right thing but is as young as git's index is dated back (`files.settle`). Nothing is written while
+    another process holds git's index.
     """
-    due = [(card, text) for card in cards if (text := _due_text(repository, card, restore)) is not None]
-    if not due or (repository.is_index_locked and not holds_index):
-        return set()
+    if repository.is_index_locked:
+        return False
+    due: list[tuple[Card, bytes]] = []
+    young: list[str] = []
+    for card in cards:
+        wanted = sidecar.fill_commit(card.text, card.commit)
+        if _is_due(repository, card, wanted, restore):
+            due.append((card, wanted))
+        elif _is_young(repository, card.entry.path) and read_sidecar(repository, card.entry.path) == wanted:
+            young.append(card.entry.path)
     try:
         staging.write_entries(repository.git, (card.entry for card, _ in due))
     except GitFailed:
-        return set()
-    for card, text in due:
-        if _due_text(repository, card, restore) is not None:
-            files.write_settled(repository.absolute(card.entry.path), text)
-    paths = [card.entry.path for card, _ in due]
+        return False
+    written = []
+    for card, wanted in due:
+        if _is_due(repository, card, wanted, restore):
+            files.write_settled(repository.absolute(card.entry.path), wanted)
+            written.append(card.entry.path)
+    for path in young:
+        files.settle(repository.absolute(path))
     with contextlib.suppress(GitFailed):  # git hashes them itself the next time it looks
-        staging.refresh(repository.git, paths, filters=True)
-    return set(paths)
+        staging.refresh(repository.git, [*written, *young], filters=True)
+    return True
 
 
-def _due_text(repository: Repository, card: Card, restore: bool) -> bytes | None:
-    """Gives the text to write, or None if the file has it already or is the user's."""
-    wanted = sidecar.fill_commit(card.text, card.commit)
+def _is_due(repository: Repository, card: Card, wanted: bytes, restore: bool) -> bool:
+    """Whether the file has to be written: it says something else, and that is not an edit of the user's."""
     found = read_sidecar(repository, card.entry.path)
     if found is None:
-        missing = files.lstat(repository.absolute(card.entry.path)) is None
-        return wanted if restore and missing else None
-    if found == wanted or (found != card.text and sidecar.strip_commit(found) != card.text):
-        return None
-    return wanted
+        return restore and files.lstat(repository.absolute(card.entry.path)) is None
+    return found != wanted and bool({found, sidecar.strip_commit(found)} & {card.text, card.replaces})
+
+
+def _is_young(repository: Repository, path: str) -> bool:
+    """Whether git, which compares by the second, would have to look into a file because its index is not younger."""
+    info, index = files.lstat(repository.absolute(path)), files.lstat(repository.index_path)
+    return info is not None and index is not None and int(info.st_mtime) >= int(index.st_mtime)
 
 
 def read_sidecar(repository: Repository, path: str) -> bytes | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 
 from comfyvn_store.base import files
 from comfyvn_store.vcs.repository import Repository
 
 NAME = "commit.pid"
+# Nobody writes a commit message for a day: by then the id may be another program's.
+_LONGEST = 24 * 3600.0
 
 
 def begin(repository: Repository) -> None:
@@ -28,6 +31,8 @@ def is_going_on(repository: Repository) -> bool:
     try:
         with open(os.path.join(repository.own_dir, NAME), encoding="ascii") as stream:
             process = int(stream.read())
+            if time.time() - os.fstat(stream.fileno()).st_mtime > _LONGEST:
+                return False
     except (OSError, ValueError):
         return False
     return _is_alive(process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.index import catchup
@@ -32,6 +33,17 @@ class HistoryRecords:
         except sqlite3.Error:
             return None
         return row[0] if row else None
+
+    def note_pending(self, paths: Collection[str]) -> None:
+        """Notes assets (relative to the assets root) whose sidecar on disk is to be brought to the index."""
+        index = self._open() if paths else None
+        if index is None:
+            return
+        try:
+            with index.writing():
+                catchup.add_pending(index, paths)
+        except (ComfyvnError, sqlite3.Error):
+            return
 
     def close(self) -> None:
         """Closes the index."""

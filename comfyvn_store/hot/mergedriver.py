@@ -27,7 +27,7 @@ def run(base: str, ours: str, theirs: str, path: str) -> int:
         )
     inside = open_repository().inside(path)
     result = merge.merge(_read(base), mine, other)
-    card = result.sidecar.moved(inside) if inside else result.sidecar
+    card = result.sidecar.moved(inside.removesuffix(names.SIDECAR_SUFFIX)) if inside else result.sidecar
     with open(ours, "wb") as stream:
         stream.write(sidecar.encode(card))
     if result.conflicts:

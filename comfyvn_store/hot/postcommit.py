@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 
-from comfyvn_store.asset import ingest, merge, sidecar
+from comfyvn_store.asset import ingest, merge, sidecar, worktree
 from comfyvn_store.asset.known import parse_all
+from comfyvn_store.asset.worktree import Card
 from comfyvn_store.base import canonical, links, names
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.hot import follow, live
@@ -20,10 +21,10 @@ from comfyvn_store.vcs.staging import Change, Entry
 def run(repository: Repository) -> int:
     """Mends, catches up, starts the preview worker. A failure here never undoes the commit."""
     live.end(repository)
-    if repository.in_sequence:
-        return 0
     mend_index(repository)
-    follow.follow(repository)
+    # A commit that a person makes where a rebase stopped: post-rewrite follows when the whole of it is done.
+    if not repository.in_sequence:
+        follow.follow(repository)
     return 0
 
 
@@ -107,10 +108,14 @@ def _mend_sidecar(
 def _merged(repository: Repository, change: Change, entry: Entry) -> Entry | None:
     """Merges what the user staged meanwhile (tags, a licence) with what the hook wrote into HEAD."""
     oids = [entry.oid, change.new_oid, *([change.old_oid] if change.old_mode != staging.GONE else [])]
-    parsed = parse_all(blobs.read_small_blobs(repository.git, oids, canonical.LONGEST_JSON))
+    texts = blobs.read_small_blobs(repository.git, oids, canonical.LONGEST_JSON)
+    parsed = parse_all(texts)
     mine, head, base = parsed.get(entry.oid), parsed.get(change.new_oid), parsed.get(change.old_oid)
     if mine is None or head is None or (base is not None and mine.hash not in (base.hash, head.hash)):
         return None
-    result = merge.merge(base, mine, head).sidecar
-    oid = blobs.write_blobs(repository.git, repository.object_format, [sidecar.encode(result)])[0]
-    return Entry(change.path, staging.FILE, oid)
+    text = sidecar.encode(merge.merge(base, mine, head).sidecar)
+    oid = blobs.write_blobs(repository.git, repository.object_format, [text])[0]
+    merged = Entry(change.path, staging.FILE, oid)
+    # Else the file would still speak of the bytes before, and the next `git add` would stage that.
+    worktree.write_sidecars(repository, [Card(merged, text, None, replaces=texts[entry.oid])], restore=False)
+    return merged

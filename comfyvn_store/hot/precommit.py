@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from dataclasses import dataclass, field
 
@@ -54,11 +55,13 @@ def run(repository: Repository) -> int:
     assets = _assets(repository, plan)
     _take_raw_blobs(repository, assets)
     _check_objects(repository, assets, head)
-    broken = _make_sidecars(repository, plan, assets)
-    for path, reason in broken:
-        note(f"the sidecar of '{names.printable(path)}' is left as it is: {reason}")
-    orphans = _orphans(repository, plan)
-    _stage(repository, plan, assets, orphans)
+    with contextlib.closing(HistoryRecords(repository)) as history:
+        broken = _make_sidecars(repository, plan, assets, history)
+        for path, reason in broken:
+            note(f"the sidecar of '{names.printable(path)}' is left as it is: {reason}")
+        orphans = _orphans(repository, plan)
+        # They lie on the disk without their commit; where no row of the index changes, nothing else would tell.
+        history.note_pending(_stage(repository, plan, assets, orphans))
     return 0
 
 
@@ -153,7 +156,9 @@ def _came_from_history(repository: Repository, asset: _Asset) -> bool:
 # -- sidecars ------------------------------------------------------------------------------------------------------
 
 
-def _make_sidecars(repository: Repository, plan: _Plan, assets: list[_Asset]) -> list[tuple[str, str]]:
+def _make_sidecars(
+    repository: Repository, plan: _Plan, assets: list[_Asset], history: HistoryRecords
+) -> list[tuple[str, str]]:
     """Finds or makes the sidecar of each asset; gives the broken ones, which stay as they are."""
     oids = (
         [entry.oid for entry in plan.cards.values()]
@@ -180,29 +185,30 @@ def _make_sidecars(repository: Repository, plan: _Plan, assets: list[_Asset]) ->
         elif said.path != inside:
             asset.new_card = said.moved(inside)
     if open_assets:
-        _find_or_make(repository, plan, open_assets)
+        _find_or_make(repository, plan, open_assets, history)
     return broken
 
 
-def _find_or_make(repository: Repository, plan: _Plan, open_assets: list[tuple[_Asset, Sidecar | None]]) -> None:
-    with contextlib.closing(HistoryRecords(repository)) as history:
-        known = KnownSidecars(repository, [asset.path for asset, _ in open_assets], history.newest_blob)
-        departed = _departed(repository, plan)
-        for asset, said in open_assets:
-            inside = repository.inside(asset.path) or ""
-            found = _moved_here(departed, asset) if said is None else None
-            if found is None:
-                found = known.find(asset.path, asset.hash)
-            if found is not None:
-                card = found.moved(inside)
-                if said is not None:
-                    card = _with_notes_of(card, said)
-            else:
-                previous = said or known.previous(asset.path)
-                facts = _facts(repository, asset)
-                origin = record.Origin(default_source=record.GIT, user=repository.settings.user)
-                card = record.new_sidecar(inside, asset.hash, facts, origin, previous)
-            asset.new_card = card
+def _find_or_make(
+    repository: Repository, plan: _Plan, open_assets: list[tuple[_Asset, Sidecar | None]], history: HistoryRecords
+) -> None:
+    known = KnownSidecars(repository, [asset.path for asset, _ in open_assets], history.newest_blob)
+    departed = _departed(repository, plan)
+    for asset, said in open_assets:
+        inside = repository.inside(asset.path) or ""
+        found = _moved_here(departed, asset) if said is None else None
+        if found is None:
+            found = known.find(asset.path, asset.hash)
+        if found is not None:
+            card = found.moved(inside)
+            if said is not None:
+                card = _with_notes_of(card, said)
+        else:
+            previous = said or known.previous(asset.path)
+            facts = _facts(repository, asset)
+            origin = record.Origin(default_source=record.GIT, user=repository.settings.user)
+            card = record.new_sidecar(inside, asset.hash, facts, origin, previous)
+        asset.new_card = card
 
 
 def _facts(repository: Repository, asset: _Asset) -> record.Facts:
@@ -247,19 +253,32 @@ def _moved_here(departed: dict[str, list[Sidecar]], asset: _Asset) -> Sidecar | 
 
 
 def _orphans(repository: Repository, plan: _Plan) -> list[Entry]:
-    """Gives the sidecars whose asset this commit removes or moves away."""
+    """Gives the sidecars whose asset is gone: removed or moved away by this commit, or by one that skipped the hook.
+
+    One that comes with this commit may be waiting for its asset; one that is no sidecar of ours is not touched.
+    """
+    alone = {path: entry for path, entry in plan.cards.items() if path not in plan.views}
+    settled = {path: entry for path, entry in alone.items() if entry.path not in plan.changes}
+    ours = parse_all(
+        blobs.read_small_blobs(repository.git, (entry.oid for entry in settled.values()), canonical.LONGEST_JSON)
+    )
+    kept = {entry.path for entry in staging.entries(repository.git, sorted(settled))} if settled else set()
     return [
         entry
-        for path, entry in plan.cards.items()
-        if path not in plan.views and path in plan.changes and plan.changes[path].new_mode == staging.GONE
+        for path, entry in alone.items()
+        if (path in plan.changes and plan.changes[path].new_mode == staging.GONE)
+        or (path in settled and entry.oid in ours and path not in kept)
     ]
 
 
 # -- staging -------------------------------------------------------------------------------------------------------
 
 
-def _stage(repository: Repository, plan: _Plan, assets: list[_Asset], orphans: list[Entry]) -> None:
-    """Writes blobs, makes objects durable, changes the index, and brings the work tree along."""
+def _stage(repository: Repository, plan: _Plan, assets: list[_Asset], orphans: list[Entry]) -> list[str]:
+    """Writes blobs, makes objects durable, changes the index, and brings the work tree along.
+
+    Gives the assets (relative to the assets root) whose sidecar lies on the disk in git's form now.
+    """
     git, store = repository.git, repository.store
     to_link = [a for a in assets if a.entry.mode != staging.LINK or a.text != links.link_text(a.path, a.hash)]
     carded = [asset for asset in assets if asset.new_card is not None]
@@ -283,6 +302,7 @@ def _stage(repository: Repository, plan: _Plan, assets: list[_Asset], orphans: l
     _remove_cards(repository, orphans)
     with contextlib.suppress(GitFailed):
         staging.refresh(git, [*placed, *written], filters=False)
+    return [path[: -len(names.SIDECAR_SUFFIX)] for path in map(repository.inside, written) if path]
 
 
 def _write_cards(repository: Repository, plan: _Plan, assets: list[_Asset], texts: list[bytes]) -> list[str]:
@@ -323,10 +343,10 @@ def _remove_cards(repository: Repository, orphans: list[Entry]) -> None:
     """Removes the sidecars of assets that are gone from the disk, where they say nothing that git does not have."""
     texts = blobs.read_small_blobs(repository.git, [entry.oid for entry in orphans], canonical.LONGEST_JSON)
     for entry in orphans:
-        view = repository.absolute(entry.path[: -len(names.SIDECAR_SUFFIX)])
+        view = files.lstat(repository.absolute(entry.path[: -len(names.SIDECAR_SUFFIX)]))
         found = worktree.read_sidecar(repository, entry.path)
-        if found is None or files.lstat(view) is not None:
-            continue
+        if found is None or (view is not None and not stat.S_ISDIR(view.st_mode)):
+            continue  # `git rm --cached`: the file stays, and what is said of it
         if sidecar.strip_commit(found) == texts.get(entry.oid):
             place = repository.absolute(entry.path)
             with contextlib.suppress(OSError):

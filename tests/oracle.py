@@ -1,0 +1,161 @@
+"""What must hold of a repository with art, worked out from git and the disk alone, for comparing with what the tool says."""
+
+import hashlib
+import json
+import os
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from tests.gitrepo import GitRepo
+
+SUFFIX = ".asset.json"
+_LINK = re.compile(r"((?:\.\./)+)\.comfyvn/objects/([0-9a-f]{2})/([0-9a-f]{62})\Z")
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def link_text(path: str, hash_: str) -> str:
+    """The link of an asset at a top-relative path."""
+    return "../" * path.count("/") + f".comfyvn/objects/{hash_[:2]}/{hash_[2:]}"
+
+
+def linked_hash(text: str) -> str | None:
+    """The hash that a link's text names."""
+    found = _LINK.match(text)
+    return found[2] + found[3] if found else None
+
+
+def introductions(repo: GitRepo, *tips: str) -> dict[str, str]:
+    """The commit of each provenance record: the first of `rev-list --topo-order --reverse` with a sidecar that has the
+    record's id and differs from that of every parent."""
+    if not repo.git("rev-parse", "--verify", "--quiet", "HEAD", check=False).out:
+        return {}
+    order = repo.git("rev-list", "--topo-order", "--reverse", *(tips or ("HEAD",))).out
+    listing = repo.git("diff-tree", "--stdin", "-r", "-c", "--root", "--no-renames", "--no-abbrev", input=order + "\n")
+    found: dict[str, str] = {}
+    commit = ""
+    for line in listing.out.splitlines():
+        if not line.startswith(":"):
+            commit = line
+            continue
+        about, path = line.split("\t", 1)
+        words = about.lstrip(":").split(" ")
+        parents = len(about) - len(about.lstrip(":"))
+        oid = words[2 * parents + 1]
+        if path.endswith(SUFFIX) and oid.strip("0"):
+            id_ = _record_id(repo.blob(oid))
+            if id_:
+                found.setdefault(id_, commit)
+    return found
+
+
+def _record_id(data: bytes) -> str | None:
+    try:
+        value = json.loads(data)
+        id_ = value["provenance"]["id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return id_ if isinstance(id_, str) else None
+
+
+def assets(repo: GitRepo, root: str = "assets") -> dict[str, tuple[str, str, str]]:
+    """Mode, blob text and object id of each entry below the assets root in git's index that holds a link."""
+    found = {}
+    for item in repo.git("ls-files", "--stage", "-z", "--", root).out.split("\0")[:-1]:
+        about, path = item.split("\t", 1)
+        mode, oid, stage = about.split(" ")
+        if stage != "0" or path.endswith(SUFFIX) or os.path.basename(path).startswith("."):
+            continue
+        text = repo.blob(oid).decode("utf-8", "replace")
+        if linked_hash(text):
+            found[path] = (mode, text, oid)
+    return found
+
+
+def check_views(repo: GitRepo) -> None:
+    """Every link that git has leads to bytes with the hash that it names."""
+    for path, (mode, text, _) in assets(repo).items():
+        assert mode == "120000", path
+        assert text == link_text(path, linked_hash(text) or ""), path
+        assert repo.link(path) == text
+        assert digest(repo.read(path)) == linked_hash(text), path
+
+
+def check_commits(repo: GitRepo) -> None:
+    """The sidecars on disk, the index and git agree on the commit that brought each record."""
+    expected = introductions(repo)
+    listed = {each["view"]: each for each in repo.tool("list", "--json").json()}
+    assert sorted(listed) == sorted(assets(repo))
+    for path in listed:
+        sidecar = repo.sidecar(path)
+        inside = path.removeprefix("assets/")
+        assert (sidecar["path"], sidecar["type"]) == (inside, inside.split("/")[0] if "/" in inside else "generic")
+        on_disk = sidecar["provenance"]
+        wanted = expected.get(on_disk["id"])
+        assert (path, listed[path]["provenance"]["id"]) == (path, on_disk["id"])
+        assert (path, listed[path]["commit"]) == (path, wanted), "the index"
+        assert (path, on_disk["commit"]) == (path, wanted), "the sidecar on disk"
+
+
+def check_all(repo: GitRepo, status: list[str] | None = None) -> None:
+    """All of it, and a clean `git status` (or the one given) before and after the tool looked."""
+    assert repo.status() == (status or [])
+    check_views(repo)
+    check_commits(repo)
+    assert repo.status() == (status or [])
+
+
+def raw_blobs(repo: GitRepo, tree: str = "HEAD", root: str = "assets") -> list[str]:
+    """The paths below the assets root of a tree that are neither links, sidecars nor attributes."""
+    found = []
+    for item in repo.git("ls-tree", "-r", "-z", "--full-tree", tree, "--", root).out.split("\0")[:-1]:
+        about, path = item.split("\t", 1)
+        oid = about.split(" ")[2]
+        if not path.endswith((SUFFIX, ".gitattributes")) and not linked_hash(repo.blob(oid).decode("utf-8", "replace")):
+            found.append(path)
+    return found
+
+
+def index_path(repo: GitRepo) -> Path:
+    return Path(repo.tool("db").out)
+
+
+def index_content(path: Path) -> dict[str, list[Any]]:
+    """The rows of each table of an index, asset ids as paths, without local row ids and `thumb`."""
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        paths = dict(db.execute("SELECT id, path FROM assets_registry"))
+        tables = {}
+        for name in ("assets_registry", "provenance", "commits", "commit_assets", "introductions"):
+            cursor = db.execute(f"SELECT * FROM {name}")
+            columns = [each[0] for each in cursor.description]
+            rows = [dict(zip(columns, row, strict=True)) for row in cursor]
+            for row in rows:
+                row.pop("thumb", None)
+                if name == "assets_registry":
+                    row.pop("id")
+                if "asset_id" in row:
+                    row["asset_id"] = paths.get(row["asset_id"])
+            tables[name] = sorted((sorted(row.items()) for row in rows), key=repr)
+        search = db.execute("SELECT rowid, * FROM assets_fts").fetchall()
+        tables["assets_fts"] = sorted(([paths[row[0]], *row[1:]] for row in search), key=repr)
+        return tables
+    finally:
+        db.close()
+
+
+def check_index(repo: GitRepo, scratch: Path) -> None:
+    """The index as it came about step by step has the content of one that is made from nothing."""
+    repo.tool("list")
+    stepwise = index_content(index_path(repo))
+    other = scratch / "rebuilt.db"
+    for old in scratch.glob("rebuilt.db*"):
+        old.unlink()
+    repo.tool("rebuild", "--db-path", str(other), "--no-previews", check=False)
+    anew = index_content(other)
+    for name in anew:
+        assert stepwise[name] == anew[name], name
