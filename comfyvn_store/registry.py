@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -9,9 +10,9 @@ from typing import Any
 
 from comfyvn_store.asset import record
 from comfyvn_store.base import canonical, links, names
-from comfyvn_store.errors import UsageError
+from comfyvn_store.errors import LockTimeout, Refused, UsageError
 from comfyvn_store.index import questions
-from comfyvn_store.ops import naming, register, remove
+from comfyvn_store.ops import naming, places, register, remove
 from comfyvn_store.ops import rebuild as rebuilding
 from comfyvn_store.ops.session import Session, open_session
 from comfyvn_store.previews import worker
@@ -75,7 +76,9 @@ class AssetRegistry:
         tags = meta.pop("tags", ())
         if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
             raise UsageError("metadata['tags'] is no list of text")
-        _require_json(meta)
+        if not isinstance(license_tag, str | None):
+            raise UsageError("license_tag is no text")
+        _require_json({"meta": meta, "tags": list(tags), "license": license_tag})
         with self._open() as session:
             inside = self._place(session, source, asset_type, dest_relative, copying)
             wish = register.Wish(
@@ -162,7 +165,8 @@ class AssetRegistry:
                 if not due and not worker.is_running(session.repository):
                     return True
                 if due and not worker.is_running(session.repository):
-                    worker.work(session.repository, patience=0.0)
+                    with contextlib.suppress(LockTimeout):  # a worker began between the question and now
+                        worker.work(session.repository, patience=0.0)
                     continue
             if deadline is not None and time.monotonic() >= deadline:
                 return False
@@ -182,19 +186,21 @@ class AssetRegistry:
         copying: bool,
     ) -> str:
         if dest is None:
-            return register.place_for(session.repository, source, asset_type, None, copy=copying)
+            return places.place_for(session.repository, source, asset_type, None, copy=copying)
         inside = os.fspath(dest).replace(os.sep, "/")
         names.check_inside(inside, "name")
         if names.asset_type(inside) != asset_type:
             raise UsageError(
-                f"dest_relative '{inside}' lies in the type '{names.asset_type(inside)}', not '{asset_type}'",
-                hint=f"it is relative to the assets root: '{asset_type}/{inside}'?",
+                f"dest_relative '{names.printable(inside)}' lies in the type '{names.asset_type(inside)}', not "
+                f"'{names.printable(asset_type)}'",
+                hint=f"it is relative to the assets root: '{names.printable(asset_type)}/{names.printable(inside)}'?",
             )
-        name = inside.partition("/")[2] or inside
-        if "/" not in inside:
-            register.check_place(session.repository, inside)
-            return inside
-        return register.place_for(session.repository, source, asset_type, name, copy=copying)
+        if not copying:
+            stays = places.place_for(session.repository, source, asset_type, None, copy=False)
+            if stays != inside:
+                raise Refused("a file that is not copied keeps its name", hint="leave dest_relative out, or copy it")
+        places.check_place(session.repository, inside)
+        return inside
 
 
 def _origin(stated: Mapping[str, Any]) -> record.Origin:
@@ -205,6 +211,11 @@ def _origin(stated: Mapping[str, Any]) -> record.Origin:
     hash_ = stated.get("workflow_hash")
     if hash_ is not None and not (isinstance(hash_, str) and links.is_hash(hash_)):
         raise UsageError("provenance['workflow_hash'] is no SHA-256 in lower-case hex")
+    for key in ("source", "user", "parent"):
+        if not isinstance(stated.get(key), str | None):
+            raise UsageError(f"provenance['{key}'] is no text")
+    if not isinstance(stated.get("inputs"), Mapping | None):
+        raise UsageError("provenance['inputs'] is no mapping")
     extra = {key: value for key, value in stated.items() if key not in _STATED}
     origin = record.Origin(
         default_source=record.MANUAL,

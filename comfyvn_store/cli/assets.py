@@ -47,15 +47,17 @@ def register_command(
 ) -> None:
     """Take files from anywhere into the store, as assets/T/NAME, and stage them.
 
-    The file itself stays where it is. ComfyUI's own metadata is read out of it; what you state here is added.
+    The file itself stays where it is. ComfyUI's own metadata is read out of it; what you state here is added
+    to that and wins over it.
     """
     from comfyvn_store.asset import record
     from comfyvn_store.errors import UsageError
-    from comfyvn_store.ops import register
+    from comfyvn_store.ops import places, register
     from comfyvn_store.ops.session import open_session
 
     if name is not None and len(files) > 1:
         raise UsageError("--name is for one file", hint="register the files one by one to rename them")
+    output.require_text(*filter(None, (source, license_)), *inputs, *tags)
     origin = record.Origin(default_source=record.MANUAL, source=source, inputs=dict(map(pair, inputs)))
     if workflow is not None:
         origin = register.with_workflow(origin, register.read_graph(workflow))
@@ -65,7 +67,7 @@ def register_command(
         for file in files:
             absolute = os.path.abspath(file)
             register.check_source(absolute, file)
-            inside = register.place_for(session.repository, absolute, type_, name, copy=not no_copy)
+            inside = places.place_for(session.repository, absolute, type_, name, copy=not no_copy)
             wishes.append(
                 register.Wish(
                     absolute,
@@ -112,6 +114,7 @@ def annotate_command(
 
     if not (tags or untags or license_ is not None or meta):
         raise UsageError("nothing to change", hint="give --tag, --untag, --license or --meta")
+    output.require_text(*tags, *untags, license_ or "", *meta)
     changes = {key: (None if value == "" else value) for key, value in map(pair, meta)}
     with open_session() as session:
         output.notes(session.notes)

@@ -4,7 +4,7 @@ become lines and exit codes.
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import sqlite3
 import sys
@@ -68,9 +68,14 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="comfyvn-store", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Keep a project's art in git, and know where every picture came from.
 
     You work as always: git add, git commit, git switch. The pictures and sounds go into a store inside .git; git itself
@@ -83,12 +88,18 @@ def main() -> None:
       comfyvn-store demo              a small sample project to look at
       comfyvn-store provenance FILE   where a picture came from
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def run(arguments: list[str] | None = None) -> None:
     """Runs the command line and ends the process with the documented exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     started = time.perf_counter()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a letter of a file's name shows its code instead.
+            stream.reconfigure(errors="backslashreplace")
     status = _run(words)
     if _is_tracing():
         sys.stderr.write(f"trace: {time.perf_counter() - started:.3f} s, exit {status}\n")
@@ -101,6 +112,9 @@ def run(arguments: list[str] | None = None) -> None:
 
 def _run(words: list[str]) -> int:
     try:
+        if not words:
+            main.main(args=["--help"], prog_name="comfyvn-store", standalone_mode=False)
+            return 2
         result = main.main(args=words, prog_name="comfyvn-store", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as end:
@@ -141,11 +155,12 @@ def _run(words: list[str]) -> int:
 
 
 def _fail(words: list[str], slug: str, code: int, message: str, hint: str | None) -> int:
-    message = " ".join(message.split("\n"))
-    if "--json" in words:
-        sys.stdout.write(json.dumps({"error": slug, "message": message, "hint": hint}, ensure_ascii=False) + "\n")
     from comfyvn_store.cli import output
 
+    message = names.printable(" ".join(message.split("\n")))
+    hint = names.printable(" ".join(hint.split("\n"))) if hint else None
+    if "--json" in words:
+        output.as_json({"error": slug, "message": message, "hint": hint})
     output.error(message, hint)
     if _is_tracing():
         import traceback

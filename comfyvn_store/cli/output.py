@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from comfyvn_store.base import names
+from comfyvn_store.errors import UsageError
 
 
 def line(text: str = "") -> None:
@@ -20,8 +21,22 @@ def line(text: str = "") -> None:
 
 
 def as_json(value: Any) -> None:
-    """Prints a value as JSON."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Prints a value as JSON. What the output's encoding cannot say (a name that is no UTF-8) is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    click.echo(text)
+
+
+def require_text(*words: str) -> None:
+    """Refuses words from the command line that are not UTF-8, which no sidecar can hold. Raises UsageError."""
+    for word in words:
+        try:
+            word.encode("utf-8")
+        except UnicodeEncodeError:
+            raise UsageError(f"'{names.printable(word)}' is not UTF-8") from None
 
 
 def note(text: str) -> None:
@@ -67,9 +82,9 @@ def bad(text: str) -> str:
     return click.style(text, fg="red")
 
 
-def commit(text: str | None) -> str:
-    """Gives a commit as git shows it, short."""
-    return click.style(text[:10], fg="yellow") if text else dim("not committed")
+def commit(text: str | None, none: str) -> str:
+    """Gives a commit as git shows it, short; `none` stands where there is none to show."""
+    return click.style(text[:10], fg="yellow") if text else dim(none)
 
 
 def table(rows: Sequence[Sequence[str]], *, indent: str = "") -> None:

@@ -17,7 +17,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the answer a
 @click.option("--tag", "tags", metavar="T", multiple=True, help="Only with this tag; several must all be there.")
 @click.option("--license", "license_", metavar="L", help="Only with this licence.")
 @click.option("--text", metavar="WORDS", help="Only with these words in name, tags, licence, prompts or models.")
-@click.option("--limit", metavar="N", type=click.IntRange(min=0), help="At most so many.")
+@click.option("--limit", metavar="N", type=click.IntRange(0, 1 << 62), help="At most so many.")
 @_json
 def list_command(
     type_: str | None,
@@ -31,6 +31,7 @@ def list_command(
     from comfyvn_store.index import questions
     from comfyvn_store.ops.session import open_session
 
+    output.require_text(*filter(None, (type_, license_, text)), *tags)
     with open_session() as session:
         output.notes(session.notes)
         found = list(
@@ -50,7 +51,7 @@ def list_command(
                 item["uid"],
                 _pixels(item),
                 output.size(item["bytes"]),
-                record.get("source") or "-",
+                _short(record.get("source") or "-"),
                 state + output.path(item["view"]),
             )
         )
@@ -75,28 +76,31 @@ def show_command(name: str, as_json: bool) -> None:
         output.notes(session.notes)
         item = dict(naming.version(session, name).record)
         lines = questions.commit_lines(session.index, filter(None, [item["commit"]]))
+        older = questions.older_than_history(session.index, filter(None, [(item["provenance"] or {}).get("id")]))
     if as_json:
         output.as_json(item)
         return
-    _show(item, lines)
+    _show(item, lines, older)
 
 
-def _show(item: dict[str, Any], lines: dict[str, tuple[str, str, str]]) -> None:
+def _show(item: dict[str, Any], lines: dict[str, tuple[str, str, str]], older: set[str]) -> None:
     rows = [
         ("hash", item["hash"]),
         (
             "media",
-            ", ".join(filter(None, [item["media"].get("mime"), _pixels(item, ""), output.size(item["bytes"])])),
+            ", ".join(
+                filter(None, [_short(item["media"].get("mime") or ""), _pixels(item, ""), output.size(item["bytes"])])
+            ),
         ),
-        ("tags", ", ".join(item["tags"]) or "-"),
-        ("license", item["license"] or "-"),
+        ("tags", _short(", ".join(item["tags"])) or "-"),
+        ("license", _short(item["license"] or "-")),
     ]
-    rows += [(f"meta {key}", _short(value)) for key, value in item["meta"].items()]
+    rows += [(f"meta {_short(key)}", _short(value)) for key, value in item["meta"].items()]
     rows.append(("preview", item["thumb"] or ("not made yet" if item["preview"] else "-")))
     if not item["present"]:
         rows.append(("object", output.bad("not in the store")))
     if item.get("problem"):
-        rows.append(("problem", output.bad(item["problem"])))
+        rows.append(("problem", output.bad(_short(item["problem"]))))
     output.line(output.strong(output.path(item["view"])) + f"  {item['uid']}")
     output.table(rows, indent="  ")
     record = item["provenance"]
@@ -104,7 +108,7 @@ def _show(item: dict[str, Any], lines: dict[str, tuple[str, str, str]]) -> None:
         output.line("  provenance unknown (no sidecar); it comes with the next commit of art")
         return
     output.line("  provenance")
-    output.table(_record_rows(record, lines.get(item["commit"] or "")), indent="    ")
+    output.table(_record_rows(record, lines.get(item["commit"] or ""), older), indent="    ")
 
 
 @click.command("provenance", short_help="where art came from: by asset, by commit, or all")
@@ -121,20 +125,22 @@ def provenance_command(name: str | None, revision: str | None, as_json: bool) ->
         output.notes(session.notes)
         found = provenance.provenance(session, name, revision)
         lines = questions.commit_lines(session.index, filter(None, (item["commit"] for item in found)))
+        older = questions.older_than_history(session.index, (item["id"] for item in found))
     if as_json:
         output.as_json(found)
         return
     if not found:
-        output.line("no art in that commit" if revision else "nothing recorded yet")
+        output.line("no new art in that commit" if revision else "nothing recorded yet")
     for number, item in enumerate(found):
         if number:
             output.line()
         output.line(f"{output.strong(output.path(item['path']))}  {item['uid']}")
-        output.table(_record_rows(item, lines.get(item["commit"] or "")), indent="    ")
+        output.table(_record_rows(item, lines.get(item["commit"] or ""), older), indent="    ")
 
 
-def _record_rows(record: dict[str, Any], commit: tuple[str, str, str] | None) -> list[tuple[str, str]]:
-    rows = [("commit", output.commit(record.get("commit")) + (f"  {commit[2]}" if commit else ""))]
+def _record_rows(record: dict[str, Any], commit: tuple[str, str, str] | None, older: set[str]) -> list[tuple[str, str]]:
+    none = "unknown (older than this shallow clone)" if record["id"] in older else "not committed"
+    rows = [("commit", output.commit(record.get("commit"), none) + (f"  {_short(commit[2])}" if commit else ""))]
     if commit:
         rows.append(("author", f"{commit[0]}, {commit[1]}"))
     rows.append(("source", record.get("source") or "unknown"))
@@ -142,6 +148,7 @@ def _record_rows(record: dict[str, Any], commit: tuple[str, str, str] | None) ->
         rows.append(("user", str(record["user"])))
     if record.get("workflow_hash"):
         rows.append(("workflow", record["workflow_hash"][:16]))
+    rows = [rows[0], *((key, _short(value)) for key, value in rows[1:])]
     for key, value in (record.get("inputs") or {}).items():
         if value in (None, [], ""):
             continue
@@ -149,10 +156,10 @@ def _record_rows(record: dict[str, Any], commit: tuple[str, str, str] | None) ->
             value = ", ".join(f"{_part(item, 'name')} {_part(item, 'strength')}" for item in value)
         elif isinstance(value, list):
             value = ", ".join(str(item) for item in value)
-        rows.append((key, _short(value)))
-    rows.append(("created", record.get("created_at") or "unknown"))
+        rows.append((_short(key), _short(value)))
+    rows.append(("created", _short(record.get("created_at") or "unknown")))
     if record.get("parent"):
-        rows.append(("replaces", record["parent"][:16]))
+        rows.append(("replaces", _short(record["parent"][:16])))
     return rows
 
 
@@ -201,6 +208,7 @@ def status_command(as_json: bool) -> None:
         return
     output.line(f"{count(found.assets, 'asset')}, {output.size(found.objects_bytes)} in {found.store}")
     sections = (
+        ("in conflict", found.conflicts, "git checkout --ours or --theirs, then git add"),
         ("staged, to be committed", found.staged, "now: git commit"),
         ("edited, not staged", found.edited, "git add takes the new version in; git checkout -- gives it up"),
         ("not in git yet", found.untracked, "git add them, or leave them"),
@@ -210,6 +218,7 @@ def status_command(as_json: bool) -> None:
             found.unflipped,
             "the next commit of art makes them links",
         ),
+        ("in git as ordinary files, not in the store", found.raw, f"git add --renormalize {found.assets_root}"),
         ("bytes not in the store", found.missing, "copy the objects from a colleague's store"),
         (
             "damaged: something wrote through the link",
@@ -226,11 +235,11 @@ def status_command(as_json: bool) -> None:
         clean = False
         _section(
             "sidecars",
-            [(output.path(path), reason) for path, reason in found.problems],
+            [(output.path(path), _short(reason)) for path, reason in found.problems],
             "mend them in an editor, or git checkout -- them",
         )
     if found.preview_failures:
-        _section("without a preview", [(output.path(p), why) for p, why in found.preview_failures], None)
+        _section("without a preview", [(output.path(p), _short(why)) for p, why in found.preview_failures], None)
     if found.previews_due:
         output.line(
             f"{count(found.previews_due, 'preview is', 'previews are')} being made"

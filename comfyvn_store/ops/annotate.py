@@ -10,7 +10,7 @@ from comfyvn_store.asset import record, sidecar
 from comfyvn_store.asset.known import KnownSidecars, on_disk
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import names
-from comfyvn_store.errors import GitFailed, MachineError, Refused
+from comfyvn_store.errors import GitFailed, LockTimeout, MachineError, Refused, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.ops import cards, naming
 from comfyvn_store.ops.session import Session
@@ -40,26 +40,30 @@ def annotate(
         broken = cards.broken_on_disk(repository, repository.full(inside))
         if broken:
             raise Refused(
-                f"the sidecar of '{names.printable(inside)}' is broken ({broken}) and is left as it is",
+                f"the sidecar of '{names.printable(repository.full(inside))}' is broken ({broken}) and is left as it is",
                 hint="mend it in an editor, or restore it: git checkout -- <the sidecar>",
             )
-    texts: dict[str, bytes] = {}
-    for inside in insides:
-        full = repository.full(inside)
+    changed: dict[str, Sidecar] = {}
+    for inside in dict.fromkeys(insides):
         card = _current(session, inside)
         kept = [tag for tag in card.tags if tag not in untags]
-        new = replace(
+        changed[inside] = replace(
             card,
             tags=(*kept, *(tag for tag in dict.fromkeys(tags) if tag not in kept)),
             license=card.license if license_ is None else (license_ or None),
             meta={key: value for key, value in {**card.meta, **(meta or {})}.items() if value is not None},
         )
-        texts[full] = sidecar.encode(new)
-        cards.write(repository, full, texts[full], cards.commit_of(session, inside, new))
+    texts = {repository.full(inside): sidecar.encode(card) for inside, card in changed.items()}
+    try:
+        for card in changed.values():
+            full = repository.full(card.path)
+            cards.write(repository, full, texts[full], cards.commit_of(session, card))
+    except OSError as error:
+        raise from_os_error(error, "write the sidecar") from error
     if stage:
         _stage(repository, texts)
-    session.catch_up()
-    return [cards.printed(session, inside) for inside in insides]
+    session.catch_up_if_free()
+    return [cards.printed(session, changed[inside]) for inside in insides]
 
 
 def _current(session: Session, inside: str) -> Sidecar:
@@ -91,7 +95,7 @@ def _stage(repository: Repository, texts: Mapping[str, bytes]) -> None:
     try:
         staging.write_entries(repository.git, entries, patience=staging.PATIENCE)
         staging.refresh(repository.git, [entry.path for entry in entries], filters=True, patience=staging.PATIENCE)
-    except GitFailed as error:
+    except (GitFailed, LockTimeout) as error:
         raise MachineError(
             f"the sidecars are changed but not staged: {error.message}",
             hint="run `git add` on them when the other git has ended",

@@ -8,11 +8,12 @@ from comfyvn_store.asset import sidecar, worktree
 from comfyvn_store.asset.known import parse_all
 from comfyvn_store.asset.sidecar import BrokenSidecar, Sidecar
 from comfyvn_store.base import canonical, files, names
-from comfyvn_store.errors import UnknownAsset
-from comfyvn_store.index import questions
+from comfyvn_store.index import rows
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
+
+_PRINTED = ("uid", "hash", "type", "path", "bytes", "media", "tags", "license", "meta", "preview", "provenance")
 
 
 def staged(repository: Repository, full: str) -> Sidecar | None:
@@ -48,18 +49,22 @@ def write(repository: Repository, full: str, text: bytes, commit: str | None) ->
         files.write_settled(repository.absolute(path), wanted)
 
 
-def commit_of(session: Session, inside: str, card: Sidecar) -> str | None:
+def commit_of(session: Session, card: Sidecar) -> str | None:
     """Gives the commit that the index has for an asset's record, if the record is the one in `card`."""
     row = session.index.db.execute(
         "SELECT commit_hash FROM assets_registry WHERE path = ? AND provenance_id = ?",
-        (inside, card.provenance.id),
+        (card.path, card.provenance.id),
     ).fetchone()
     return row[0] if row else None
 
 
-def printed(session: Session, inside: str) -> dict[str, Any]:
-    """Gives an asset's record as `register` prints it and Python returns it."""
-    found = questions.asset_at(session.index, session.repository, inside)
-    if found is None:
-        raise UnknownAsset(f"'{names.printable(inside)}' is not in the index")
-    return found
+def printed(session: Session, card: Sidecar) -> dict[str, Any]:
+    """Gives a sidecar as `register` and `annotate` print it and Python returns it, staged or not."""
+    said = sidecar.as_dict(card, commit=commit_of(session, card), on_disk=True)
+    full = session.repository.full(card.path)
+    return {
+        **{key: said[key] for key in _PRINTED},
+        "sidecar": names.sidecar_path(full),
+        "thumb": rows.thumb_path(session.repository, said["media"].get("mime"), card.hash),
+        "view": full,
+    }

@@ -41,7 +41,11 @@ def edit(session: Session, target: str) -> Editable:
         repository.store.verify(hash_)
     try:
         temp = worktree.copy_object(repository, hash_, full)
-        files.sync_files([temp])
+        try:
+            files.sync_files([temp])
+        except OSError:
+            os.unlink(temp)
+            raise
     except OSError as error:
         raise from_os_error(error, f"copy '{shown}'") from error
     if not files.swap_for_file(place, temp, text):

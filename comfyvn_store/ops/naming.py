@@ -26,13 +26,25 @@ class Version(NamedTuple):
 
 def resolve(session: Session, name: str) -> str:
     """Gives the asset's path relative to the assets root. Raises UnknownAsset, AmbiguousAsset."""
+    if not is_text(name):
+        raise questions.unknown(name)
     inside = to_inside(session.repository, name)
-    for candidate in dict.fromkeys(filter(None, (inside, name))):
+    # Records give paths relative to the assets root and to the top: both serve as names from anywhere.
+    for candidate in dict.fromkeys(filter(None, (inside, name, session.repository.inside(name)))):
         if questions.asset_at(session.index, session.repository, candidate) is not None:
             return candidate
     if inside is not None and names.is_sidecar(inside):
         return resolve(session, name[: -len(names.SIDECAR_SUFFIX)])
     return questions.find(session.index, session.repository, name)
+
+
+def is_text(name: str) -> bool:
+    """Tells whether an asset could go by that name at all: asset names are UTF-8 without NUL."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in name
 
 
 def to_inside(repository: Repository, name: str) -> str | None:
@@ -54,7 +66,7 @@ def to_top(repository: Repository, name: str) -> str | None:
 
 def version(session: Session, name: str) -> Version:
     """Gives the version that `PATH`, a uid or `REV:PATH` names. Raises UnknownAsset, UnknownRevision, AmbiguousAsset."""
-    if _is_revision_path(session, name):
+    if is_text(name) and _is_revision_path(session, name):
         revision, _, path = name.partition(":")
         return _at_revision(session, revision, path)
     inside = resolve(session, name)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from comfyvn_store.errors import UnknownAsset
+from comfyvn_store.errors import AmbiguousAsset, UnknownAsset
 from comfyvn_store.index import questions
 from comfyvn_store.ops import naming
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import history
+
+_PREFIX = re.compile(r"[0-9a-f]{4,64}\Z")
 
 
 def provenance(session: Session, name: str | None = None, revision: str | None = None) -> list[dict[str, Any]]:
@@ -32,13 +35,19 @@ def provenance(session: Session, name: str | None = None, revision: str | None =
 
 def _of_the_past(session: Session, name: str) -> tuple[str | None, str | None]:
     """Gives the path or the hash of something that history has although no present asset goes by that name."""
+    if not naming.is_text(name):
+        raise questions.unknown(name)
     inside = naming.to_inside(session.repository, name)
     for candidate in filter(None, (inside, name)):
         if questions.ledger(session.index, path=candidate):
             return candidate, None
+    if not _PREFIX.match(name):
+        raise questions.unknown(name)
     rows = session.index.db.execute(
         "SELECT DISTINCT hash FROM provenance WHERE hash >= ? AND hash < ?", (name, name + "g")
     ).fetchall()
-    if len(name) >= 4 and len(rows) == 1:
-        return None, rows[0][0]
-    raise questions.unknown(name)
+    if len(rows) > 1:
+        raise AmbiguousAsset(f"several hashes in history begin with {name}", hint="give more digits")
+    if not rows:
+        raise questions.unknown(name)
+    return None, rows[0][0]

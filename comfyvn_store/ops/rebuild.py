@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from comfyvn_store.base import names
-from comfyvn_store.errors import LockTimeout, ObjectCorrupt
+from comfyvn_store.base import files, links, names
+from comfyvn_store.errors import ComfyvnError, LockTimeout, ObjectCorrupt
 from comfyvn_store.hot import heal
 from comfyvn_store.index import catchup, questions
 from comfyvn_store.ops import cards, register
@@ -64,14 +64,15 @@ def rebuild(
     """
     repository, index = session.repository, session.index
     tell = progress or (lambda what, done, total: None)
-    before = {path for path, _, _ in questions.sized_hashes(index)}
     result = Rebuilt()
     tell("reading history", 0, 1)
+    catchup.start_over_if_damaged(index)
+    before = {path for path, _, _ in questions.sized_hashes(index)}
     catchup.rebuild(index, repository)
     heal.heal(index, repository, restore=True)
     tell("reading history", 1, 1)
     if take_in:
-        result.registered = _take_in(session)
+        _take_in(session, result)
     found = questions.sized_hashes(index)
     result.assets = len(found)
     result.records = index.db.execute("SELECT count(*) FROM provenance").fetchone()[0]
@@ -86,18 +87,22 @@ def rebuild(
     return result
 
 
-def _take_in(session: Session) -> list[str]:
-    """Registers, in place, what lies below the assets root and git does not know."""
+def _take_in(session: Session, result: Rebuilt) -> None:
+    """Registers, in place, what lies below the assets root and git does not know; what cannot be is a problem."""
     repository = session.repository
     wishes = []
     for path in looking.untracked(repository):
         inside = repository.inside(path)
-        if inside is None or names.refusal(path) or not names.is_asset_name(inside):
-            continue
-        if not os.path.islink(repository.absolute(path)):
+        reason = names.refusal(path)
+        if reason:
+            result.problems.append((path, f"not registered: {reason}"))
+        elif inside and names.is_asset_name(inside) and not os.path.islink(repository.absolute(path)):
             wishes.append(register.Wish(repository.absolute(path), inside, replace=True))
-    register.register(session, wishes)
-    return [wish.inside for wish in wishes]
+
+    def failed(wish: register.Wish, error: ComfyvnError) -> None:
+        result.problems.append((repository.full(wish.inside), f"not registered: {error.message}"))
+
+    result.registered = [item["view"] for item in register.register(session, wishes, failed=failed)]
 
 
 def _check_sidecars(session: Session, result: Rebuilt) -> None:
@@ -109,9 +114,12 @@ def _check_sidecars(session: Session, result: Rebuilt) -> None:
     for path, _, _ in questions.sized_hashes(session.index):
         if path in named:
             continue
+        card = names.sidecar_path(repository.full(path))
         broken = cards.broken_on_disk(repository, repository.full(path))
         if broken:
-            result.problems.append((names.sidecar_path(repository.full(path)), f"broken on disk: {broken}"))
+            result.problems.append((card, f"broken on disk: {broken}"))
+        elif files.lstat(repository.absolute(card)) is None and cards.staged(repository, repository.full(path)):
+            result.problems.append((card, "not restored, because git is at work here; run rebuild again later"))
 
 
 def _check_objects(
@@ -136,6 +144,21 @@ def _check_objects(
         reason = states[hash_]
         if reason is not None:
             result.problems.append((session.repository.full(path), reason))
+    if verify:
+        _verify_history(session, states, result)
+
+
+def _verify_history(session: Session, done: dict[str, str | None], result: Rebuilt) -> None:
+    """Hashes the objects that no present asset has: older versions, and what nobody committed."""
+    for hash_ in session.repository.store.hashes():
+        if hash_ in done:
+            continue
+        reason = _verify(session, hash_)
+        result.verified += 1
+        if reason is not None:
+            row = session.index.db.execute("SELECT path FROM provenance WHERE hash = ? LIMIT 1", (hash_,)).fetchone()
+            place = f"{session.repository.full(row[0])} (an older version)" if row else links.object_name(hash_)
+            result.problems.append((place, reason))
 
 
 def _verify(session: Session, hash_: str) -> str | None:

@@ -6,19 +6,20 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from comfyvn_store.asset import ingest, record, sidecar, worktree
+from comfyvn_store.asset import ingest, record, sidecar
 from comfyvn_store.asset.generators import comfyui
-from comfyvn_store.asset.known import KnownSidecars
+from comfyvn_store.asset.known import KnownSidecars, on_disk
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, files, links, names
-from comfyvn_store.errors import Refused, UnknownFile, UsageError, from_os_error
+from comfyvn_store.errors import ComfyvnError, Refused, UnknownFile, UsageError, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.index import rows
 from comfyvn_store.ops import cards
+from comfyvn_store.ops.places import Taken, place_view
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -40,71 +41,30 @@ class Wish:
     origin: record.Origin = field(default_factory=lambda: record.Origin(default_source=record.MANUAL))
 
 
-def place_for(repository: Repository, source: str, type_: str, name: str | None, *, copy: bool) -> str:
-    """Gives the place (relative to the assets root) a file is registered at. Raises Refused, UsageError.
-
-    `name` may have folders below the type. Without copying, the file stays where it is, and that must be in the type.
-    """
-    names.check_inside(type_, "type")
-    if "/" in type_ or not names.is_asset_name(f"{type_}/x"):
-        raise Refused(
-            f"'{names.printable(type_)}' cannot be a type",
-            hint="a type is one folder name, such as 'characters'",
-        )
-    if copy:
-        inside = f"{type_}/{name if name is not None else os.path.basename(source)}"
-    else:
-        inside = _inside_root(repository, source)
-        if name is not None and f"{type_}/{name}" != inside:
-            raise Refused("a file that is not copied keeps its name", hint="leave the name out, or let it be copied")
-        if names.asset_type(inside) != type_:
-            raise Refused(
-                f"'{names.printable(inside)}' lies in the type '{names.asset_type(inside)}', not '{type_}'",
-                hint=f"give --type {names.asset_type(inside)}, or move the file first",
-            )
-    check_place(repository, inside)
-    return inside
-
-
-def check_place(repository: Repository, inside: str) -> None:
-    """Refuses a place that escapes the assets root, cannot hold an asset, or that git's attributes exclude."""
-    names.check_inside(inside, "name")
-    shown = names.printable(inside)
-    if not names.is_asset_name(inside):
-        raise Refused(f"'{shown}' cannot be an asset's name", hint="dot-files, sidecars and '_meta' are kept apart")
-    full = repository.full(inside)
-    folder = os.path.dirname(repository.absolute(full))
-    top = os.path.realpath(repository.top)
-    if not os.path.realpath(folder).startswith(top + os.sep):
-        raise Refused(f"'{shown}' leads outside the work tree through a link", hint="make it a real folder")
-    said = repository.git.run("check-attr", "-z", "--stdin", "filter", data=os.fsencode(full) + b"\0").split(b"\0")
-    if len(said) > 2 and said[2] != b"comfyvn":
-        raise Refused(
-            f"a line in .gitattributes keeps '{shown}' out of the assets (filter={os.fsdecode(said[2])})",
-            hint="change that line, or use another name",
-        )
-
-
-def register(session: Session, wishes: Sequence[Wish]) -> list[dict[str, Any]]:
+def register(
+    session: Session, wishes: Sequence[Wish], *, failed: Callable[[Wish, ComfyvnError], None] | None = None
+) -> list[dict[str, Any]]:
     """Registers files and gives their records, in order.
 
     All of them are checked before the first is taken in. Raises UnknownFile, Refused, MachineError; a file that was
-    registered before a later one failed stays registered.
+    registered before a later one failed stays registered. With `failed` a file that fails is told to it and left out.
     """
-    repository = session.repository
-    for wish in wishes:
-        check_source(wish.source)
     _check_twice(wishes)
+    if failed is None:
+        for wish in wishes:
+            check_source(wish.source)
     done = []
-    with HistoryLookup(repository) as history:
+    with HistoryLookup(session.repository) as history:
         for wish in wishes:
             try:
-                done.append(_register(session, wish, history))
-            except OSError as error:
-                raise from_os_error(error, f"register '{names.printable(wish.source)}'") from error
-    session.catch_up()
+                done.append(_register_one(session, wish, history))
+            except ComfyvnError as error:
+                if failed is None:
+                    raise
+                failed(wish, error)
+    session.catch_up_if_free()
     session.make_previews_later()
-    return [cards.printed(session, inside) for inside in done]
+    return [cards.printed(session, card) for card in done]
 
 
 class HistoryLookup(HistoryRecords):
@@ -152,9 +112,13 @@ def check_source(source: str, typed: str | None = None) -> None:
     shown = names.printable(typed if typed is not None else source)
     try:
         info = os.stat(source)
-    except FileNotFoundError:
-        raise UnknownFile(f"there is no file '{shown}'", hint="check the spelling and the folder you are in") from None
     except OSError as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) or error.errno in (
+            errno.ELOOP,
+            errno.ENAMETOOLONG,
+        ):
+            hint = "check the spelling and the folder you are in"
+            raise UnknownFile(f"there is no file '{shown}'", hint=hint) from None
         raise from_os_error(error, "look at the file") from None
     if stat.S_ISDIR(info.st_mode):
         raise UnknownFile(f"'{shown}' is a folder", hint=f"name the files in it, as in '{shown}/*.png'")
@@ -178,10 +142,19 @@ def _check_twice(wishes: Sequence[Wish]) -> None:
             )
 
 
-def _register(session: Session, wish: Wish, history: HistoryRecords) -> str:
+def _register_one(session: Session, wish: Wish, history: HistoryRecords) -> Sidecar:
+    check_source(wish.source)
+    try:
+        return _register(session, wish, history)
+    except OSError as error:
+        raise from_os_error(error, f"register '{names.printable(wish.source)}'") from error
+
+
+def _register(session: Session, wish: Wish, history: HistoryRecords) -> Sidecar:
     repository = session.repository
     full = repository.full(wish.inside)
-    taken = _Taken.look(repository, full)
+    taken = Taken.look(repository, full)
+    taken.refuse_other(full)
     broken = cards.broken_on_disk(repository, full)
     if broken:
         raise Refused(
@@ -189,20 +162,31 @@ def _register(session: Session, wish: Wish, history: HistoryRecords) -> str:
             hint="mend or remove it, then register again",
         )
     hash_ = _store(repository, wish)
-    _refuse_taken(wish, taken, full, hash_)
-    known = KnownSidecars(repository, [full], history.newest_blob)
-    said = cards.staged(repository, full) or known.find(full, hash_)
-    if said is not None and said.hash == hash_:
-        card = said.moved(wish.inside)
-    else:
-        facts = record.read_facts(repository.store, hash_)
-        origin = replace(wish.origin, user=wish.origin.user or repository.settings.user)
-        card = record.new_sidecar(wish.inside, hash_, facts, origin, said or known.previous(full))
-    card = _with_notes(card, wish)
+    if wish.copy and not wish.replace:
+        taken.refuse_other_bytes(repository, full, wish.source, hash_)
+    card = _with_notes(_card(repository, wish, hash_, history), wish)
+    text = sidecar.encode(card)
     repository.store.sync([hash_])
-    _place_view(repository, full, hash_, taken)
-    _write_card(session, wish, full, card)
-    return wish.inside
+    place_view(repository, full, hash_, taken, replace=wish.replace)
+    _write_card(session, wish, full, card, text)
+    return card
+
+
+def _card(repository: Repository, wish: Wish, hash_: str, history: HistoryRecords) -> Sidecar:
+    """Gives the sidecar for these bytes at this place: the known one, or a new one that keeps what people said."""
+    full = repository.full(wish.inside)
+    # The one on disk first: it may have an edit of the user's that git does not know yet.
+    said = on_disk(repository, full) or cards.staged(repository, full)
+    if said is not None and said.hash == hash_:
+        return said.moved(wish.inside)
+    known = KnownSidecars(repository, [full], history.newest_blob)
+    found = known.find(full, hash_)
+    if found is not None:
+        card = found.moved(wish.inside)
+        return replace(card, tags=said.tags, license=said.license, meta=said.meta, extra=said.extra) if said else card
+    facts = record.read_facts(repository.store, hash_)
+    origin = replace(wish.origin, user=wish.origin.user or repository.settings.user)
+    return record.new_sidecar(wish.inside, hash_, facts, origin, said or known.previous(full))
 
 
 def _with_notes(card: Sidecar, wish: Wish) -> Sidecar:
@@ -242,92 +226,12 @@ def _adopt(repository: Repository, source: str) -> str | None:
     return digest.hexdigest() if repository.store.adopt(source, digest.hexdigest()) else None
 
 
-def _inside_root(repository: Repository, source: str) -> str:
-    """Gives a file's place relative to the assets root. Raises Refused for one elsewhere."""
-    folder, name = os.path.split(os.path.abspath(source))
-    real = os.path.join(os.path.realpath(folder), name)
-    root = os.path.realpath(repository.absolute(repository.root))
-    if not real.startswith(root + os.sep):
-        raise Refused(
-            f"'{names.printable(source)}' lies outside the assets root '{root}', so it cannot be adopted in place",
-            hint="let it be copied (leave --no-copy out), or move it there first",
-        )
-    return os.path.relpath(real, root).replace(os.sep, "/")
-
-
-# -- the place -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Taken:
-    """What is at the place now: in the work tree, and in git's index."""
-
-    link: str | None
-    file: files.Print | None
-    is_other: bool
-    staged_hash: str | None
-
-    @classmethod
-    def look(cls, repository: Repository, full: str) -> _Taken:
-        place = repository.absolute(full)
-        info = files.lstat(place)
-        link = files.read_link(place)
-        regular = info is not None and stat.S_ISREG(info.st_mode)
-        entry = next((e for e in staging.entries(repository.git, [full]) if e.path == full), None)
-        staged = None
-        if entry is not None:
-            text = blobs.read_small_blobs(repository.git, [entry.oid], links.LONGEST).get(entry.oid, b"")
-            staged = links.parse_link_bytes(text) or "raw"
-        file = files.print_of(info) if info is not None and regular else None
-        return cls(link, file, info is not None and not regular and link is None, staged)
-
-
-def _refuse_taken(wish: Wish, taken: _Taken, full: str, hash_: str) -> None:
-    shown = names.printable(full)
-    if taken.is_other:
-        raise Refused(f"'{shown}' is a folder or no ordinary file")
-    if taken.link is not None and links.parse_link(taken.link) is None:
-        raise Refused(f"'{shown}' is a link of yours, not a view", hint="choose another name")
-    held = links.parse_link(taken.link) if taken.link is not None else taken.staged_hash
-    if wish.replace or not wish.copy:
-        return
-    if (held is not None and held != hash_) or (taken.file is not None and not _is_same_file(wish.source, full, taken)):
-        raise Refused(f"the name '{shown}' is taken by other bytes", hint="choose another --name, or --replace them")
-
-
-def _is_same_file(source: str, full: str, taken: _Taken) -> bool:
-    """Whether the file at the place is the very file that is registered."""
-    assert taken.file is not None
-    info = os.stat(source)
-    return (info.st_ino, info.st_size) == (taken.file.inode, taken.file.size)
-
-
-def _place_view(repository: Repository, full: str, hash_: str, taken: _Taken) -> None:
-    """Puts the view in place; a file that is replaced is in the store before."""
-    place = repository.absolute(full)
-    text = links.link_text(full, hash_)
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    if taken.link == text:
-        return
-    if taken.file is None:
-        files.place_symlink(place, text)
-        return
-    with open(place, "rb") as stream:
-        replaced = ingest.ingest(repository.store, ingest.file_blocks(stream), mark=False).hash
-    repository.store.sync([replaced])
-    current = worktree.print_at(place)
-    # Adopting gives the file the object's mode and time, so its fingerprint is taken anew; its bytes are in the store.
-    if current is None or not files.swap_for_link(place, text, current):
-        raise Refused(f"'{names.printable(full)}' changed while it was registered", hint="run the command again")
-
-
-def _write_card(session: Session, wish: Wish, full: str, card: Sidecar) -> None:
+def _write_card(session: Session, wish: Wish, full: str, card: Sidecar, text: bytes) -> None:
     """Writes the sidecar and stages both, or remembers that they are not staged."""
     repository = session.repository
-    text = sidecar.encode(card)
     link_text = links.link_text(full, card.hash).encode("ascii")
     if not wish.stage:
-        cards.write(repository, full, text, None)
+        cards.write(repository, full, text, cards.commit_of(session, card))
         rows.write_unstaged(repository, [*rows.read_unstaged(repository), wish.inside])
         return
     link, oid = blobs.write_blobs(repository.git, repository.object_format, [link_text, text])
@@ -335,7 +239,7 @@ def _write_card(session: Session, wish: Wish, full: str, card: Sidecar) -> None:
     current = {entry.path: entry for entry in staging.entries(repository.git, [entry.path for entry in entries])}
     if any(current.get(entry.path) != entry for entry in entries):
         staging.write_entries(repository.git, entries, patience=staging.PATIENCE)
-    cards.write(repository, full, text, cards.commit_of(session, wish.inside, card))
+    cards.write(repository, full, text, cards.commit_of(session, card))
     staging.refresh(repository.git, [entry.path for entry in entries], filters=True, patience=staging.PATIENCE)
     left = [path for path in rows.read_unstaged(repository) if path != wish.inside]
     if len(left) != len(rows.read_unstaged(repository)):

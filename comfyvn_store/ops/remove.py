@@ -6,9 +6,10 @@ import contextlib
 import os
 from typing import Any
 
+from comfyvn_store.asset.known import on_disk
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import Refused
-from comfyvn_store.index import rows
+from comfyvn_store.index import questions, rows
 from comfyvn_store.ops import cards, naming
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import staging
@@ -18,15 +19,23 @@ from comfyvn_store.vcs.staging import Entry
 def remove(session: Session, name: str) -> dict[str, Any]:
     """Removes a view and its sidecar and stages that; gives the asset's last record.
 
-    Raises UnknownAsset, AmbiguousAsset, Refused where the view is a file that may hold an edit.
+    Raises UnknownAsset, AmbiguousAsset, Refused where the view or the sidecar may hold an edit.
     """
     repository = session.repository
     inside = naming.resolve(session, name)
-    last = cards.printed(session, inside)
+    last = questions.asset_at(session.index, session.repository, inside) or {}
     full = repository.full(inside)
     place = repository.absolute(full)
+    unstaged = rows.read_unstaged(repository)
     if files.lstat(place) is not None and links.parse_link(files.read_link(place) or "") is None:
         raise Refused(f"'{names.printable(full)}' is a file that may hold an edit", hint="`git add` it first")
+    broken = cards.broken_on_disk(repository, full)
+    said = on_disk(repository, full)
+    if broken or (said is not None and said != cards.staged(repository, full) and inside not in unstaged):
+        raise Refused(
+            f"the sidecar of '{names.printable(full)}' has changes that are not staged",
+            hint="`git add` or `git checkout --` it first",
+        )
     known = staging.entries(repository.git, [full, names.sidecar_path(full)])
     gone = [Entry(entry.path, staging.GONE, "0" * len(entry.oid)) for entry in known]
     staging.write_entries(repository.git, gone, patience=staging.PATIENCE)
@@ -34,8 +43,7 @@ def remove(session: Session, name: str) -> dict[str, Any]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
     files.remove_empty_folders(os.path.dirname(place), repository.absolute(repository.root))
-    listed = rows.read_unstaged(repository)
-    if inside in listed:
-        rows.write_unstaged(repository, [path for path in listed if path != inside])
+    if inside in unstaged:
+        rows.write_unstaged(repository, [path for path in unstaged if path != inside])
     session.catch_up()
     return last

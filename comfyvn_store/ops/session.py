@@ -11,23 +11,36 @@ from comfyvn_store.hot import follow, heal
 from comfyvn_store.index import catchup, questions
 from comfyvn_store.index.database import Index
 from comfyvn_store.vcs.repository import Repository, open_repository
+from comfyvn_store.vcs.settings import DEFAULT_THUMBS
 
 # The keys of `.comfyvnconfig` that were not heeded are named once for each state of the file.
 _SAID = "config-said"
 
 
 class Session:
-    """An initialised repository and its open index. `notes` are lines that people should see."""
+    """An initialised repository and its open index."""
 
     def __init__(self, repository: Repository, index: Index) -> None:
         self.repository = repository
         self.index = index
-        self.notes = [*index.notes, *_ignored_config(repository)]
+        self._notes = _ignored_config(repository)
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines that people should see."""
+        return [*self.index.notes, *self._notes]
 
     def catch_up(self) -> None:
         """Brings index and work tree to what is now."""
         catchup.catch_up(self.index, self.repository, in_process=True)
         heal.heal(self.index, self.repository)
+
+    def catch_up_if_free(self) -> None:
+        """Same as `catch_up`, but where another process writes the index, what is known has to do."""
+        try:
+            self.catch_up()
+        except LockTimeout:
+            self._notes.append("another process is writing the index; the answer may be a moment old")
 
     def make_previews_later(self) -> None:
         """Starts the preview worker if something is missing."""
@@ -59,21 +72,41 @@ def open_session(
     )
     repository.require_initialised()
     repository.ensure_store_link()
+    _hide_from_git(repository)
     session = Session(repository, catchup.open_index(repository))
     try:
         if fresh:
-            _catch_up_or_answer_from_what_is_known(session)
+            session.catch_up_if_free()
     except BaseException:
         session.index.close()
         raise
     return session
 
 
-def _catch_up_or_answer_from_what_is_known(session: Session) -> None:
+def _hide_from_git(repository: Repository) -> None:
+    """Keeps git from seeing an index or previews that the caller puts into the work tree, as `init` does for its own.
+
+    What a setting of before excluded stays excluded. Where that cannot be written, git shows the files as untracked.
+    """
+    settings = repository.settings
+    usual = os.path.join(repository.top, DEFAULT_THUMBS)
+    if settings.thumbs_root == usual and settings.db_path.startswith(repository.own_dir + os.sep):
+        return
+    from comfyvn_store.ops import init
+
+    place = os.path.join(repository.common_dir, "info", "exclude")
     try:
-        session.catch_up()
-    except LockTimeout:
-        session.notes.append("another process is writing the index; the answer may be a moment old")
+        with open(place, "rb") as stream:
+            known = os.fsdecode(init.split_block(stream.read())[1]).splitlines()[1:-1]
+    except OSError:
+        known = []
+    wanted = init.exclude_lines(repository)
+    lines = [*dict.fromkeys([*known, *wanted[1:-1]])]
+    if lines != known:
+        try:
+            init.edit_block(place, [wanted[0], *lines, wanted[-1]], first=False)
+        except OSError:
+            return
 
 
 def _ignored_config(repository: Repository) -> list[str]:

@@ -7,10 +7,13 @@ import stat
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from comfyvn_store.asset import worktree
+from comfyvn_store.asset.known import on_disk
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import ObjectCorrupt
 from comfyvn_store.index import questions
 from comfyvn_store.ops import cards
+from comfyvn_store.ops.places import filter_drivers
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
 from comfyvn_store.vcs import blobs, staging
@@ -32,6 +35,8 @@ class Status:
     untracked: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     unflipped: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -62,7 +67,7 @@ def status(session: Session) -> Status:
     result.assets = len(found)
     _look_at_objects(repository, found, result)
     _look_at_views(repository, found, result)
-    _look_at_git(repository, result)
+    _look_at_git(repository, found, result)
     _look_at_sidecars(repository, found, result)
     result.problems += [
         (repository.full(path), why)
@@ -70,7 +75,8 @@ def status(session: Session) -> Status:
         if repository.full(path) not in {item[0] for item in result.problems}
     ]
     result.preview_failures = [(repository.full(path), why) for path, why in questions.preview_failures(index)]
-    result.previews_due = len(list(questions.previews_due(index)))
+    # A linked work tree has no previews of its own until somebody rebuilds there.
+    result.previews_due = 0 if repository.is_linked else len(list(questions.previews_due(index)))
     result.previews_running = worker.is_running(repository)
     return result
 
@@ -80,7 +86,7 @@ def untracked(repository: Repository) -> list[str]:
     listing = repository.git.run(
         "ls-files", "--others", "--exclude-standard", "-z", "--", staging.literal(repository.root)
     )
-    found = []
+    candidates = []
     for item in listing.split(b"\0"):
         path = os.fsdecode(item)
         inside = repository.inside(path)
@@ -90,8 +96,9 @@ def untracked(repository: Repository) -> list[str]:
         text = files.read_link(repository.absolute(path))
         if info is None or not info.st_size or (text is not None and links.parse_link(text) is None):
             continue
-        found.append(path)
-    return found
+        candidates.append(path)
+    drivers = filter_drivers(repository, candidates)
+    return [path for path in candidates if drivers.get(path) == "comfyvn"]
 
 
 def _look_at_objects(repository: Repository, found: list[tuple[str, str, int | None]], result: Status) -> None:
@@ -133,27 +140,70 @@ def _look_at_views(repository: Repository, found: list[tuple[str, str, int | Non
             result.edited.append(full)
 
 
-def _look_at_git(repository: Repository, result: Status) -> None:
+def _look_at_git(repository: Repository, found: list[tuple[str, str, int | None]], result: Status) -> None:
     base = result.head or staging.empty_tree(repository.git)
-    for change in staging.staged_changes(repository.git, base, repository.root):
-        if repository.is_asset_path(change.path):
-            result.staged.append(change.path)
-    listing = repository.git.run("diff-files", "--name-status", "-z", "--", staging.literal(repository.root)).split(
-        b"\0"
-    )
-    for kind, raw in zip(listing[::2], listing[1::2], strict=False):
+    staged = [change.path for change in staging.staged_changes(repository.git, base, repository.root)]
+    for path in staged:
+        # A sidecar that changes with its asset goes without saying.
+        if repository.is_asset_path(path) or (names.is_sidecar(path) and _asset_of(path) not in staged):
+            result.staged.append(path)
+    hashes = {repository.full(path): hash_ for path, hash_, _ in found}
+    listing = repository.git.run("diff-files", "--name-status", "-z", "--", staging.literal(repository.root))
+    items = listing.split(b"\0")
+    for kind, raw in zip(items[::2], items[1::2], strict=False):
         path = os.fsdecode(raw)
-        if not repository.is_asset_path(path):
-            continue
-        if kind == b"D":
-            result.vanished.append(path)
-        elif path not in result.edited:
+        if repository.is_asset_path(path):
+            if kind == b"D":
+                result.vanished.append(path)
+            elif path not in result.edited and _is_edited(repository, path, kind, hashes.get(path)):
+                result.edited.append(path)
+        elif kind == b"M" and _asset_of(path) in hashes and _is_card_edited(repository, _asset_of(path)):
             result.edited.append(path)
-    for entry in staging.filtered_entries(repository.git, repository.root, "comfyvn"):
-        if entry.mode in (staging.FILE, staging.EXECUTABLE) and repository.is_asset_path(entry.path):
-            result.unflipped.append(entry.path)
-    result.unflipped = [path for path in result.unflipped if path not in result.staged]
+    _look_at_modes(repository, result)
     result.untracked = untracked(repository)
+
+
+def _look_at_modes(repository: Repository, result: Status) -> None:
+    """Finds conflicts, and art that git has as ordinary files: links without their mode, or raw bytes."""
+    entries = staging.filtered_entries(repository.git, repository.root, "comfyvn")
+    result.conflicts = sorted({entry.path for entry in entries if entry.stage})
+    ordinary = [
+        entry
+        for entry in entries
+        if entry.mode in (staging.FILE, staging.EXECUTABLE) and not entry.stage and repository.is_asset_path(entry.path)
+    ]
+    sizes = blobs.sizes(repository.git, (entry.oid for entry in ordinary))
+    texts = blobs.read_small_blobs(repository.git, (entry.oid for entry in ordinary), links.LONGEST)
+    staged = set(result.staged)
+    for entry in ordinary:
+        if links.parse_link_bytes(texts.get(entry.oid, b"")) is not None:
+            if entry.path not in staged:
+                result.unflipped.append(entry.path)
+        elif entry.oid in sizes and sizes[entry.oid].size:
+            result.raw.append(entry.path)
+    apart = {*result.conflicts, *result.raw}
+    result.staged = [path for path in result.staged if path not in apart]
+    result.edited = [path for path in result.edited if path not in apart]
+
+
+def _asset_of(sidecar_path: str) -> str:
+    return sidecar_path.removesuffix(names.SIDECAR_SUFFIX)
+
+
+def _is_card_edited(repository: Repository, path: str) -> bool:
+    """Whether the sidecar on disk says something else than the staged one; a broken one is a problem of its own."""
+    said = on_disk(repository, path)
+    return said is not None and said != cards.staged(repository, path)
+
+
+def _is_edited(repository: Repository, path: str, kind: bytes, hash_: str | None) -> bool:
+    """Whether a file that git's stat data does not vouch for is really another one than what is staged."""
+    place = repository.absolute(path)
+    if kind != b"M" or hash_ is None:
+        return True
+    if os.path.islink(place):
+        return False  # `_look_at_views` compares links
+    return not worktree.holds(repository, place, hash_)
 
 
 def _look_at_sidecars(repository: Repository, found: list[tuple[str, str, int | None]], result: Status) -> None:

@@ -48,9 +48,12 @@ def work(repository: Repository, *, patience: float, progress: Progress | None =
 
 
 def is_running(repository: Repository) -> bool:
-    """Tells whether a worker is at work."""
+    """Tells whether a worker is at work. Asking makes no lock file."""
+    place = os.path.join(repository.own_dir, "previews.lock")
+    if not os.path.exists(place):
+        return False
     try:
-        with locked(os.path.join(repository.own_dir, "previews.lock"), 0.0):
+        with locked(place, 0.0):
             return False
     except LockTimeout:
         return True
@@ -73,6 +76,8 @@ def _work(repository: Repository, progress: Progress | None) -> int:
                 if not os.path.isdir(repository.settings.thumbs_root):
                     return made
                 made += _make(index, repository, hash_, mime)
+            if not os.path.isdir(repository.settings.thumbs_root):
+                return made
             if progress is not None:
                 progress(len(due), len(due))
 
@@ -93,6 +98,8 @@ def _make(index: Index, repository: Repository, hash_: str, mime: str) -> int:
         with index.writing() as db:
             db.execute("INSERT OR REPLACE INTO preview_failures VALUES (?, ?)", (hash_, error.reason))
         return 0
+    if not os.path.exists(place):
+        return 0  # the cache folder was taken away meanwhile
     thumb = os.path.relpath(place, repository.top).replace(os.sep, "/")
     with index.writing() as db:
         db.execute("UPDATE assets_registry SET thumb = ? WHERE hash = ?", (thumb, hash_))

@@ -1,0 +1,202 @@
+"""The preview worker: what it makes, what it remembers, and what it must never do; and broken media, kept as they are."""
+
+import hashlib
+import json
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from comfyvn_store import AssetRegistry
+from comfyvn_store.previews import PreviewError, thumbnail, worker
+from comfyvn_store.vcs.repository import open_repository
+from tests.gitrepo import GitRepo
+from tests.media import comfy_png, png, wav
+
+
+def add_and_commit(repo: GitRepo, **art: bytes) -> None:
+    for name, data in art.items():
+        repo.write(f"assets/art/{name.replace('_', '.')}", data)
+    repo.git("add", "assets")
+    repo.commit("art")
+
+
+def wait(repo: GitRepo) -> AssetRegistry:
+    registry = AssetRegistry(assets_root=repo.path / "assets")
+    assert registry.wait_for_previews(60)
+    return registry
+
+
+def truncated_png() -> bytes:
+    return png(64, 64, noise=True)[:2000]
+
+
+def broken_crc() -> bytes:
+    data = bytearray(png(8, 8))
+    data[data.index(b"IDAT") + 6] ^= 0xFF
+    return bytes(data)
+
+
+BROKEN = {
+    "truncated": truncated_png(),
+    "broken-crc": broken_crc(),
+    "text": b"this is no picture\n",
+    "jpeg-head": b"\xff\xd8\xff\xe0" + b"\0" * 40,
+    "signature-only": b"\x89PNG\r\n\x1a\n",
+}
+
+
+def test_a_commit_starts_the_worker_and_it_makes_previews(store_repo: GitRepo) -> None:
+    add_and_commit(store_repo, a_png=comfy_png(), b_wav=wav())
+    registry = wait(store_repo)
+    a, b = registry.list_assets()
+    assert a["thumb"] == a["preview"]["path"] == f"cache/thumbs/{a['hash']}.webp"
+    assert b["thumb"] == b["preview"]["path"] == f"cache/thumbs/{b['hash']}.waveform.json"
+    assert (store_repo.path / a["thumb"]).read_bytes()[8:12] == b"WEBP"
+    assert json.loads(store_repo.read(b["thumb"]))
+    assert sorted(path.name for path in (store_repo.path / "cache/thumbs").iterdir()) == sorted(
+        [f"{a['hash']}.webp", f"{b['hash']}.waveform.json", f"{b['hash']}.webp"]
+    )
+    assert store_repo.status() == []
+    assert list((store_repo.path / ".git/comfyvn/tmp").iterdir()) == []
+
+
+def test_the_same_bytes_at_two_paths_share_a_preview(store_repo: GitRepo) -> None:
+    add_and_commit(store_repo, a_png=png(), b_png=png())
+    a, b = wait(store_repo).list_assets()
+    assert a["thumb"] == b["thumb"] is not None
+
+
+@pytest.mark.parametrize("kind", sorted(BROKEN))
+def test_broken_media_are_committed_as_they_are(store_repo: GitRepo, kind: str) -> None:
+    data = BROKEN[kind]
+    add_and_commit(store_repo, a_png=data)
+    assert store_repo.status() == []
+    assert store_repo.sidecar("assets/art/a.png")["hash"] == hashlib.sha256(data).hexdigest()
+    assert store_repo.read("assets/art/a.png") == data
+
+
+@pytest.mark.parametrize("data", [b"RIFF", wav()[:60], b"RIFF" + struct.pack("<I", 4) + b"WAVE", b"no sound"])
+def test_a_broken_sound_is_committed_as_it_is(store_repo: GitRepo, data: bytes) -> None:
+    add_and_commit(store_repo, a_wav=data)
+    assert store_repo.status() == [] and store_repo.read("assets/art/a.wav") == data
+    assert wait(store_repo).list_assets()[0]["hash"] == hashlib.sha256(data).hexdigest()
+
+
+def test_a_failure_is_remembered_shown_and_not_tried_again(
+    store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_and_commit(store_repo, bad_png=b"\x89PNG\r\n\x1a\n" + b"\0" * 90, good_png=png())
+    registry = wait(store_repo)
+    bad, good = registry.list_assets()
+    assert bad["thumb"] is None and good["thumb"] is not None
+    found = store_repo.tool("status", "--json").json()
+    assert [each["path"] for each in found["preview_failures"]] == ["assets/art/bad.png"]
+    assert found["preview_failures"][0]["reason"] and found["previews_due"] == 0
+    assert "assets/art/bad.png" in store_repo.tool("status").out
+
+    def never(*_: object) -> None:
+        raise AssertionError("tried again")
+
+    monkeypatch.setattr(thumbnail, "write_thumbnail", never)
+    assert worker.work(open_repository(str(store_repo.path)), patience=5.0) == 0
+
+
+def test_a_rebuild_tries_a_failed_preview_again(store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
+    add_and_commit(store_repo, a_png=png())
+    repository = open_repository(str(store_repo.path))
+    store_repo.tool("list")
+
+    def fail(*_: object) -> None:
+        raise PreviewError("out of luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(thumbnail, "write_thumbnail", fail)
+        assert worker.work(repository, patience=5.0) == 0
+    assert store_repo.tool("status", "--json").json()["preview_failures"][0]["reason"] == "out of luck"
+    store_repo.tool("rebuild")
+    assert store_repo.tool("status", "--json").json()["preview_failures"] == []
+    assert store_repo.tool("list", "--json").json()[0]["thumb"] is not None
+
+
+def test_a_cache_folder_that_vanishes_while_it_works_is_not_made_again(
+    store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
+    add_and_commit(store_repo, a_png=png(seed=1), b_png=png(seed=2), c_png=png(seed=3))
+    store_repo.tool("list")
+    cache = store_repo.path / "cache"
+    done = []
+
+    def take_away(number: int, total: int) -> None:
+        done.append(number)
+        if number == 1:
+            shutil.rmtree(cache)
+
+    repository = open_repository(str(store_repo.path))
+    assert worker.work(repository, patience=5.0, progress=take_away) == 1
+    assert done == [0, 1] and not cache.exists()
+
+    real = thumbnail.write_thumbnail
+
+    def remove_while_drawing(*arguments: object) -> None:
+        real(*arguments)  # type: ignore[arg-type]
+        shutil.rmtree(cache)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(thumbnail, "write_thumbnail", remove_while_drawing)
+        assert worker.work(repository, patience=5.0) == 0
+    assert not cache.exists()
+    assert [each["thumb"] for each in store_repo.tool("list", "--json").json()] == [None] * 3
+    assert list((store_repo.path / ".git/comfyvn/tmp").iterdir()) == []
+
+
+def test_a_deleted_cache_is_made_anew_by_rebuild(store_repo: GitRepo) -> None:
+    add_and_commit(store_repo, a_png=png())
+    wait(store_repo)
+    shutil.rmtree(store_repo.path / "cache")
+    assert store_repo.tool("list", "--json").json()[0]["thumb"] is None
+    assert store_repo.tool("rebuild", "--json").json()["previews"] == 1
+    thumb = store_repo.tool("list", "--json").json()[0]["thumb"]
+    assert (store_repo.path / thumb).is_file()
+
+
+def test_a_missing_object_is_no_failure(store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
+    add_and_commit(store_repo, a_png=png())
+    store_repo.object_path(store_repo.sidecar("assets/art/a.png")["hash"]).unlink()
+    found = wait(store_repo).list_assets()[0]
+    assert found["thumb"] is None and found["present"] is False
+    assert store_repo.tool("status", "--json").json()["preview_failures"] == []
+
+
+def test_no_worker_is_started_in_a_linked_work_tree(store_repo: GitRepo, tmp_path: Path) -> None:
+    add_and_commit(store_repo, a_png=png(seed=1))
+    wait(store_repo)
+    store_repo.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+    linked = GitRepo(tmp_path / "side")
+    linked.write("assets/art/b.png", png(seed=2))
+    linked.git("add", "assets")
+    linked.commit("from the side")
+    found = linked.tool("list", "--json").json()
+    assert [each["path"] for each in found] == ["art/a.png", "art/b.png"]
+    assert not worker.is_running(open_repository(str(linked.path)))
+    assert not (linked.path / "cache").exists() and not (linked.path / ".git/comfyvn/previews.lock").exists()
+    assert linked.status() == []
+    assert AssetRegistry(assets_root=linked.path / "assets").wait_for_previews(60), "asked for, they are made here"
+
+
+def test_two_workers_do_not_get_in_each_others_way(store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
+    add_and_commit(store_repo, a_png=png(seed=1))
+    store_repo.tool("list")
+    repository = open_repository(str(store_repo.path))
+    seen = []
+
+    def look(number: int, total: int) -> None:
+        seen.append(worker.is_running(repository))
+
+    assert worker.work(repository, patience=1.0, progress=look) == 1
+    assert seen and all(seen) and not worker.is_running(repository)
