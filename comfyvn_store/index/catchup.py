@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 
 from comfyvn_store.base import names
-from comfyvn_store.index import attribution, database, ledger, rows
+from comfyvn_store.index import attribution, database, ledger, rows, sight
 from comfyvn_store.index.database import Index
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
@@ -35,7 +35,7 @@ def catch_up_history(index: Index, repository: Repository) -> None:
 
 
 def _catch_up(index: Index, repository: Repository, now: ledger.Snapshot, in_process: bool) -> None:
-    if index.state("caught up") == _key(index, repository, now) and rows.are_folders_unchanged(index, repository):
+    if index.state("caught up") == _key(index, repository, now) and sight.are_folders_unchanged(index, repository):
         return
     with index.writing():
         _apply(index, repository, now, in_process)
@@ -97,7 +97,7 @@ def _sound(index: Index, work: Callable[[], None]) -> None:
 
 def _key(index: Index, repository: Repository, now: ledger.Snapshot) -> str:
     settings = repository.settings
-    return f"{repository.root}\n{settings.thumbs_root}\n{now.key}\n{rows.look(index, repository)}"
+    return f"{repository.root}\n{settings.thumbs_root}\n{now.key}\n{sight.look(index, repository)}"
 
 
 def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_process: bool) -> None:

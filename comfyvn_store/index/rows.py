@@ -1,7 +1,6 @@
 """The rows of `assets_registry`: one for each asset path in git's index, with what its staged sidecar says.
 
-A path whose view is gone from the work tree has no row (a sparse checkout's paths keep theirs). Views registered with
-`--no-stage` are listed in a small file beside the index, because neither git nor the index remembers them.
+A path whose view is gone from the work tree has no row (a sparse checkout's paths keep theirs).
 """
 
 from __future__ import annotations
@@ -15,16 +14,11 @@ from typing import NamedTuple
 from comfyvn_store.asset import sidecar
 from comfyvn_store.asset.sidecar import BrokenSidecar, Sidecar
 from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.index import sight
 from comfyvn_store.index.database import Index
 from comfyvn_store.vcs import blobs, history, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
-
-UNSTAGED_LIST = "unstaged"
-# A folder's time is trusted only when it is this much older than the look at it (ext4 counts in jiffies).
-_SETTLED_NS = 50_000_000
-# How far the times of files may lag behind the clock (FAT counts in two seconds).
-_CLOCKS_NS = 2_500_000_000
 
 
 class Wanted(NamedTuple):
@@ -48,30 +42,6 @@ class RowChanges(NamedTuple):
     rewritten: set[str]
 
 
-def look(index: Index, repository: Repository) -> str:
-    """Gives one text that changes whenever git's index or the attributes do; taken before reading them."""
-    attributes = [
-        ".gitattributes",
-        *(index.state("attributes") or f"{repository.root}/.gitattributes").split("\0"),
-    ]
-    places = [
-        repository.index_path,
-        os.path.join(repository.own_dir, UNSTAGED_LIST),
-        os.path.join(repository.common_dir, "info", "attributes"),
-        *(repository.absolute(path) for path in attributes),
-    ]
-    return "\n".join(_print(place) for place in places)
-
-
-def are_folders_unchanged(index: Index, repository: Repository) -> bool:
-    """Tells whether no file came to or went from the folders that hold assets since the last update."""
-    remembered = (index.state("folders") or "").split("\0")
-    return all(
-        _folder_time(repository, folder) == stamp
-        for folder, stamp in zip(remembered[::2], remembered[1::2], strict=False)
-    )
-
-
 def update(index: Index, repository: Repository, *, in_process: bool) -> RowChanges:
     """Brings the rows to what git's index and the work tree hold, within a write transaction."""
     entries = {
@@ -86,8 +56,10 @@ def update(index: Index, repository: Repository, *, in_process: bool) -> RowChan
     }
     hashes = {row[0]: row[1] for row in index.db.execute("SELECT link_oid, hash FROM assets_registry")}
     looked = time.time_ns()
-    folders = _drop_vanished(repository, wanted, entries)
-    rewritten = _rewritten(index, repository, wanted, folders)
+    gone, folders = sight.vanished(repository, wanted, entries)
+    wanted = {path: want for path, want in wanted.items() if path not in gone}
+    carded = [path for path, want in wanted.items() if want.sidecar_oid is not None]
+    rewritten = sight.rewritten(index, repository, carded, folders)
     _add_unstaged(repository, wanted)
     changed = [path for path, want in wanted.items() if known.get(path) != want]
     texts = _texts(repository, changed, wanted, in_process)
@@ -102,24 +74,8 @@ def update(index: Index, repository: Repository, *, in_process: bool) -> RowChan
         record = _write(index, repository, path, hash_, wanted[path], texts.get(path))
         if record:
             records.add(record)
-    _remember_folders(index, repository, folders)
-    index.remember("looked", str(looked))
+    sight.remember(index, repository, folders, looked)
     return RowChanges(set(rows), removed, records, rewritten)
-
-
-def read_unstaged(repository: Repository) -> list[str]:
-    """Gives the paths (relative to the assets root) that were registered with `--no-stage`."""
-    try:
-        with open(os.path.join(repository.own_dir, UNSTAGED_LIST), encoding="utf-8") as stream:
-            return [line for line in stream.read().split("\0") if line]
-    except OSError:
-        return []
-
-
-def write_unstaged(repository: Repository, paths: Iterable[str]) -> None:
-    """Remembers the paths that were registered with `--no-stage`."""
-    data = "".join(f"{path}\0" for path in sorted(set(paths), key=names.os_bytes))
-    files.write_atomic(os.path.join(repository.own_dir, UNSTAGED_LIST), data.encode("utf-8"))
 
 
 def _unmerged_as_ours(entries: list[Entry]) -> list[Entry]:
@@ -149,50 +105,8 @@ def _wanted(repository: Repository, entries: Mapping[str, Entry]) -> dict[str, W
     return found
 
 
-def _drop_vanished(repository: Repository, wanted: dict[str, Wanted], entries: Mapping[str, Entry]) -> dict[str, str]:
-    """Takes out the paths whose view is gone from the work tree; gives the folders looked at, with their times."""
-    times: dict[str, str] = {}
-    present: dict[str, set[str]] = {}
-    for folder in {repository.root} | {os.path.dirname(path) for path in entries}:
-        times[folder] = _folder_time(repository, folder)
-        try:
-            present[folder] = set(os.listdir(repository.absolute(folder)))
-        except OSError:
-            present[folder] = set()
-    gone = []
-    for path in wanted:
-        folder, _, name = repository.full(path).rpartition("/")
-        if name not in present[folder]:
-            gone.append(path)
-    if gone:
-        sparse = staging.skipped(repository.git, repository.root)
-        for path in gone:
-            if repository.full(path) not in sparse:
-                del wanted[path]
-    return times
-
-
-def _rewritten(
-    index: Index, repository: Repository, wanted: Mapping[str, Wanted], folders: Mapping[str, str]
-) -> set[str]:
-    """Gives the assets whose sidecar is younger than the last look, in the folders that changed since."""
-    remembered = (index.state("folders") or "").split("\0")
-    before = dict(zip(remembered[::2], remembered[1::2], strict=False))
-    since = int(index.state("looked") or 0) - _CLOCKS_NS
-    found = set()
-    for path, want in wanted.items():
-        full = repository.full(path)
-        folder = os.path.dirname(full)
-        if want.sidecar_oid is None or folders.get(folder) == before.get(folder):
-            continue
-        info = files.lstat(repository.absolute(names.sidecar_path(full)))
-        if info is not None and info.st_mtime_ns > since:
-            found.add(path)
-    return found
-
-
 def _add_unstaged(repository: Repository, wanted: dict[str, Wanted]) -> None:
-    for path in read_unstaged(repository):
+    for path in sight.read_unstaged(repository):
         if path in wanted or not names.is_asset_name(path):
             continue
         text = files.read_link(repository.absolute(repository.full(path)))
@@ -353,36 +267,3 @@ def thumb_path(repository: Repository, mime: str | None, hash_: str) -> str | No
         return None
     place = os.path.join(repository.settings.thumbs_root, os.path.basename(preview["path"]))
     return os.path.relpath(place, repository.top).replace(os.sep, "/") if os.path.exists(place) else None
-
-
-def _remember_folders(index: Index, repository: Repository, times: dict[str, str]) -> None:
-    for path in read_unstaged(repository):
-        folder = os.path.dirname(repository.full(path))
-        times.setdefault(folder, _folder_time(repository, folder))
-    attributes = {
-        path
-        for path in (f"{folder}/.gitattributes" for folder in times)
-        if files.lstat(repository.absolute(path)) is not None
-    }
-    attributes.add(f"{repository.root}/.gitattributes")
-    pairs = [item for folder in sorted(times) for item in (folder, times[folder]) if _is_storable(folder)]
-    index.remember("folders", "\0".join(pairs))
-    index.remember("attributes", "\0".join(sorted(path for path in attributes if _is_storable(path))))
-
-
-def _is_storable(path: str) -> bool:
-    return names.refusal(path) is None
-
-
-def _print(path: str) -> str:
-    info = files.lstat(path)
-    return "-" if info is None else ":".join(str(part) for part in files.print_of(info))
-
-
-def _folder_time(repository: Repository, folder: str) -> str:
-    info = files.lstat(repository.absolute(folder))
-    if info is None:
-        return "-"
-    # A folder that changed just now may change again within the same tick of the clock: never equal to anything.
-    age = time.time_ns() - info.st_mtime_ns
-    return str(info.st_mtime_ns) if age > _SETTLED_NS else f"{info.st_mtime_ns}?{time.time_ns()}"

@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from comfyvn_store.asset import ingest, record, sidecar
 from comfyvn_store.asset.generators import comfyui
@@ -17,7 +17,7 @@ from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, files, links, names
 from comfyvn_store.errors import ComfyvnError, Refused, UnknownFile, UsageError, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
-from comfyvn_store.index import rows
+from comfyvn_store.index import sight
 from comfyvn_store.ops import cards
 from comfyvn_store.ops.places import Taken, place_view
 from comfyvn_store.ops.session import Session
@@ -53,18 +53,30 @@ def register(
     if failed is None:
         for wish in wishes:
             check_source(wish.source)
-    done = []
-    with HistoryLookup(session.repository) as history:
-        for wish in wishes:
-            try:
-                done.append(_register_one(session, wish, history))
-            except ComfyvnError as error:
-                if failed is None:
-                    raise
-                failed(wish, error)
+    done: list[_Registered] = []
+    try:
+        with HistoryLookup(session.repository) as history:
+            for wish in wishes:
+                try:
+                    done.append(_register_one(session, wish, history))
+                except ComfyvnError as error:
+                    if failed is None:
+                        raise
+                    failed(wish, error)
+    finally:
+        _stage(session.repository, done)
     session.catch_up_if_free()
     session.make_previews_later()
-    return [cards.printed(session, card) for card in done]
+    return [cards.printed(session, item.card) for item in done]
+
+
+class _Registered(NamedTuple):
+    """A file that is in the store, with its view and its sidecar in place: the asset's path, sidecar and git's text."""
+
+    wish: Wish
+    full: str
+    card: Sidecar
+    text: bytes
 
 
 class HistoryLookup(HistoryRecords):
@@ -142,7 +154,7 @@ def _check_twice(wishes: Sequence[Wish]) -> None:
             )
 
 
-def _register_one(session: Session, wish: Wish, history: HistoryRecords) -> Sidecar:
+def _register_one(session: Session, wish: Wish, history: HistoryRecords) -> _Registered:
     check_source(wish.source)
     try:
         return _register(session, wish, history)
@@ -150,7 +162,7 @@ def _register_one(session: Session, wish: Wish, history: HistoryRecords) -> Side
         raise from_os_error(error, f"register '{names.printable(wish.source)}'") from error
 
 
-def _register(session: Session, wish: Wish, history: HistoryRecords) -> Sidecar:
+def _register(session: Session, wish: Wish, history: HistoryRecords) -> _Registered:
     repository = session.repository
     full = repository.full(wish.inside)
     taken = Taken.look(repository, full)
@@ -168,8 +180,8 @@ def _register(session: Session, wish: Wish, history: HistoryRecords) -> Sidecar:
     text = sidecar.encode(card)
     repository.store.sync([hash_])
     place_view(repository, full, hash_, taken, replace=wish.replace)
-    _write_card(session, wish, full, card, text)
-    return card
+    cards.write(repository, full, text, cards.commit_of(session, card))
+    return _Registered(wish, full, card, text)
 
 
 def _card(repository: Repository, wish: Wish, hash_: str, history: HistoryRecords) -> Sidecar:
@@ -226,21 +238,25 @@ def _adopt(repository: Repository, source: str) -> str | None:
     return digest.hexdigest() if repository.store.adopt(source, digest.hexdigest()) else None
 
 
-def _write_card(session: Session, wish: Wish, full: str, card: Sidecar, text: bytes) -> None:
-    """Writes the sidecar and stages both, or remembers that they are not staged."""
-    repository = session.repository
-    link_text = links.link_text(full, card.hash).encode("ascii")
-    if not wish.stage:
-        cards.write(repository, full, text, cards.commit_of(session, card))
-        rows.write_unstaged(repository, [*rows.read_unstaged(repository), wish.inside])
-        return
-    link, oid = blobs.write_blobs(repository.git, repository.object_format, [link_text, text])
-    entries = [Entry(full, staging.LINK, link), Entry(names.sidecar_path(full), staging.FILE, oid)]
-    current = {entry.path: entry for entry in staging.entries(repository.git, [entry.path for entry in entries])}
-    if any(current.get(entry.path) != entry for entry in entries):
-        staging.write_entries(repository.git, entries, patience=staging.PATIENCE)
-    cards.write(repository, full, text, cards.commit_of(session, card))
-    staging.refresh(repository.git, [entry.path for entry in entries], filters=True, patience=staging.PATIENCE)
-    left = [path for path in rows.read_unstaged(repository) if path != wish.inside]
-    if len(left) != len(rows.read_unstaged(repository)):
-        rows.write_unstaged(repository, left)
+# -- git -----------------------------------------------------------------------------------------------------------
+
+
+def _stage(repository: Repository, done: Sequence[_Registered]) -> None:
+    """Stages views and sidecars, all in a few calls of git, or remembers those that are not to be staged."""
+    staged = [item for item in done if item.wish.stage]
+    contents = [links.link_text(item.full, item.card.hash).encode("ascii") for item in staged]
+    oids = blobs.write_blobs(repository.git, repository.object_format, [*contents, *(item.text for item in staged)])
+    wanted = [Entry(item.full, staging.LINK, oid) for item, oid in zip(staged, oids, strict=False)]
+    wanted += [
+        Entry(names.sidecar_path(item.full), staging.FILE, oid)
+        for item, oid in zip(staged, oids[len(staged) :], strict=True)
+    ]
+    current = {entry.path: entry for entry in staging.entries(repository.git, [entry.path for entry in wanted])}
+    staging.write_entries(
+        repository.git, [entry for entry in wanted if current.get(entry.path) != entry], patience=staging.PATIENCE
+    )
+    staging.refresh(repository.git, [entry.path for entry in wanted], filters=True, patience=staging.PATIENCE)
+    before = sight.read_unstaged(repository)
+    after = {*before, *(item.wish.inside for item in done)} - {item.wish.inside for item in staged}
+    if after != set(before):
+        sight.write_unstaged(repository, after)

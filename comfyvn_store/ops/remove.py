@@ -9,7 +9,7 @@ from typing import Any
 from comfyvn_store.asset.known import on_disk
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import Refused
-from comfyvn_store.index import questions, rows
+from comfyvn_store.index import questions, sight
 from comfyvn_store.ops import cards, naming
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import staging
@@ -26,7 +26,7 @@ def remove(session: Session, name: str) -> dict[str, Any]:
     last = questions.asset_at(session.index, session.repository, inside) or {}
     full = repository.full(inside)
     place = repository.absolute(full)
-    unstaged = rows.read_unstaged(repository)
+    unstaged = sight.read_unstaged(repository)
     if files.lstat(place) is not None and links.parse_link(files.read_link(place) or "") is None:
         raise Refused(f"'{names.printable(full)}' is a file that may hold an edit", hint="`git add` it first")
     broken = cards.broken_on_disk(repository, full)
@@ -44,6 +44,6 @@ def remove(session: Session, name: str) -> dict[str, Any]:
             os.unlink(path)
     files.remove_empty_folders(os.path.dirname(place), repository.absolute(repository.root))
     if inside in unstaged:
-        rows.write_unstaged(repository, [path for path in unstaged if path != inside])
+        sight.write_unstaged(repository, [path for path in unstaged if path != inside])
     session.catch_up()
     return last

@@ -1,0 +1,75 @@
+"""What a commit is about to hold below the assets root: the plan that pre-commit works through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from comfyvn_store.asset.sidecar import Sidecar
+from comfyvn_store.base import links, names
+from comfyvn_store.vcs import blobs, staging
+from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.staging import Change, Entry
+
+
+@dataclass
+class Asset:
+    """One asset of this commit on its way: what is staged, and what shall be."""
+
+    path: str
+    entry: Entry
+    text: str | None  # the staged link text, None for a raw blob
+    hash: str
+    is_changed: bool
+    new_card: Sidecar | None = None
+
+
+@dataclass
+class Plan:
+    """What is staged below the assets root, split into views and sidecars, with the commit's changes."""
+
+    views: dict[str, Entry] = field(default_factory=dict)
+    cards: dict[str, Entry] = field(default_factory=dict)  # by the asset's path
+    changes: dict[str, Change] = field(default_factory=dict)
+
+
+def look(repository: Repository, head: str) -> Plan:
+    """Reads the index that git handed over, and what it changes against `head`."""
+    plan = Plan()
+    for driver in ("comfyvn", "comfyvn-sidecar"):
+        for entry in staging.filtered_entries(repository.git, repository.root, driver):
+            if entry.stage or entry.mode == staging.GITLINK:
+                continue
+            if names.is_sidecar(entry.path):
+                plan.cards[entry.path[: -len(names.SIDECAR_SUFFIX)]] = entry
+            elif repository.is_asset_path(entry.path):
+                plan.views[entry.path] = entry
+    for change in staging.staged_changes(repository.git, head, repository.root):
+        plan.changes[change.path] = change
+    return plan
+
+
+def assets(repository: Repository, plan: Plan) -> list[Asset]:
+    """Gives the assets to work on: changed ones, and those that lack their mode or their sidecar."""
+    due = [
+        entry
+        for path, entry in plan.views.items()
+        if path in plan.changes
+        or entry.mode != staging.LINK
+        or path not in plan.cards
+        or names.sidecar_path(path) in plan.changes
+    ]
+    sizes = blobs.sizes(repository.git, (entry.oid for entry in due))
+    small = [entry.oid for entry in due if entry.oid in sizes and sizes[entry.oid].size <= links.LONGEST]
+    texts = dict(blobs.read_blobs(repository.git, small))
+    found = []
+    for entry in due:
+        size = sizes[entry.oid].size if entry.oid in sizes else 0
+        text = texts.get(entry.oid)
+        hash_ = links.parse_link_bytes(text) if text is not None else None
+        is_changed = entry.path in plan.changes
+        if hash_ is not None and text is not None:
+            found.append(Asset(entry.path, entry, text.decode("ascii"), hash_, is_changed))
+        elif entry.mode != staging.LINK and is_changed and size:
+            # Raw art that was in git before `init` is left alone; only what this commit brings is taken in.
+            found.append(Asset(entry.path, entry, None, "", True))
+    return found

@@ -1,0 +1,97 @@
+"""Writing what pre-commit decided: blobs, git's index, and then the work tree, in that order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+
+from comfyvn_store.asset import sidecar, worktree
+from comfyvn_store.asset.worktree import Staged
+from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.errors import GitFailed
+from comfyvn_store.hot.plan import Asset, Plan
+from comfyvn_store.vcs import blobs, staging
+from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.staging import Entry
+
+
+def stage(repository: Repository, plan: Plan, assets: list[Asset], orphans: list[Entry]) -> list[str]:
+    """Writes blobs, makes objects durable, changes the index, and brings the work tree along.
+
+    Gives the assets (relative to the assets root) whose sidecar lies on the disk in git's form now.
+    """
+    git, store = repository.git, repository.store
+    to_link = [a for a in assets if a.entry.mode != staging.LINK or a.text != links.link_text(a.path, a.hash)]
+    carded = [asset for asset in assets if asset.new_card is not None]
+    texts = [sidecar.encode(asset.new_card) for asset in carded if asset.new_card is not None]
+    new_links = [links.link_text(asset.path, asset.hash).encode("ascii") for asset in to_link]
+    oids = blobs.write_blobs(git, repository.object_format, [*new_links, *texts])
+    link_entries = [Entry(a.path, staging.LINK, oid) for a, oid in zip(to_link, oids, strict=False)]
+    card_entries = [
+        Entry(names.sidecar_path(a.path), staging.FILE, oid)
+        for a, oid in zip(carded, oids[len(to_link) :], strict=True)
+    ]
+    linked = {asset.path for asset in to_link}
+    store.sync([a.hash for a in assets if (a.is_changed or a.path in linked) and store.has(a.hash)])
+    doubtful = staging.unstaged_paths(git, [asset.path for asset in to_link])
+    removed = [Entry(entry.path, staging.GONE, "0" * len(entry.oid)) for entry in orphans]
+    staging.write_entries(git, [*link_entries, *card_entries, *removed])
+    present = [a for a in to_link if store.has(a.hash)]
+    placed = worktree.replace_by_links(
+        repository, [Staged(a.path, a.hash, a.path not in doubtful and a.text is not None) for a in present]
+    )
+    written = _write_cards(repository, plan, carded, texts)
+    _remove_cards(repository, orphans)
+    with contextlib.suppress(GitFailed):
+        staging.refresh(git, [*placed, *written], filters=False)
+    return [path[: -len(names.SIDECAR_SUFFIX)] for path in map(repository.inside, written) if path]
+
+
+def _write_cards(repository: Repository, plan: Plan, assets: list[Asset], texts: list[bytes]) -> list[str]:
+    """Writes new sidecars to the disk in git's form (post-commit adds the commit); edits of the user stay."""
+    old = {asset.path: plan.cards[asset.path].oid for asset in assets if asset.path in plan.cards}
+    before = blobs.read_small_blobs(repository.git, old.values(), canonical.LONGEST_JSON)
+    written = []
+    for asset, text in zip(assets, texts, strict=True):
+        path = names.sidecar_path(asset.path)
+        place = repository.absolute(path)
+        found = worktree.read_sidecar(repository, path)
+        if found is None and files.lstat(place) is not None:
+            continue
+        if found is not None and found != text:
+            clean = sidecar.strip_commit(found)
+            is_ours = clean == text or (
+                clean == before.get(old[asset.path]) if asset.path in old else _is_sidecar_text(found)
+            )
+            if not is_ours:
+                continue
+        if files.lstat(repository.absolute(asset.path)) is None:
+            continue  # the user took the file away; its sidecar stays with git
+        if found != text:
+            files.write_settled(place, text)
+        written.append(path)
+    return written
+
+
+def _is_sidecar_text(data: bytes) -> bool:
+    try:
+        sidecar.decode(data)
+    except sidecar.BrokenSidecar:
+        return False
+    return True
+
+
+def _remove_cards(repository: Repository, orphans: list[Entry]) -> None:
+    """Removes the sidecars of assets that are gone from the disk, where they say nothing that git does not have."""
+    texts = blobs.read_small_blobs(repository.git, [entry.oid for entry in orphans], canonical.LONGEST_JSON)
+    for entry in orphans:
+        view = files.lstat(repository.absolute(entry.path[: -len(names.SIDECAR_SUFFIX)]))
+        found = worktree.read_sidecar(repository, entry.path)
+        if found is None or (view is not None and not stat.S_ISDIR(view.st_mode)):
+            continue  # `git rm --cached`: the file stays, and what is said of it
+        if sidecar.strip_commit(found) == texts.get(entry.oid):
+            place = repository.absolute(entry.path)
+            with contextlib.suppress(OSError):
+                os.unlink(place)
+            files.remove_empty_folders(os.path.dirname(place), repository.absolute(repository.root))
