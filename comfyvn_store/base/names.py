@@ -14,6 +14,8 @@ LONGEST_NAME = 255 - len(SIDECAR_SUFFIX)
 # Temporary files in the work tree carry this prefix; `init` keeps git from seeing them.
 TEMP_PREFIX = ".comfyvn-tmp-"
 GENERIC_TYPE = "generic"
+# Spaces that Python does not call printable; U+3000 stands in Japanese text.
+_SPACES = frozenset("\u00a0\u2002\u2003\u2009\u202f\u3000")
 _SYSTEM_FILES = frozenset(("Thumbs.db", "desktop.ini"))
 
 
@@ -86,7 +88,7 @@ def check_inside(inside: str, what: str) -> None:
 def printable(path: str) -> str:
     """Gives a path as it may stand in a message: what is not UTF-8 or controls a terminal is escaped."""
     clean = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in clean)
+    return "".join(c if c.isprintable() or c in _SPACES else c.encode("unicode_escape").decode("ascii") for c in clean)
 
 
 def mirror_names(names: list[str]) -> dict[str, str]:

@@ -103,14 +103,37 @@ def run(arguments: list[str] | None = None) -> None:
     status = _run(words)
     if _is_tracing():
         sys.stderr.write(f"trace: {time.perf_counter() - started:.3f} s, exit {status}\n")
+    sys.exit(_flushed(status))
+
+
+def _flushed(status: int) -> int:
+    """Gives the exit code after everything was written; a reader who went away is no error, a full disk is."""
+    if sys.stdout is None:
+        return status
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(status)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        found = from_os_error(error, "write the answer")
+        return _fail([], found.slug, found.exit_code, found.message, found.hint)
+    return status
 
 
-def _run(words: list[str]) -> int:
+def _start_over(error: sqlite3.DatabaseError) -> bool:
+    """Puts an empty index in the place of one whose content proved damaged while it was read; tells whether it did."""
+    from comfyvn_store.cli import output
+    from comfyvn_store.ops.session import start_over
+
+    try:
+        output.notes(start_over(error))
+    except ComfyvnError:
+        return False
+    return True
+
+
+def _run(words: list[str], *, is_again: bool = False) -> int:
     try:
         if not words:
             main.main(args=["--help"], prog_name="comfyvn-store", standalone_mode=False)
@@ -138,9 +161,11 @@ def _run(words: list[str]) -> int:
     except ComfyvnError as error:
         return _fail(words, error.slug, error.exit_code, error.message, error.hint)
     except OSError as error:
-        found = from_os_error(error, "use")
+        found = from_os_error(error, "read or write")
         return _fail(words, found.slug, found.exit_code, found.message, found.hint)
-    except sqlite3.Error as error:
+    except sqlite3.DatabaseError as error:
+        if not is_again and _start_over(error):
+            return _run(words, is_again=True)
         return _fail(words, "machine", 16, f"the index failed: {error}", "run `comfyvn-store rebuild`")
     except Exception as error:
         if _is_tracing():
@@ -160,7 +185,10 @@ def _fail(words: list[str], slug: str, code: int, message: str, hint: str | None
     message = names.printable(" ".join(message.split("\n")))
     hint = names.printable(" ".join(hint.split("\n"))) if hint else None
     if "--json" in words:
-        output.as_json({"error": slug, "message": message, "hint": hint})
+        try:
+            output.as_json({"error": slug, "message": message, "hint": hint})
+        except OSError:  # nowhere to write it; the line below goes elsewhere
+            pass
     output.error(message, hint)
     if _is_tracing():
         import traceback

@@ -105,7 +105,7 @@ def _show(item: dict[str, Any], lines: dict[str, tuple[str, str, str]], older: s
     output.table(rows, indent="  ")
     record = item["provenance"]
     if record is None:
-        output.line("  provenance unknown (no sidecar); it comes with the next commit of art")
+        output.line("  provenance not known yet; it comes with the next commit of art")
         return
     output.line("  provenance")
     output.table(_record_rows(record, lines.get(item["commit"] or ""), older), indent="    ")
@@ -236,7 +236,7 @@ def status_command(as_json: bool) -> None:
         _section(
             "sidecars",
             [(output.path(path), _short(reason)) for path, reason in found.problems],
-            "mend them in an editor, or git checkout -- them",
+            "mend them in an editor, or take an older one: git checkout COMMIT -- FILE",
         )
     if found.preview_failures:
         _section("without a preview", [(output.path(p), _short(why)) for p, why in found.preview_failures], None)

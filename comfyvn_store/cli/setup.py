@@ -63,7 +63,8 @@ def uninstall_command() -> None:
     with open_session() as session:
         output.notes(session.notes)
         done = uninstall.uninstall(session)
-    output.line(f"{count(done.restored, 'view is an ordinary file', 'views are ordinary files')} again")
+    if done.restored:
+        output.line(f"{count(done.restored, 'view is an ordinary file', 'views are ordinary files')} again")
     for name in done.hooks:
         output.line(f"your {name} hook is back")
     output.line(

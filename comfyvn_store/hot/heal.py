@@ -53,9 +53,11 @@ def heal(
 def _heal(index: Index, repository: Repository, due: set[str], restore: bool) -> set[str]:
     """Heals; gives the paths whose turn comes when they are committed."""
     cards = list(_cards(index, repository, due))
-    if restore and cards:
-        sparse = staging.skipped(repository.git, repository.root)
-        cards = [card for card in cards if card.entry.path not in sparse]
+    if cards:
+        apart = staging.unmerged(repository.git, repository.root)
+        if restore:
+            apart |= staging.skipped(repository.git, repository.root)
+        cards = [card for card in cards if card.entry.path not in apart]
     if not worktree.write_sidecars(repository, cards, restore=restore):
         return due
     waiting = _mend_views(index, repository, due)

@@ -14,7 +14,7 @@ from comfyvn_store.asset import ingest, record, sidecar, worktree
 from comfyvn_store.asset.known import KnownSidecars, parse_all
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, links, names
-from comfyvn_store.errors import ObjectMissing
+from comfyvn_store.errors import ObjectMissing, Refused
 from comfyvn_store.hot import live, stage
 from comfyvn_store.hot import plan as plans
 from comfyvn_store.hot.lookup import HistoryRecords
@@ -27,6 +27,11 @@ from comfyvn_store.vcs.staging import Entry
 
 def run(repository: Repository) -> int:
     """Prepares the commit; gives the hook's exit status. Raises ComfyvnError where bytes would be lost."""
+    if staging.entries(repository.git, [links.STORE_LINK]):
+        raise Refused(
+            f"'{links.STORE_LINK}' is staged, and a commit must not decide where the store of others is",
+            hint=f"run `git rm --cached {links.STORE_LINK}`",
+        )
     live.begin(repository)
     head = blobs.resolve(repository.git, "HEAD") or staging.empty_tree(repository.git)
     plan = plans.look(repository, head)

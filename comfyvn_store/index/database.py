@@ -136,9 +136,13 @@ def check(index: Index) -> str | None:
 
 
 def _open(path: str, patience: float, disposable: bool) -> sqlite3.Connection:
+    if not disposable:
+        _refuse_foreign(path)
     connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
     try:
-        is_new = _is_new(connection, path, disposable)
+        is_new = _is_new(connection)
+        if is_new:  # first of all, and into the file itself: it tells our file from anybody else's
+            connection.execute(f"PRAGMA application_id = {schema.APPLICATION}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -157,14 +161,28 @@ def _open(path: str, patience: float, disposable: bool) -> sqlite3.Connection:
     return connection
 
 
-def _is_new(connection: sqlite3.Connection, path: str, disposable: bool) -> bool:
-    """Tells whether there is nothing in the file yet; only reads it. Raises Refused for a file that is not ours."""
+# SQLite's file header: its name, and the application id in four bytes at offset 68 (Database File Format, 1.3).
+_MAGIC = b"SQLite format 3\0"
+_APPLICATION_AT = 68
+
+
+def _refuse_foreign(path: str) -> None:
+    """Raises Refused for a file with something in it that is not an index of ours, however damaged."""
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(_APPLICATION_AT + 4)
+    except OSError:
+        return
+    is_database = head.startswith(_MAGIC)
+    if head and not (is_database and int.from_bytes(head[_APPLICATION_AT:], "big") == schema.APPLICATION):
+        what = "another program's database" if is_database else "a file of another kind, not an index"
+        raise Refused(f"'{path}' is {what}", hint="choose another path for the index")
+
+
+def _is_new(connection: sqlite3.Connection) -> bool:
+    """Tells whether there is nothing in the file yet; only reads it."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    is_own = connection.execute("PRAGMA application_id").fetchone()[0] == schema.APPLICATION
-    if not is_empty and not is_own and not disposable:
-        raise Refused(f"'{path}' is another program's database", hint="choose another path for the index")
-    if is_empty and version == 0:
+    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
         return True
     if version != schema.VERSION:
         raise _Unusable(f"was made by {'a newer' if version > schema.VERSION else 'an older'} version")
@@ -176,7 +194,6 @@ def _create(connection: sqlite3.Connection) -> None:
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
         for statement in (*schema.TABLES, *schema.INDEXES):
             connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {schema.APPLICATION}")
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
     connection.execute("COMMIT")
 
@@ -204,6 +221,7 @@ def _copy_in_memory(path: str, notes: list[str]) -> Index | None:
 
 def _new_in_memory() -> sqlite3.Connection:
     memory = sqlite3.connect(":memory:", isolation_level=None)
+    memory.execute(f"PRAGMA application_id = {schema.APPLICATION}")
     _create(memory)
     return memory
 

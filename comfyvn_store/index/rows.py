@@ -20,6 +20,8 @@ from comfyvn_store.vcs import blobs, history, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
 
+OTHER_BYTES = "its sidecar speaks of other bytes"
+
 
 class Wanted(NamedTuple):
     """What git's index (or, with `staged` 0, the work tree) has at an asset's path."""
@@ -197,9 +199,11 @@ def _write(index: Index, repository: Repository, path: str, hash_: str, want: Wa
     problem = None
     if want.sidecar_oid is not None:
         try:
-            card = sidecar.decode(text or b"")
+            if not text:
+                raise BrokenSidecar("it is empty, or too long")
+            card = sidecar.decode(text)
             if card.hash != hash_:
-                problem = "its sidecar speaks of other bytes"
+                problem = OTHER_BYTES
         except BrokenSidecar as error:
             problem = f"its sidecar is broken: {error}"
     own = card if card is not None and card.hash == hash_ else None

@@ -36,7 +36,13 @@ def annotate(
     """
     repository = session.repository
     insides = [naming.resolve(session, target) for target in targets]
+    conflicts = staging.unmerged(repository.git, repository.root)
     for inside in insides:
+        if names.sidecar_path(repository.full(inside)) in conflicts:
+            raise Refused(
+                f"the sidecar of '{names.printable(repository.full(inside))}' is in conflict",
+                hint="resolve it first: git checkout --ours or --theirs, then git add",
+            )
         broken = cards.broken_on_disk(repository, repository.full(inside))
         if broken:
             raise Refused(

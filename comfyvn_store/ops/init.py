@@ -7,6 +7,8 @@ import sys
 from typing import NamedTuple
 
 import comfyvn_store
+from comfyvn_store.asset import worktree
+from comfyvn_store.asset.worktree import Staged
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import Refused
 from comfyvn_store.hot import heal
@@ -43,6 +45,7 @@ def init(repository: Repository) -> Initialised:
     shims.require_folder(folder)
     repository.ensure_store_link()
     repository.store.create()
+    was_retired = repository.store.is_retired
     repository.store.retire(False)
     os.makedirs(repository.own_dir, exist_ok=True)
     _compile()
@@ -55,8 +58,20 @@ def init(repository: Repository) -> Initialised:
         catchup.catch_up(index, repository, in_process=True)
         heal.heal(index, repository, restore=True)
         rows = questions.sized_hashes(index)
+    if was_retired:
+        _link_again(repository, rows)
     missing = sum(1 for _, hash_, _ in rows if not repository.store.has(hash_))
     return Initialised(repository, was_there, kept, folder, _raw_art(repository), missing, len(rows))
+
+
+def _link_again(repository: Repository, rows: list[tuple[str, str, int | None]]) -> None:
+    """Puts the views back that `uninstall` made ordinary files, where git still has links and the files are the same."""
+    linked = {entry.path for entry in staging.entries(repository.git, [repository.root]) if entry.mode == staging.LINK}
+    views = [Staged(repository.full(path), hash_, False) for path, hash_, _ in rows if repository.full(path) in linked]
+    here = [view for view in views if repository.store.has(view.hash)]
+    repository.store.sync([view.hash for view in here])
+    placed = worktree.replace_by_links(repository, here)
+    staging.refresh(repository.git, placed, filters=False, patience=staging.PATIENCE)
 
 
 def _refuse_tracked_link(repository: Repository) -> None:

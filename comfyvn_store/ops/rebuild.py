@@ -82,6 +82,7 @@ def rebuild(
     result.untracked = looking.untracked(repository)
     _check_sidecars(session, result)
     _check_objects(session, found, verify, result, tell)
+    repository.store.sweep()
     if previews:
         result.previews = _make_previews(session, result, tell)
     return result
@@ -165,6 +166,7 @@ def _verify(session: Session, hash_: str) -> str | None:
     try:
         session.repository.store.verify(hash_)
     except ObjectCorrupt as error:
+        session.repository.store.suspect(hash_)  # status tells from now on
         return error.message
     return None
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Mapping
 
 from comfyvn_store.base import files
-from comfyvn_store.errors import LockTimeout
+from comfyvn_store.errors import LockTimeout, MachineError
 from comfyvn_store.hot import follow, heal
-from comfyvn_store.index import catchup, questions
+from comfyvn_store.index import catchup, database, questions
 from comfyvn_store.index.database import Index
 from comfyvn_store.vcs.repository import Repository, open_repository
 from comfyvn_store.vcs.settings import DEFAULT_THUMBS
@@ -52,6 +53,18 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.index.close()
+
+
+def start_over(error: sqlite3.DatabaseError) -> list[str]:
+    """Replaces an index that proved damaged by an empty one, which the next session fills; gives what to say.
+
+    Raises MachineError if the error is of another kind.
+    """
+    if not database.is_damage(error):
+        raise MachineError(f"the index failed: {error}")
+    with catchup.open_index(open_repository()) as index:
+        index.start_over(f"is damaged ({error})")
+        return index.notes
 
 
 def open_session(

@@ -11,7 +11,7 @@ from comfyvn_store.asset import worktree
 from comfyvn_store.asset.known import on_disk
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import ObjectCorrupt
-from comfyvn_store.index import questions
+from comfyvn_store.index import questions, rows
 from comfyvn_store.ops import cards
 from comfyvn_store.ops.places import filter_drivers
 from comfyvn_store.ops.session import Session
@@ -73,6 +73,8 @@ def status(session: Session) -> Status:
         (repository.full(path), why)
         for path, why in questions.problems(index)
         if repository.full(path) not in {item[0] for item in result.problems}
+        # Staged bytes whose sidecar the commit will make are no problem.
+        and not (why == rows.OTHER_BYTES and repository.full(path) in {*result.staged, *result.conflicts})
     ]
     result.preview_failures = [(repository.full(path), why) for path, why in questions.preview_failures(index)]
     # A linked work tree has no previews of its own until somebody rebuilds there.
@@ -152,10 +154,10 @@ def _look_at_git(repository: Repository, found: list[tuple[str, str, int | None]
     items = listing.split(b"\0")
     for kind, raw in zip(items[::2], items[1::2], strict=False):
         path = os.fsdecode(raw)
-        if repository.is_asset_path(path):
-            if kind == b"D":
-                result.vanished.append(path)
-            elif path not in result.edited and _is_edited(repository, path, kind, hashes.get(path)):
+        if kind == b"D":
+            result.vanished.append(path)
+        elif repository.is_asset_path(path):
+            if path not in result.edited and _is_edited(repository, path, kind, hashes.get(path)):
                 result.edited.append(path)
         elif kind == b"M" and _asset_of(path) in hashes and _is_card_edited(repository, _asset_of(path)):
             result.edited.append(path)
@@ -166,7 +168,7 @@ def _look_at_git(repository: Repository, found: list[tuple[str, str, int | None]
 def _look_at_modes(repository: Repository, result: Status) -> None:
     """Finds conflicts, and art that git has as ordinary files: links without their mode, or raw bytes."""
     entries = staging.filtered_entries(repository.git, repository.root, "comfyvn")
-    result.conflicts = sorted({entry.path for entry in entries if entry.stage})
+    result.conflicts = sorted(staging.unmerged(repository.git, repository.root))
     ordinary = [
         entry
         for entry in entries
@@ -181,7 +183,7 @@ def _look_at_modes(repository: Repository, result: Status) -> None:
                 result.unflipped.append(entry.path)
         elif entry.oid in sizes and sizes[entry.oid].size:
             result.raw.append(entry.path)
-    apart = {*result.conflicts, *result.raw}
+    apart = {*result.conflicts, *result.raw, *map(_asset_of, result.conflicts)}
     result.staged = [path for path in result.staged if path not in apart]
     result.edited = [path for path in result.edited if path not in apart]
 

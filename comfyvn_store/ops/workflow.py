@@ -29,10 +29,12 @@ def workflow(session: Session, name: str, *, api: bool) -> Graph:
     """Gives the graph of the asset (or `REV:PATH`) called `name`.
 
     The editor's graph if there is one, else the API graph, which ComfyUI loads too; with `api` only that. Raises
-    NoWorkflow, UnknownAsset, ObjectMissing.
+    NoWorkflow, UnknownAsset, ObjectMissing, ObjectCorrupt.
     """
     found = naming.version(session, name)
-    texts = {}
+    stored = session.repository.store.stat(found.hash)
+    if stored is not None and session.repository.store.is_touched(stored):
+        session.repository.store.verify(found.hash)
     with session.repository.store.open(found.hash) as stream:
         scanner = png.PngScanner()
         scanner.scan(stream)

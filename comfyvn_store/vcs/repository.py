@@ -102,6 +102,11 @@ class Repository:
             ) from None
         if found == text or (found is not None and os.path.realpath(path) == os.path.realpath(self.store.root)):
             return
+        if self.git.run("ls-files", "-z", "--", f":(top,literal){links.STORE_LINK}"):
+            raise Refused(
+                f"'{links.STORE_LINK}' is tracked by git and leads elsewhere; a commit must not decide where the store is",
+                hint=f"run `git rm --cached {links.STORE_LINK}`, commit, and remove it",
+            )
         from comfyvn_store.base.files import place_symlink
 
         place_symlink(path, text)

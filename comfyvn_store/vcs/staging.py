@@ -55,6 +55,12 @@ def filtered_entries(git: Git, root: str, driver: str) -> list[Entry]:
     return _entries(git, [f":(top,literal,attr:filter={driver}){root}", literal(".git")])
 
 
+def unmerged(git: Git, root: str) -> set[str]:
+    """Gives the paths below `root` that are in conflict."""
+    listing = git.run("ls-files", "-u", "-z", "--", literal(root))
+    return {os.fsdecode(item.partition(b"\t")[2]) for item in listing.split(b"\0") if item}
+
+
 def skipped(git: Git, root: str) -> set[str]:
     """Gives the paths that a sparse checkout leaves out of the work tree."""
     listing = git.run("ls-files", "-t", "-z", "--", literal(root))
