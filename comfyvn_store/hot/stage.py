@@ -25,12 +25,14 @@ def stage(repository: Repository, plan: Plan, assets: list[Asset], orphans: list
     to_link = [a for a in assets if a.entry.mode != staging.LINK or a.text != links.link_text(a.path, a.hash)]
     carded = [asset for asset in assets if asset.new_card is not None]
     texts = [sidecar.encode(asset.new_card) for asset in carded if asset.new_card is not None]
-    new_links = [links.link_text(asset.path, asset.hash).encode("ascii") for asset in to_link]
+    rewritten = [asset for asset in to_link if asset.text != links.link_text(asset.path, asset.hash)]
+    new_links = [links.link_text(asset.path, asset.hash).encode("ascii") for asset in rewritten]
     oids = blobs.write_blobs(git, repository.object_format, [*new_links, *texts])
-    link_entries = [Entry(a.path, staging.LINK, oid) for a, oid in zip(to_link, oids, strict=False)]
+    link_oids = {asset.path: oid for asset, oid in zip(rewritten, oids, strict=False)}
+    link_entries = [Entry(a.path, staging.LINK, link_oids.get(a.path, a.entry.oid)) for a in to_link]
     card_entries = [
         Entry(names.sidecar_path(a.path), staging.FILE, oid)
-        for a, oid in zip(carded, oids[len(to_link) :], strict=True)
+        for a, oid in zip(carded, oids[len(rewritten) :], strict=True)
     ]
     linked = {asset.path for asset in to_link}
     store.sync([a.hash for a in assets if (a.is_changed or a.path in linked) and store.has(a.hash)])
