@@ -246,7 +246,7 @@ def test_the_example_is_valid_and_in_its_canonical_form(schema: jsonschema.Draft
     assert faults(schema, json.loads(example)) == []
     data = example.encode()
     in_git = sidecar.strip_commit(data)
-    assert sidecar.fill_commit(in_git, sidecar.disk_commit(data)) == data
+    assert sidecar.fill_commit(in_git, json.loads(data)["provenance"]["commit"]) == data
     assert b'"commit"' not in in_git
 
 
@@ -257,7 +257,7 @@ def test_the_sidecar_in_the_readme_is_in_its_canonical_form(schema: jsonschema.D
     (example,) = re.findall(r"^\$ cat assets/\S+\.asset\.json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert faults(schema, json.loads(example)) == []
     data = example.encode()
-    assert sidecar.fill_commit(sidecar.strip_commit(data), sidecar.disk_commit(data)) == data
+    assert sidecar.fill_commit(sidecar.strip_commit(data), json.loads(data)["provenance"]["commit"]) == data
 
 
 # -- examples --------------------------------------------------------------------------------------------------------

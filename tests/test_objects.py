@@ -83,7 +83,7 @@ def test_an_object_is_read_only_and_dated_to_the_second(store: Store) -> None:
     with store.open(HASH) as stream:
         assert stream.read() == DATA
     assert list(store.hashes()) == [HASH]
-    assert content(store.root) == ["format", f"objects/{HASH[:2]}/{HASH[2:]}"]
+    assert content(store.root) == ["format", "lock", f"objects/{HASH[:2]}/{HASH[2:]}"]
 
 
 def test_what_is_not_kept_leaves_nothing(store: Store) -> None:
@@ -92,7 +92,7 @@ def test_what_is_not_kept_leaves_nothing(store: Store) -> None:
     with pytest.raises(RuntimeError), store.temp() as incoming:
         incoming.write(DATA)
         raise RuntimeError
-    assert content(store.root) == ["format"]
+    assert content(store.root) == ["format", "lock"]
 
 
 def test_an_object_that_is_there_is_not_written_again(store: Store) -> None:

@@ -241,13 +241,6 @@ def fill_commit(data: bytes, commit: str | None) -> bytes:
     return canonical.dump_pretty(arrange(value))
 
 
-def disk_commit(data: bytes) -> str | None:
-    """Gives the commit that a sidecar on disk names."""
-    value = _filterable(data)
-    commit = value["provenance"].get("commit") if value else None
-    return commit if isinstance(commit, str) else None
-
-
 def record_id(data: bytes) -> str | None:
     """Gives the provenance record's id in a sidecar's text, or None if it is none."""
     value = _filterable(data)

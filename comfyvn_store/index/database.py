@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from comfyvn_store.errors import LockTimeout, MachineError, Refused
 from comfyvn_store.index import schema
@@ -249,14 +249,6 @@ def empty(index: Index) -> None:
     """Throws the content away, within a write transaction."""
     for table in schema.CONTENT:
         index.db.execute(f"DELETE FROM {table}")
-
-
-def patiently(make: Callable[[], Index]) -> Index | None:
-    """Gives an open index or None: for hooks, which derived data never stops."""
-    try:
-        return make()
-    except (sqlite3.Error, OSError, MachineError):
-        return None
 
 
 class _Unusable(Exception):

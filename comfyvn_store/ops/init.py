@@ -28,7 +28,6 @@ class Initialised(NamedTuple):
     repository: Repository
     was_there: bool
     kept_hooks: list[str]
-    hooks_folder: str
     raw_art: int
     missing_objects: int
     assets: int
@@ -61,7 +60,7 @@ def init(repository: Repository) -> Initialised:
     if was_retired:
         _link_again(repository, rows)
     missing = sum(1 for _, hash_, _ in rows if not repository.store.has(hash_))
-    return Initialised(repository, was_there, kept, folder, _raw_art(repository), missing, len(rows))
+    return Initialised(repository, was_there, kept, _raw_art(repository), missing, len(rows))
 
 
 def _link_again(repository: Repository, rows: list[tuple[str, str, int | None]]) -> None:

@@ -55,6 +55,8 @@ class Store:
         """Makes the folders and `format`; what is there stays."""
         for name in _FOLDERS:
             os.makedirs(os.path.join(self.root, name), exist_ok=True)
+        with open(self.lock_path, "a", encoding="ascii"):
+            pass
         if not self.exists:
             files.write_atomic(os.path.join(self.root, "format"), f"{FORMAT}\n".encode(), durable=True)
 
