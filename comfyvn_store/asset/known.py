@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from comfyvn_store.asset import sidecar, worktree
-from comfyvn_store.asset.sidecar import BrokenSidecar, Sidecar
+from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, names
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 
-_HEADS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "HEAD")
+# Where the versions that git is about to bring together come from.
+HEADS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "HEAD")
 
 # Gives the git blob of the newest sidecar in history that speaks of these bytes at this path, or None.
 HistoryLookup = Callable[[str, str], str | None]
@@ -27,7 +28,7 @@ class KnownSidecars:
         self._repository = repository
         self._history = history
         cards = [names.sidecar_path(path) for path in paths]
-        self._trees = [staging.tree_entries(repository.git, head, cards) for head in _HEADS] if cards else []
+        self._trees = [staging.tree_entries(repository.git, head, cards) for head in HEADS] if cards else []
         oids = {entry.oid for tree in self._trees for entry in tree.values()}
         self._parsed = parse_all(blobs.read_small_blobs(repository.git, oids, canonical.LONGEST_JSON))
 
@@ -62,19 +63,10 @@ class KnownSidecars:
 
 def on_disk(repository: Repository, path: str) -> Sidecar | None:
     """Gives an asset's sidecar as it lies on disk, or None if there is none that parses."""
-    data = worktree.read_sidecar(repository, names.sidecar_path(path))
-    try:
-        return sidecar.decode(data) if data is not None else None
-    except BrokenSidecar:
-        return None
+    return sidecar.decode_if_whole(worktree.read_sidecar(repository, names.sidecar_path(path)))
 
 
 def parse_all(texts: Mapping[str, bytes]) -> dict[str, Sidecar]:
     """Parses sidecars by blob id; broken ones are left out."""
-    parsed = {}
-    for oid, data in texts.items():
-        try:
-            parsed[oid] = sidecar.decode(data)
-        except BrokenSidecar:
-            continue
-    return parsed
+    parsed = ((oid, sidecar.decode_if_whole(data)) for oid, data in texts.items())
+    return {oid: card for oid, card in parsed if card is not None}

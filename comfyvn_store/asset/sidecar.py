@@ -167,6 +167,14 @@ def decode(data: bytes) -> Sidecar:
     return from_dict(value)
 
 
+def decode_if_whole(data: bytes | None) -> Sidecar | None:
+    """Gives the sidecar in a text, or None where there is none that parses."""
+    try:
+        return decode(data) if data is not None else None
+    except BrokenSidecar:
+        return None
+
+
 def from_dict(value: Mapping[str, Any]) -> Sidecar:
     """Reads a sidecar out of plain data. Raises BrokenSidecar."""
     schema = value.get("schema")

@@ -226,11 +226,8 @@ def mirror(repository: Repository, folder: str, present: Iterable[str], group: s
 
 
 def _is_own_mirror(place: str, folder: str) -> bool:
-    try:
-        found = sidecar.decode(_small(place) or b"")
-    except sidecar.BrokenSidecar:
-        return False
-    return os.path.dirname(found.path) == folder
+    found = sidecar.decode_if_whole(_small(place))
+    return found is not None and os.path.dirname(found.path) == folder
 
 
 def _small(place: str) -> bytes | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 
+from comfyvn_store.index.database import open_read_only
 from comfyvn_store.vcs.repository import Repository
 
 
@@ -14,21 +16,15 @@ class CommitNames:
     """
 
     def __init__(self, repository: Repository) -> None:
-        import sqlite3
-
         self._connection: sqlite3.Connection | None = None
-        path = repository.settings.db_path
-        if os.path.exists(path):
+        if os.path.exists(repository.settings.db_path):
             try:
-                uri = "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + "?mode=ro"
-                self._connection = sqlite3.connect(uri, uri=True, timeout=1.0)
+                self._connection = open_read_only(repository.settings.db_path)
             except sqlite3.Error:
                 self._connection = None
 
     def commit_of(self, id_: str) -> str | None:
         """Gives the commit that a record is attributed to, or None."""
-        import sqlite3
-
         if self._connection is None:
             return None
         try:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from comfyvn_store.asset import ingest, sidecar
 from comfyvn_store.base import canonical, links, names, pktline
 from comfyvn_store.base.pktline import FLUSH, LONGEST_PAYLOAD, PacketReader, packet, text_packets, write_all
 from comfyvn_store.errors import ComfyvnError, from_os_error
-from comfyvn_store.hot.commits import CommitNames
 from comfyvn_store.vcs.repository import Repository, open_repository
+
+if TYPE_CHECKING:
+    from comfyvn_store.hot.commits import CommitNames
 
 _READ = 1 << 18
 
@@ -173,6 +176,8 @@ class _Sidecars(_Process):
         data, is_whole = _small(blocks)
         if is_whole and (id_ := sidecar.record_id(data)) is not None:
             if self._commits is None:
+                from comfyvn_store.hot.commits import CommitNames  # SQLite is for checkouts; `git add` does without
+
                 self._commits = CommitNames(self.repository)
             data = sidecar.fill_commit(data, self._commits.commit_of(id_))
         self._give(data)

@@ -11,7 +11,7 @@ import os
 import sys
 
 from comfyvn_store.asset import ingest, record, sidecar, worktree
-from comfyvn_store.asset.known import KnownSidecars, parse_all
+from comfyvn_store.asset.known import HEADS, KnownSidecars, parse_all
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, links, names
 from comfyvn_store.errors import ObjectMissing, Refused
@@ -37,7 +37,7 @@ def run(repository: Repository) -> int:
     plan = plans.look(repository, head)
     assets = plans.assets(repository, plan)
     _take_raw_blobs(repository, assets)
-    _check_objects(repository, assets, head)
+    _check_objects(repository, assets)
     with contextlib.closing(HistoryRecords(repository)) as history:
         broken = _make_sidecars(repository, plan, assets, history)
         for path, reason in broken:
@@ -66,7 +66,7 @@ def _take_raw_blobs(repository: Repository, assets: list[Asset]) -> None:
         asset.hash = done[oid]
 
 
-def _check_objects(repository: Repository, assets: list[Asset], head: str) -> None:
+def _check_objects(repository: Repository, assets: list[Asset]) -> None:
     """Sees to it that a file's link is not committed without its bytes. Raises ObjectMissing."""
     for asset in assets:
         if asset.entry.mode == staging.LINK or not asset.is_changed or repository.store.has(asset.hash):
@@ -86,8 +86,7 @@ def _check_objects(repository: Repository, assets: list[Asset], head: str) -> No
 
 def _came_from_history(repository: Repository, asset: Asset) -> bool:
     """Whether some commit already holds this link, so that committing it again loses nothing."""
-    heads = ("HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "stash@{0}")
-    for head in heads:
+    for head in (*HEADS, "stash@{0}"):
         entry = staging.tree_entries(repository.git, head, [asset.path]).get(asset.path)
         if entry is not None and entry.oid == asset.entry.oid:
             return True
@@ -101,13 +100,8 @@ def _make_sidecars(
     repository: Repository, plan: Plan, assets: list[Asset], history: HistoryRecords
 ) -> list[tuple[str, str]]:
     """Finds or makes the sidecar of each asset; gives the broken ones, which stay as they are."""
-    oids = (
-        [entry.oid for entry in plan.cards.values()]
-        if len(assets) > 1
-        else [plan.cards[asset.path].oid for asset in assets if asset.path in plan.cards]
-    )
-    wanted = {plan.cards[asset.path].oid for asset in assets if asset.path in plan.cards}
-    texts = blobs.read_small_blobs(repository.git, [oid for oid in oids if oid in wanted], canonical.LONGEST_JSON)
+    oids = [plan.cards[asset.path].oid for asset in assets if asset.path in plan.cards]
+    texts = blobs.read_small_blobs(repository.git, oids, canonical.LONGEST_JSON)
     broken = []
     open_assets: list[tuple[Asset, Sidecar | None]] = []
     for asset in assets:

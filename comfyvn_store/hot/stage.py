@@ -64,7 +64,9 @@ def _write_cards(repository: Repository, plan: Plan, assets: list[Asset], texts:
         if found is not None and found != text:
             clean = sidecar.strip_commit(found)
             is_ours = clean == text or (
-                clean == before.get(old[asset.path]) if asset.path in old else _is_sidecar_text(found)
+                clean == before.get(old[asset.path])
+                if asset.path in old
+                else sidecar.decode_if_whole(found) is not None
             )
             if not is_ours:
                 continue
@@ -74,14 +76,6 @@ def _write_cards(repository: Repository, plan: Plan, assets: list[Asset], texts:
             files.write_settled(place, text)
         written.append(path)
     return written
-
-
-def _is_sidecar_text(data: bytes) -> bool:
-    try:
-        sidecar.decode(data)
-    except sidecar.BrokenSidecar:
-        return False
-    return True
 
 
 def _remove_cards(repository: Repository, orphans: list[Entry]) -> None:

@@ -172,11 +172,8 @@ def _on_disk(repository: Repository, path: str) -> bytes | None:
 
 
 def _row(data: bytes | None) -> tuple[str | None, ...] | None:
-    if data is None:
-        return None
-    try:
-        found = sidecar.decode(data)
-    except sidecar.BrokenSidecar:
+    found = sidecar.decode_if_whole(data)
+    if found is None:
         return None
     record = found.provenance
     return (

@@ -198,13 +198,18 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def open_read_only(path: str, *options: str) -> sqlite3.Connection:
+    """Opens an index for one who must not write; `options` are those of SQLite's URI file names. Raises sqlite3.Error."""
+    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return sqlite3.connect(f"file:{escaped}?{'&'.join(['mode=ro', *options])}", uri=True, timeout=1.0)
+
+
 def _copy_in_memory(path: str, notes: list[str]) -> Index | None:
     """Gives a copy in memory of an index that can be read but not written (or an empty one if there is none)."""
     memory = sqlite3.connect(":memory:", isolation_level=None)
     try:
         if os.path.exists(path):
-            uri = "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + "?mode=ro&immutable=1"
-            source = sqlite3.connect(uri, uri=True)
+            source = open_read_only(path, "immutable=1")
             try:
                 source.backup(memory)
             finally:

@@ -275,13 +275,8 @@ def _new(change: history.FileChange | None) -> str | None:
 
 def _record_of(data: bytes | None) -> tuple[str, str] | None:
     """Gives a sidecar blob's record id and hash."""
-    if data is None:
-        return None
-    try:
-        found = sidecar.decode(data)
-    except sidecar.BrokenSidecar:
-        return None
-    return found.provenance.id, found.hash
+    found = sidecar.decode_if_whole(data)
+    return (found.provenance.id, found.hash) if found is not None else None
 
 
 def _storable(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -82,8 +83,7 @@ def _current(session: Session, inside: str) -> Sidecar:
         said = cards.staged(repository, full) or said
     if said is not None and said.hash == hash_:
         return said.moved(inside)
-    history = HistoryRecords(repository)
-    try:
+    with closing(HistoryRecords(repository)) as history:
         known = KnownSidecars(repository, [full], history.newest_blob)
         found = known.find(full, hash_)
         if found is not None:
@@ -91,8 +91,6 @@ def _current(session: Session, inside: str) -> Sidecar:
         facts = record.read_facts(repository.store, hash_)
         origin = record.Origin(default_source=record.GIT, user=repository.settings.user)
         return record.new_sidecar(inside, hash_, facts, origin, said or known.previous(full))
-    finally:
-        history.close()
 
 
 def _stage(repository: Repository, texts: Mapping[str, bytes]) -> None:

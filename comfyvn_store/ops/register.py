@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -55,7 +56,7 @@ def register(
             check_source(wish.source)
     done: list[_Registered] = []
     try:
-        with HistoryLookup(session.repository) as history:
+        with closing(HistoryRecords(session.repository)) as history:
             for wish in wishes:
                 try:
                     done.append(_register_one(session, wish, history))
@@ -77,16 +78,6 @@ class _Registered(NamedTuple):
     full: str
     card: Sidecar
     text: bytes
-
-
-class HistoryLookup(HistoryRecords):
-    """The history lookup as a context."""
-
-    def __enter__(self) -> HistoryLookup:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def with_workflow(origin: record.Origin, graph: Any) -> record.Origin:

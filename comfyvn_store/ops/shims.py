@@ -10,9 +10,9 @@ from collections.abc import Callable
 import comfyvn_store
 from comfyvn_store.base import files, names
 from comfyvn_store.errors import Refused
+from comfyvn_store.hot.hooks import HOOKS as HOOKS
 from comfyvn_store.vcs.repository import Repository
 
-HOOKS = ("pre-commit", "pre-merge-commit", "post-commit", "post-checkout", "post-merge", "post-rewrite")
 KEPT_SUFFIX = ".before-comfyvn"
 _IDENTITY = "# comfyvn-store hook: "
 
