@@ -33,6 +33,7 @@ COMMANDS = {
     "status": "reading",
     "db": "reading",
     "rebuild": "upkeep",
+    "check": "health",
     "completion": "upkeep",
 }
 

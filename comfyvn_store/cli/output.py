@@ -57,6 +57,11 @@ def error(message: str, hint: str | None) -> None:
         click.echo(f"{_styled('hint:', sys.stderr, fg='yellow')} {hint}", err=True)
 
 
+def hint(text: str) -> None:
+    """Says what can be done."""
+    click.echo(f"{_styled('hint:', sys.stderr, fg='yellow')} {text}", err=True)
+
+
 def path(text: str) -> str:
     """Gives a path as it may be printed."""
     return names.printable(text)

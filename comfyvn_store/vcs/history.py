@@ -94,34 +94,43 @@ def commits(git: Git, included: Iterable[str], excluded: Iterable[str] = ()) -> 
     return found
 
 
-def changes(git: Git, hashes: Sequence[str], root: str) -> Iterator[tuple[str, list[FileChange]]]:
-    """Gives, for those of the commits that touch `root`, what they changed there, in the order given."""
-    if not hashes:
+def changes(git: Git, hashes: Sequence[str], root: str | None) -> Iterator[tuple[str, list[FileChange]]]:
+    """Gives, for those of the commits that touch `root` (None: anything), what they changed there, in the order given."""
+    specs = ("--", literal(root)) if root is not None else ()
+    return raw_changes(git, hashes, ("-c", "--root"), specs)
+
+
+def raw_changes(
+    git: Git, lines: Sequence[str], options: Sequence[str], specs: Sequence[str] = ()
+) -> Iterator[tuple[str, list[FileChange]]]:
+    """Gives what `diff-tree` says for each of the commits, or of the pairs of trees, in which something differs."""
+    if not lines:
         return
     out = git.run(
         "diff-tree",
         "--stdin",
         "-r",
-        "-c",
-        "--root",
         "--raw",
         "-z",
         "--no-renames",
         "--no-abbrev",
-        "--",
-        literal(root),
-        data="".join(f"{hash_}\n" for hash_ in hashes).encode(),
+        *options,
+        *specs,
+        data="".join(f"{line}\n" for line in lines).encode(),
     )
     current: str | None = None
     found: list[FileChange] = []
     items = iter(out.split(b"\0"))
     for item in items:
-        if item.startswith(b":"):
-            found.append(_file_change(item.decode("ascii"), os.fsdecode(next(items))))
-        elif item:
+        # A commit ends with NUL, a pair of trees with a newline, also with -z.
+        heads = item.split(b"\n")
+        change = heads.pop() if heads[-1].startswith(b":") else None
+        for head in filter(None, heads):
             if current is not None:
                 yield current, found
-            current, found = item.decode("ascii"), []
+            current, found = head.decode("ascii"), []
+        if change is not None:
+            found.append(_file_change(change.decode("ascii"), os.fsdecode(next(items))))
     if current is not None:
         yield current, found
 

@@ -88,6 +88,20 @@ def inside_work_tree(top: str, root: str) -> str:
     return relative
 
 
+def tracked_settings(git: Git, oid: str | None) -> tuple[str, bool]:
+    """Gives the assets root and whether views are copies, as the `.comfyvnconfig` blob of some commit says it.
+
+    What cannot be read, and a root outside the work tree, leaves the default.
+    """
+    done = git.outcome("config", "--no-includes", "-z", "--blob", oid, "--list", check=False) if oid else None
+    said = dict(_pairs(done.stdout if done and done.returncode == 0 else b""))
+    try:
+        root = inside_work_tree("/", said.get("comfyvn.assetsroot") or DEFAULT_ROOT)
+    except Refused:
+        root = DEFAULT_ROOT
+    return root, said.get("comfyvn.views") == "copy"
+
+
 def _repository_config(git: Git, top: str) -> tuple[dict[str, str], list[str]]:
     """Gives what the tracked `.comfyvnconfig` may say, and the keys in it that are not heeded."""
     path = os.path.join(top, CONFIG_FILE)
