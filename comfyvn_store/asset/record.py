@@ -30,6 +30,9 @@ class Facts(NamedTuple):
     inputs: dict[str, Any]
 
 
+NOTHING_KNOWN = Facts(None, {}, None, None, None, {})
+
+
 @dataclass(frozen=True)
 class Origin:
     """What a caller knows of a file's origin. `default_source` stands where neither bytes nor caller name a source."""
@@ -44,7 +47,11 @@ class Origin:
 
 
 def read_facts(store: Store, hash_: str) -> Facts:
-    """Reads what an object says of itself: media, generator, marker. Raises ObjectMissing, OSError."""
+    """Reads what an object says of itself: media, generator, marker. Raises ObjectMissing, ObjectCorrupt, OSError.
+
+    Bytes that somebody wrote into the object say nothing of the version that it should be.
+    """
+    store.vouch(hash_)
     with store.open(hash_) as stream:
         described = media.describe(stream)
         size = stream.seek(0, 2)

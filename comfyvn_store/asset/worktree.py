@@ -102,7 +102,7 @@ def replace_by_links(repository: Repository, assets: Sequence[Staged]) -> list[s
     """Replaces work-tree files by their links where they are what is staged; gives the paths that are links now.
 
     The objects are durable already. A file that git's stat data does not vouch for is hashed; one that differs is an
-    unstaged edit and stays.
+    unstaged edit and stays. So does one whose object somebody wrote to since: the file may be the last good copy.
     """
     done = []
     for asset in assets:
@@ -113,14 +113,16 @@ def replace_by_links(repository: Repository, assets: Sequence[Staged]) -> list[s
             continue
         if stat.S_ISLNK(info.st_mode):
             found = files.read_link(place)
-            if found == text:
-                done.append(asset.path)
-            elif found is not None and links.parse_link(found) == asset.hash:
-                files.place_symlink(place, text)
+            is_same = found is not None and links.parse_link(found) == asset.hash
+            if found == text or (found is not None and is_same and files.swap_link(place, text, found)):
                 done.append(asset.path)
         elif stat.S_ISREG(info.st_mode):
             before = files.print_of(info)
-            if (asset.is_vouched or holds(repository, place, asset.hash)) and files.swap_for_link(place, text, before):
+            if (
+                (asset.is_vouched or holds(repository, place, asset.hash))
+                and repository.store.is_sound(asset.hash)
+                and files.swap_for_link(place, text, before)
+            ):
                 done.append(asset.path)
     return done
 
@@ -140,7 +142,11 @@ def holds(repository: Repository, place: str, hash_: str) -> bool:
 
 
 def copy_object(repository: Repository, hash_: str, path: str, *, mode: int = 0o666) -> str:
-    """Writes an object's bytes into a temporary file beside `path` and gives its name. Raises ObjectMissing, OSError."""
+    """Writes an object's bytes into a temporary file beside `path` and gives its name.
+
+    An object that somebody wrote to is hashed before. Raises ObjectMissing, ObjectCorrupt, OSError.
+    """
+    repository.store.vouch(hash_)
     place = repository.absolute(path)
     os.makedirs(os.path.dirname(place), exist_ok=True)
     temp = files.temp_beside(place)

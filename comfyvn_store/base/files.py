@@ -207,23 +207,61 @@ def _exchange(one: str, other: str) -> bool:
 
 
 def swap_for_file(path: str, temp: str, expected_link: str | None, expected: Print | None = None) -> bool:
-    """Renames `temp` over `path` if that still is the symlink (or the file) expected; tells whether it did.
+    """Puts `temp` (a file or a symlink) at `path` if that still is the symlink (or the file) expected; tells whether it
+    did.
 
-    With both None nothing may be at `path`. `temp` is gone afterwards in any case.
+    With both None nothing may be at `path`. `temp` is gone afterwards in any case. What somebody saves there while this
+    runs stays, as in `swap_for_link`.
     """
-    info = lstat(path)
-    if expected_link is not None:
-        same = info is not None and stat.S_ISLNK(info.st_mode) and read_link(path) == expected_link
-    elif expected is not None:
-        same = info is not None and stat.S_ISREG(info.st_mode) and print_of(info) == expected
-    else:
-        same = info is None
-    if same:
-        os.replace(temp, path)
-    else:
+    try:
+        mine = print_of(os.lstat(temp))
+        if expected_link is None and expected is None:
+            return _move_to_free(temp, path)
+        if not _is_expected(path, expected_link, expected):
+            return False
+        if not _exchange(temp, path):
+            os.replace(temp, path)
+            return True
+        if _is_expected(temp, expected_link, expected):
+            return True
+        _exchange(temp, path)
+        if print_of(os.lstat(temp)) != mine:  # saved once more meanwhile: the newest stays
+            os.replace(temp, path)
+        return False
+    except FileNotFoundError:  # what was to be replaced was taken away
+        return False
+    finally:
         with contextlib.suppress(OSError):
             os.unlink(temp)
-    return same
+
+
+def swap_link(path: str, text: str, expected: str) -> bool:
+    """Replaces the symlink at `path` by another one if it still has the text expected; tells whether it did."""
+    temp = temp_beside(path)
+    os.symlink(text, temp)
+    return swap_for_file(path, temp, expected)
+
+
+def _is_expected(path: str, link: str | None, expected: Print | None) -> bool:
+    info = lstat(path)
+    if info is None:
+        return False
+    if link is not None:
+        return stat.S_ISLNK(info.st_mode) and read_link(path) == link
+    return stat.S_ISREG(info.st_mode) and print_of(info) == expected
+
+
+def _move_to_free(temp: str, path: str) -> bool:
+    """Gives a file a name that nobody has; tells whether it was free."""
+    try:
+        os.link(temp, path, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    except OSError:  # no hard links here
+        if lstat(path) is not None:
+            return False
+        os.replace(temp, path)
+    return True
 
 
 def sync_folder(path: str) -> None:

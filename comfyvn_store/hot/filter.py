@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from comfyvn_store.asset import ingest, sidecar
 from comfyvn_store.base import canonical, links, names, pktline
 from comfyvn_store.base.pktline import FLUSH, LONGEST_PAYLOAD, PacketReader, packet, text_packets, write_all
-from comfyvn_store.errors import ComfyvnError, from_os_error
+from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, ObjectMissing, from_os_error
 from comfyvn_store.vcs.repository import Repository, open_repository
 
 if TYPE_CHECKING:
@@ -141,11 +141,23 @@ class _Bytes(_Process):
         first, rest = _head(blocks, links.LONGEST + 1)
         hash_ = links.parse_link_bytes(first)
         store = self.repository.store
-        if hash_ is None or not store.has(hash_):
+        if hash_ is None or not self._can_give(path, hash_):
             self._pass(path, first, rest)  # not ours, or the bytes are not here: the link text stands in for them
             return
         with store.open(hash_) as stream:
             self._stream(path, ingest.file_blocks(stream))
+
+    def _can_give(self, path: str, hash_: str) -> bool:
+        """Whether the store has the object's bytes as they should be."""
+        store = self.repository.store
+        try:
+            store.vouch(hash_)
+        except ObjectCorrupt as error:
+            say(path, error)
+            return False
+        except ObjectMissing:
+            return False
+        return True
 
     def _pass(self, path: str, first: bytes, rest: Iterator[bytes]) -> None:
         """Gives the bytes back as they are.

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from comfyvn_store.asset import worktree
 from comfyvn_store.asset.worktree import Card
 from comfyvn_store.base import canonical, files, links, names
-from comfyvn_store.errors import GitFailed, LockTimeout, ObjectMissing
+from comfyvn_store.errors import GitFailed, LockTimeout, ObjectCorrupt, ObjectMissing
 from comfyvn_store.hot import live
 from comfyvn_store.index import catchup
 from comfyvn_store.index.database import Index
@@ -140,13 +140,15 @@ def _give_stored_bytes(repository: Repository, path: str, hash_: str, oid: str, 
     stored = repository.store.stat(hash_)
     if stored is None or stored.st_size == info.st_size or not worktree.holds(repository, place, hash_):
         return
+    if not repository.store.is_sound(hash_):
+        return  # the file may be the last good copy
     if links.parse_link_bytes(_head(place)) is not None:
         return
     try:
         repository.store.sync([hash_])
         staging.write_entries(repository.git, [Entry(path, staging.FILE, oid)])
         temp = worktree.copy_object(repository, hash_, path)
-    except (GitFailed, ObjectMissing):
+    except (GitFailed, ObjectMissing, ObjectCorrupt):
         return
     files.swap_for_file(place, temp, None, files.print_of(info))
     try:

@@ -14,7 +14,7 @@ from comfyvn_store.asset import ingest, record, sidecar, worktree
 from comfyvn_store.asset.known import HEADS, KnownSidecars, parse_all
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, links, names
-from comfyvn_store.errors import ObjectMissing, Refused
+from comfyvn_store.errors import ObjectCorrupt, ObjectMissing, Refused
 from comfyvn_store.hot import live, stage
 from comfyvn_store.hot import plan as plans
 from comfyvn_store.hot.lookup import HistoryRecords
@@ -67,9 +67,14 @@ def _take_raw_blobs(repository: Repository, assets: list[Asset]) -> None:
 
 
 def _check_objects(repository: Repository, assets: list[Asset]) -> None:
-    """Sees to it that a file's link is not committed without its bytes. Raises ObjectMissing."""
+    """Sees to it that a file's link is not committed without its bytes, which may have been damaged since they were
+    staged: then the file itself brings them back. Raises ObjectMissing."""
     for asset in assets:
-        if asset.entry.mode == staging.LINK or not asset.is_changed or repository.store.has(asset.hash):
+        if repository.store.is_sound(asset.hash):
+            continue
+        if asset.entry.mode == staging.LINK:
+            if asset.is_changed and repository.store.has(asset.hash):
+                _note_damage(asset)
             continue
         place = repository.absolute(asset.path)
         if worktree.print_at(place) is not None:
@@ -79,9 +84,16 @@ def _check_objects(repository: Repository, assets: list[Asset]) -> None:
                     continue  # link text in place of the bytes: a checkout without the object
                 stream.seek(0)
                 ingest.ingest(repository.store, ingest.file_blocks(stream), mark=repository.settings.marker)
-        if not repository.store.has(asset.hash) and not _came_from_history(repository, asset):
+        if repository.store.has(asset.hash):
+            if not repository.store.is_sound(asset.hash):
+                _note_damage(asset)
+        elif asset.is_changed and not _came_from_history(repository, asset):
             error = objects.missing(asset.hash)
             raise ObjectMissing(f"'{names.printable(asset.path)}': {error.message}", hint=error.hint)
+
+
+def _note_damage(asset: Asset) -> None:
+    note(f"the object of '{names.printable(asset.path)}' is damaged; `comfyvn-store recover` mends it")
 
 
 def _came_from_history(repository: Repository, asset: Asset) -> bool:
@@ -147,11 +159,11 @@ def _find_or_make(
 
 
 def _facts(repository: Repository, asset: Asset) -> record.Facts:
-    """Reads the object; one that is not here leaves everything about it unknown."""
+    """Reads the object; one that is not here, or is damaged, leaves everything about it unknown."""
     try:
         return record.read_facts(repository.store, asset.hash)
-    except ObjectMissing:
-        return record.Facts(None, {}, None, None, None, {})
+    except (ObjectMissing, ObjectCorrupt):
+        return record.NOTHING_KNOWN
 
 
 def _with_notes_of(card: Sidecar, notes: Sidecar) -> Sidecar:

@@ -36,9 +36,6 @@ def edit(session: Session, target: str) -> Editable:
     hash_ = links.parse_link(text or "")
     if text is None or hash_ is None:
         raise Refused(f"'{shown}' is no view", hint=f"bring it back: git checkout -- '{shown}'")
-    stored = repository.store.stat(hash_)
-    if stored is not None and repository.store.is_touched(stored):
-        repository.store.verify(hash_)
     try:
         temp = worktree.copy_object(repository, hash_, full)
         try:

@@ -174,7 +174,8 @@ def _place_link(place: str, text: str, expected: str | None, full: str) -> None:
     if found != expected:
         raise _changed(full)
     if found is not None:
-        files.place_symlink(place, text)
+        if not files.swap_link(place, text, found):
+            raise _changed(full)
         return
     try:
         os.symlink(text, place)

@@ -121,8 +121,27 @@ class Store:
         if digest.hexdigest() != hash_:
             raise ObjectCorrupt(
                 f"object {hash_[:16]} is damaged: its bytes have the hash {digest.hexdigest()[:16]}",
-                hint="put a good copy of the file in place and `git add` it again",
+                hint="`comfyvn-store recover FILE` keeps what was written as a new version and looks for the old bytes",
             )
+
+    def vouch(self, hash_: str) -> None:
+        """Raises ObjectMissing or ObjectCorrupt where an object cannot be handed out as what it should be.
+
+        One `stat` for an object that nobody wrote to; only one that is touched is read.
+        """
+        info = self.stat(hash_)
+        if info is None:
+            raise missing(hash_)
+        if self.is_touched(info):
+            self.verify(hash_)
+
+    def is_sound(self, hash_: str) -> bool:
+        """Tells whether `vouch` has nothing against an object."""
+        try:
+            self.vouch(hash_)
+        except (ObjectMissing, ObjectCorrupt):
+            return False
+        return True
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -189,6 +208,13 @@ class Store:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.replace(self.path(hash_), target)
         return target
+
+    def quarantined(self, hash_: str) -> list[str]:
+        """Gives the files in quarantine that stood under an object's name, the newest last."""
+        folder = os.path.join(self.root, "bad")
+        names = [name for name in os.listdir(folder) if name.startswith(f"{hash_}-")] if os.path.isdir(folder) else []
+        # Moving a file there changes its ctime; what was written into it before is no measure.
+        return sorted((os.path.join(folder, name) for name in names), key=lambda place: os.lstat(place).st_ctime_ns)
 
     def _is_good(self, hash_: str, size: int) -> bool:
         """Whether the object that is there can stand for bytes of this hash and size; a wrong one is moved aside."""
@@ -260,5 +286,5 @@ def missing(hash_: str) -> ObjectMissing:
     """Gives the error for an object that the store does not hold."""
     return ObjectMissing(
         f"object {hash_[:16]} is not in the store",
-        hint="copy it from a colleague's store, or put the file in place and `git add` it again",
+        hint="`comfyvn-store recover FILE` looks for a copy; or put the file in place and `git add` it again",
     )
