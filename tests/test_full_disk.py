@@ -144,3 +144,26 @@ def test_a_commit_on_a_full_disk_leaves_the_file_and_works_later(small: GitRepo)
     small.git("add", "assets")
     small.commit("art")
     assert small.status() == [] and len(objects(small)) == 1
+
+
+def test_recover_on_a_full_disk_loses_nothing_and_works_later(small: GitRepo, tmp_path: Path) -> None:
+    view, data = "assets/video/intro.bin", noise(3 << 20)
+    small.write(view, data)
+    small.git("add", "assets")
+    small.commit("intro")
+    (tmp_path / "intro.bin").write_bytes(data)
+    place = small.object_path(hashlib.sha256(data).hexdigest())
+    place.chmod(0o644)
+    edit = data[::-1]
+    place.write_bytes(edit)
+    for room in (1 << 20, 4 << 20):  # for nothing; for the new version, but not for the old bytes
+        (small.path / ".git" / BALLAST).unlink(missing_ok=True)
+        copy = small.path / "assets/video/.copy.bin"
+        copy.write_bytes(data)
+        fill(small, leave=room)
+        done = small.tool("recover", view, check=False)
+        assert done.code == 16 and "no space left" in done.err, done.err
+        assert place.read_bytes() == edit and small.read(view) == edit and temporary(small) == []
+    make_room(small)
+    assert small.tool("recover", view).code == 0
+    assert place.read_bytes() == data and small.read(view) == edit

@@ -41,13 +41,13 @@ def ingest(store: Store, blocks: Iterable[bytes], *, mark: bool, stated: Stated 
         return stream.finish(stated, store)
 
 
-def hash_as_ingested(store: Store, blocks: Iterable[bytes], *, mark: bool) -> str:
+def hash_as_ingested(store: Store, blocks: Iterable[bytes], *, mark: bool, stated: Stated = NOTHING_STATED) -> str:
     """Gives the hash that `ingest` would give, storing nothing that lasts."""
     with store.temp() as incoming:
         stream = _Intake(incoming, mark)
         for block in blocks:
             stream.take(block)
-        return stream.finish(NOTHING_STATED, None).hash
+        return stream.finish(stated, None).hash
 
 
 def file_blocks(stream: BinaryIO) -> Iterator[bytes]:

@@ -26,6 +26,7 @@ COMMANDS = {
     "register": "assets",
     "annotate": "assets",
     "edit": "assets",
+    "recover": "mending",
     "list": "reading",
     "show": "reading",
     "provenance": "reading",

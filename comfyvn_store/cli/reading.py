@@ -219,11 +219,11 @@ def status_command(as_json: bool) -> None:
             "the next commit of art makes them links",
         ),
         ("in git as ordinary files, not in the store", found.raw, f"git add --renormalize {found.assets_root}"),
-        ("bytes not in the store", found.missing, "copy the objects from a colleague's store"),
+        ("bytes not in the store", found.missing, "recover looks for copies; or copy a colleague's objects"),
         (
             "damaged: something wrote through the link",
             found.damaged,
-            "put a good copy in place and git add it",
+            "recover keeps what it wrote and looks for the old bytes",
         ),
     )
     clean = True
