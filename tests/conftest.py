@@ -10,6 +10,9 @@ import pytest
 
 from tests.gitrepo import GitRepo
 
+# Their asserts say what differs, as those of a test do.
+pytest.register_assert_rewrite("tests.oracle", "tests.verbs")
+
 GIT_CONFIG = """\
 [user]
 \tname = Test Artist

@@ -203,7 +203,8 @@ def index_content(path: Path) -> dict[str, list[Any]]:
 def check_index(repo: GitRepo, scratch: Path) -> None:
     """The index as it came about step by step has the content of one that is made from nothing."""
     repo.tool("list")
-    stepwise = index_content(index_path(repo))
+    usual = repo.path / ".git/comfyvn/index.db"
+    stepwise = index_content(usual if usual.exists() else index_path(repo))
     other = scratch / "rebuilt.db"
     for old in scratch.glob("rebuilt.db*"):
         old.unlink()

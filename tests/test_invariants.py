@@ -85,6 +85,18 @@ def test_a_read_brings_a_deleted_index_and_mirror_back(art: GitRepo) -> None:
     oracle.check_all(art)
 
 
+def test_the_mirror_of_an_asset_that_went_while_there_was_no_index_goes_too(art: GitRepo) -> None:
+    for each in oracle.index_path(art).parent.glob("index.db*"):
+        each.unlink()
+    own = art.write("assets/_meta/sfx/notes.json", "{}")
+    art.git("-c", "core.hooksPath=/dev/null", "rm", "-q", DOOR, f"{DOOR}.asset.json")
+    art.git("-c", "core.hooksPath=/dev/null", "commit", "-q", "-m", "no door")
+    art.tool("list")
+    assert not (art.path / "assets/_meta/sfx/door.json").exists()
+    assert (art.path / "assets/_meta/characters/hero.json").exists()
+    assert own.read_text() == "{}"
+
+
 def test_previews_that_were_deleted_are_not_said_to_be_there(art: GitRepo) -> None:
     assert art.tool("show", HERO, "--json").json()["thumb"] is not None
     shutil.rmtree(art.path / "cache")

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar
+from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, files, links, names
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import GitFailed
@@ -231,9 +232,24 @@ def mirror(repository: Repository, folder: str, present: Iterable[str], group: s
         files.remove_empty_folders(target, base)
 
 
+def mirrored(repository: Repository) -> set[str]:
+    """Gives the assets (relative to the assets root) that have a mirror on the disk, whether or not git has them."""
+    base = repository.absolute(repository.full(names.META_FOLDER))
+    found = set()
+    for folder, _, mirrors in os.walk(base):
+        inside = "" if folder == base else os.path.relpath(folder, base).replace(os.sep, "/")
+        said = (_own_mirror(os.path.join(folder, name), inside) for name in mirrors if name.endswith(".json"))
+        found |= {card.path for card in said if card is not None}
+    return found
+
+
 def _is_own_mirror(place: str, folder: str) -> bool:
+    return _own_mirror(place, folder) is not None
+
+
+def _own_mirror(place: str, folder: str) -> Sidecar | None:
     found = sidecar.decode_if_whole(_small(place))
-    return found is not None and os.path.dirname(found.path) == folder
+    return found if found is not None and os.path.dirname(found.path) == folder else None
 
 
 def _small(place: str) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 
+from comfyvn_store.asset import worktree
 from comfyvn_store.base import names
 from comfyvn_store.index import attribution, database, ledger, rows, sight
 from comfyvn_store.index.database import Index
@@ -105,6 +106,8 @@ def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_proces
     if index.state("place") not in (None, place):
         database.empty(index)
     index.remember("place", place)
+    # What an index of before knew to be gone, an empty one can't know: its mirrors are told by themselves.
+    stray = worktree.mirrored(repository) if index.state("looked") is None else set()
     # Taken first: what changes while this runs shows as a difference next time.
     key = _key(index, repository, now)
     touched: set[str] | None = set()
@@ -123,7 +126,7 @@ def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_proces
     stale = _name_commits(index, repository, now, changes.written, ids)
     index.remember("head", now.head or "")
     index.remember("caught up", key)
-    add_pending(index, stale | changes.written | changes.removed | changes.rewritten)
+    add_pending(index, stale | stray | changes.written | changes.removed | changes.rewritten)
 
 
 def _name_commits(

@@ -1,0 +1,385 @@
+"""Ways to bring the art of other branches in, with hooks, without them, and with the hooks gone: the cases of
+`tests/verbs.py`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import verbs
+from tests.gitrepo import GitRepo
+from tests.verbs import (
+    BELL,
+    DOOR,
+    HERO,
+    INN,
+    LAMP,
+    LAMP_MOVED,
+    MODES,
+    MOON,
+    NO_PRE_COMMIT,
+    RAIN,
+    RIVAL,
+    WIND,
+    Cases,
+    Limit,
+    Scene,
+    picture,
+    sound,
+)
+
+NEW = "assets/characters/new.png"
+CARD = ".asset.json"
+# What `other` brings to main, as `git status` says it when it is staged.
+OTHERS = sorted(
+    [
+        f"A  {WIND}",
+        f"A  {WIND}{CARD}",
+        f"D  {BELL}",
+        f"D  {BELL}{CARD}",
+        f"D  {LAMP}",
+        f"A  {LAMP_MOVED}",
+        f"R  {LAMP}{CARD} -> {LAMP_MOVED}{CARD}",
+        f"M  {RIVAL}",
+        f"M  {RIVAL}{CARD}",
+        f"M  {DOOR}{CARD}",
+    ]
+)
+CLASH = [f"UU {HERO}", f"UU {HERO}{CARD}"]
+
+case = Cases()
+
+
+@pytest.fixture(autouse=True)
+def without_previews(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
+
+
+def waits(*paths: str, modes: tuple[str, ...] = verbs.WITHOUT_HOOKS) -> Limit:
+    return Limit(NO_PRE_COMMIT, unfinished=paths, modes=modes)
+
+
+def seed(scene: Scene, path: str = HERO) -> int:
+    found: int = scene.repo.sidecar(path)["provenance"]["inputs"]["seed"]
+    return found
+
+
+def take(scene: Scene, side: str) -> None:
+    """Resolves a conflict by a side, as git.md tells people to."""
+    scene.git("checkout", f"--{side}", "--", HERO, f"{HERO}{CARD}")
+    scene.git("add", "assets")
+
+
+# -- merge ---------------------------------------------------------------------------------------------------------
+
+
+@case("merge, ff")
+def merge_forward(scene: Scene) -> list[str]:
+    scene.git("switch", "-q", "behind")
+    scene.keep(INN, picture(21))
+    scene.git("merge", "-q", "main")
+    return [f" M {INN}"]
+
+
+@case("merge --no-ff")
+def merge_no_forward(scene: Scene) -> None:
+    scene.git("switch", "-q", "behind")
+    scene.git("merge", "-q", "--no-ff", "--no-edit", "main")
+    assert scene.git("rev-list", "--parents", "-n1", "HEAD").out.count(" ") == 2
+
+
+@case("merge")
+def merge(scene: Scene) -> list[str]:
+    scene.keep(INN, picture(21))
+    scene.keep(NEW, picture(22))
+    scene.git("merge", "-q", "--no-edit", "other")
+    assert scene.repo.sidecar(DOOR)["tags"] == ["loud", "wood"]
+    return [f" M {INN}", f"?? {NEW}"]
+
+
+@case("merge --autostash")
+def merge_autostash(scene: Scene) -> list[str]:
+    scene.keep(LAMP, sound(21))
+    scene.keep(NEW, picture(22))
+    scene.git("merge", "-q", "--no-edit", "--autostash", "third")
+    return [f" M {LAMP}", f"?? {NEW}"]
+
+
+@case("merge --squash")
+def merge_squash(scene: Scene) -> list[str]:
+    scene.git("merge", "-q", "--squash", "other")
+    return OTHERS
+
+
+@case("merge --squash, commit")
+def merge_squash_commit(scene: Scene) -> None:
+    scene.git("merge", "-q", "--squash", "other")
+    scene.commit("squashed")
+
+
+@case("merge, octopus")
+def merge_octopus(scene: Scene) -> None:
+    scene.git("switch", "-q", "third")
+    scene.git("merge", "-q", "--no-edit", "other", "clash")
+    assert scene.git("rev-list", "--parents", "-n1", "HEAD").out.count(" ") == 3
+
+
+@case("merge, octopus that git refuses")
+def merge_octopus_refused(scene: Scene) -> list[str]:
+    scene.keep(DOOR, sound(21))
+    scene.fails("merge", "-q", "--no-edit", "other", "third")  # two sides tagged the door
+    return [f" M {DOOR}"]
+
+
+@case("merge, conflict, ours")
+def merge_ours(scene: Scene) -> None:
+    scene.fails("merge", "-q", "--no-edit", "clash")
+    scene.pause(*CLASH)
+    take(scene, "ours")
+    scene.git("commit", "-q", "--no-edit")
+
+
+@case("merge, conflict, theirs")
+def merge_theirs(scene: Scene) -> list[str]:
+    scene.keep(INN, picture(21))
+    scene.fails("merge", "-q", "--no-edit", "clash")
+    scene.git("checkout", "--theirs", "--", HERO, f"{HERO}{CARD}")
+    scene.git("add", HERO, f"{HERO}{CARD}")
+    scene.git("merge", "--continue")
+    return [f" M {INN}"]
+
+
+@case("merge, conflict, a third picture", waits(HERO))
+def merge_third(scene: Scene) -> None:
+    scene.fails("merge", "-q", "--no-edit", "clash")
+    scene.add(HERO, picture(21))
+    scene.git("add", "assets")
+    scene.git("commit", "-q", "--no-edit")
+
+
+@case("merge, conflict, aborted")
+def merge_aborted(scene: Scene) -> list[str]:
+    scene.keep(INN, picture(21))
+    scene.fails("merge", "-q", "--no-edit", "clash")
+    scene.pause(*CLASH, f" M {INN}")
+    scene.git("merge", "--abort")
+    return [f" M {INN}"]
+
+
+@case("merge --no-commit, new art, commit", waits(NEW))
+def merge_commit(scene: Scene) -> None:
+    scene.git("merge", "-q", "--no-commit", "other")
+    scene.pause(*OTHERS)
+    scene.add(NEW, picture(21))
+    scene.commit("merged, and more")
+
+
+@case("merge of a commit without hooks", waits(RAIN, modes=MODES))
+def merge_plain(scene: Scene) -> None:
+    scene.git("merge", "-q", "--no-edit", "plain")
+
+
+@case("merge -s ours")
+def merge_strategy_ours(scene: Scene) -> None:
+    scene.git("merge", "-q", "--no-edit", "-s", "ours", "clash")
+
+
+# -- pull ----------------------------------------------------------------------------------------------------------
+
+
+def upstream(scene: Scene, branch: str) -> None:
+    """Lets main track a remote branch that is where `branch` is here."""
+    bare = GitRepo.create(scene.scratch / "upstream.git", "--bare")
+    scene.repo.git("remote", "add", "origin", str(bare.path))
+    scene.repo.git("push", "-q", "origin", f"{branch}:main")
+    scene.repo.git("fetch", "-q")
+    scene.repo.git("branch", "-q", "-u", "origin/main", "main")
+
+
+@case("pull, ff")
+def pull_forward(scene: Scene) -> list[str]:
+    upstream(scene, "main")
+    scene.git("reset", "-q", "--hard", "HEAD^")
+    scene.keep(INN, picture(21))
+    scene.git("pull", "-q", "--ff-only")
+    return [f" M {INN}"]
+
+
+@case("pull, merge")
+def pull_merge(scene: Scene) -> list[str]:
+    upstream(scene, "other")
+    scene.keep(INN, picture(21))
+    scene.git("pull", "-q", "--no-rebase", "--no-edit")
+    return [f" M {INN}"]
+
+
+@case("pull --rebase")
+def pull_rebase(scene: Scene) -> None:
+    upstream(scene, "other")
+    scene.git("pull", "-q", "--rebase")
+
+
+@case("pull --rebase --autostash")
+def pull_rebase_autostash(scene: Scene) -> list[str]:
+    upstream(scene, "third")
+    scene.keep(LAMP, sound(21))
+    scene.git("pull", "-q", "--rebase", "--autostash")
+    return [f" M {LAMP}"]
+
+
+# -- cherry-pick and revert ----------------------------------------------------------------------------------------
+
+
+@case("cherry-pick")
+def pick(scene: Scene) -> list[str]:
+    scene.keep(INN, picture(21))
+    scene.git("cherry-pick", "other^")
+    return [f" M {INN}"]
+
+
+@case("cherry-pick of several")
+def pick_several(scene: Scene) -> list[str]:
+    scene.keep(INN, picture(21))
+    scene.git("cherry-pick", "first..other", "third")
+    return [f" M {INN}"]
+
+
+@case("cherry-pick -n")
+def pick_no_commit(scene: Scene) -> list[str]:
+    scene.git("cherry-pick", "-n", "third")
+    return [f"A  {MOON}", f"A  {MOON}{CARD}"]
+
+
+@case("cherry-pick -n, commit")
+def pick_no_commit_commit(scene: Scene) -> None:
+    scene.git("cherry-pick", "-n", "third")
+    scene.commit("the moon")
+
+
+@case("cherry-pick, conflict, --continue")
+def pick_continue(scene: Scene) -> None:
+    scene.fails("cherry-pick", "third", "clash", "other^")
+    scene.pause(*CLASH)
+    take(scene, "theirs")
+    scene.git("cherry-pick", "--continue")
+    assert scene.git("rev-list", "--count", "main@{1}..HEAD").out
+
+
+@case("cherry-pick, conflict, aborted")
+def pick_aborted(scene: Scene) -> list[str]:
+    scene.keep(INN, picture(21))
+    scene.fails("cherry-pick", "third", "clash", "other^")
+    scene.pause(*CLASH, f" M {INN}")
+    scene.git("cherry-pick", "--abort")
+    return [f" M {INN}"]
+
+
+@case("cherry-pick, conflict, --skip")
+def pick_skip(scene: Scene) -> None:
+    scene.fails("cherry-pick", "third", "clash", "other^")
+    scene.git("cherry-pick", "--skip")
+
+
+@case("cherry-pick, conflict, new art, commit", waits(HERO, NEW))
+def pick_commit(scene: Scene) -> None:
+    scene.fails("cherry-pick", "clash")
+    scene.add(HERO, picture(22))
+    scene.add(NEW, picture(21))
+    scene.git("add", "assets")
+    scene.git("commit", "-q", "--no-edit")
+
+
+@case("cherry-pick -m 1")
+def pick_merge(scene: Scene) -> None:
+    scene.repo.git("merge", "-q", "--no-edit", "other")
+    scene.repo.git("branch", "merged")
+    scene.git("reset", "-q", "--hard", "HEAD^")
+    scene.git("cherry-pick", "-m", "1", "merged")
+
+
+@case("cherry-pick of a commit without hooks", waits(RAIN, modes=MODES))
+def pick_plain(scene: Scene) -> None:
+    scene.git("cherry-pick", "plain")
+
+
+@case("revert")
+def revert(scene: Scene) -> list[str]:
+    scene.keep(INN, picture(21))
+    scene.git("revert", "--no-edit", "HEAD^")
+    assert seed(scene) == 1
+    return [f" M {INN}"]
+
+
+@case("revert of a range")
+def revert_range(scene: Scene) -> None:
+    scene.git("revert", "--no-edit", "first..HEAD")
+    assert scene.git("rev-parse", "HEAD^{tree}").out == scene.git("rev-parse", "first^{tree}").out
+
+
+@case("revert -n")
+def revert_no_commit(scene: Scene) -> list[str]:
+    scene.git("revert", "-n", "HEAD^")
+    return [f"M  {HERO}", f"M  {HERO}{CARD}"]
+
+
+@case("revert, conflict, aborted")
+def revert_aborted(scene: Scene) -> None:
+    scene.fails("revert", "--no-edit", "clash")
+    scene.pause(*CLASH)
+    scene.git("revert", "--abort")
+
+
+@case("revert of a merge")
+def revert_merge(scene: Scene) -> None:
+    scene.git("merge", "-q", "--no-edit", "other")
+    scene.git("revert", "--no-edit", "-m", "1", "HEAD")
+
+
+# -- am ------------------------------------------------------------------------------------------------------------
+
+
+def mailbox(scene: Scene, revisions: str) -> str:
+    """Makes a mailbox of commits as `git format-patch` writes them."""
+    place = scene.scratch / "mailbox"
+    place.write_bytes(scene.repo.git("format-patch", "--stdout", revisions).stdout)
+    return str(place)
+
+
+@case("am")
+def am(scene: Scene) -> None:
+    scene.git("am", "-q", mailbox(scene, "first..third"))
+
+
+@case("am -3")
+def am_three_way(scene: Scene) -> None:
+    scene.git("am", "-q", "-3", mailbox(scene, "first..other"))
+
+
+@case("am -3, conflict, --continue")
+def am_continue(scene: Scene) -> None:
+    scene.fails("am", "-q", "-3", mailbox(scene, "first..clash"))
+    scene.pause(*CLASH)
+    take(scene, "theirs")
+    scene.git("am", "--continue")
+
+
+@case("am, aborted")
+def am_aborted(scene: Scene) -> None:
+    scene.fails("am", "-q", mailbox(scene, "first..clash"))
+    scene.pause()
+    scene.git("am", "--abort")
+
+
+@case("am of a commit without hooks", waits(RAIN, modes=MODES))
+def am_plain(scene: Scene) -> None:
+    scene.git("am", "-q", mailbox(scene, "first..plain"))
+
+
+@case("apply --index, commit")
+def apply(scene: Scene) -> None:
+    scene.git("apply", "--index", mailbox(scene, "first..third"))
+    scene.commit("the moon")
+
+
+@case.matrix()
+def test_merge(case: verbs.Case, mode: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    verbs.check(case, mode, tmp_path_factory, tmp_path)
