@@ -151,6 +151,30 @@ def test_rewritten_history(art: GitRepo, tmp_path: Path) -> None:
     check_index(art, tmp_path)
 
 
+@pytest.mark.parametrize("by", ["git replace", "info/grafts"])
+def test_history_cut_by_a_graft_and_joined_again(art: GitRepo, tmp_path: Path, by: str) -> None:
+    repaint(art, 2)
+    art.git("commit", "-q", "--allow-empty", "-m", "no art")
+    tip = repaint(art, 3, "assets/characters/friend.png")
+    art.tool("list")
+    cut = art.git("rev-parse", "HEAD^").out
+    if by == "git replace":
+        art.git("replace", "--graft", cut)
+    else:
+        (art.path / ".git/info/grafts").write_text(f"{cut}\n")
+    assert art.git("rev-list", "--count", "HEAD").out == "2"
+    check_index(art, tmp_path)
+    check_all(art)
+    assert art.sidecar(HERO)["provenance"]["commit"] == cut != tip
+    if by == "git replace":
+        art.git("replace", "-d", cut)
+    else:
+        (art.path / ".git/info/grafts").unlink()
+    check_index(art, tmp_path)
+    check_all(art)
+    assert art.sidecar(HERO)["provenance"]["commit"] == art.git("rev-parse", "HEAD~2").out
+
+
 def test_staged_unstaged_and_stashed_art(art: GitRepo, tmp_path: Path) -> None:
     art.write("assets/bg/town.png", media.png(seed=3))
     art.git("add", ".")

@@ -26,17 +26,18 @@ class Snapshot(NamedTuple):
     head: str | None
     tips: list[str]
     shallow: frozenset[str]
+    grafts: str
 
     @property
     def key(self) -> str:
         """One text for the whole of it."""
-        return " ".join([self.head or "-", "|", *self.tips, "|", *sorted(self.shallow)])
+        return " ".join([self.head or "-", "|", *self.tips, "|", *sorted(self.shallow), "|", self.grafts])
 
 
 def snapshot(repository: Repository) -> Snapshot:
     """Looks at the repository's tips; a few milliseconds."""
-    head, tips = history.tips(repository)
-    return Snapshot(head, tips, history.shallow_commits(repository))
+    head, tips, grafts = history.tips(repository)
+    return Snapshot(head, tips, history.shallow_commits(repository), grafts)
 
 
 class _Point(NamedTuple):
@@ -55,7 +56,8 @@ def update(index: Index, repository: Repository, now: Snapshot, *, in_process: b
     pygit2. The caller then calls `attribute`.
     """
     known_tips, known_shallow = _remembered(index)
-    if known_shallow != now.shallow or known_tips is None:
+    is_cut_alike = known_shallow == now.shallow and (index.state("grafts") or "") == now.grafts
+    if known_tips is None or not is_cut_alike:
         _forget_everything(index)
         _add(index, repository, history.commits(repository.git, now.tips), now.shallow, in_process)
         touched: set[str] | None = None
@@ -72,6 +74,7 @@ def update(index: Index, repository: Repository, now: Snapshot, *, in_process: b
             touched = _remove(index, gone) | _add(index, repository, new, now.shallow, in_process)
     index.remember("tips", " ".join(now.tips))
     index.remember("shallow", " ".join(sorted(now.shallow)))
+    index.remember("grafts", now.grafts)
     return touched
 
 

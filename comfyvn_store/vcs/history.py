@@ -7,6 +7,7 @@ not import it, the git program answers with the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,26 +44,47 @@ class FileChange(NamedTuple):
     new_oid: str
 
 
-def tips(repository: Repository) -> tuple[str | None, list[str]]:
-    """Gives HEAD's commit (None if unborn) and the sorted commits of HEAD, all branches, tags and remote branches."""
+def tips(repository: Repository) -> tuple[str | None, list[str], str]:
+    """Gives HEAD's commit (None if unborn), the sorted commits of HEAD, all branches, tags and remote branches, and one
+    text for what `git replace` and grafts put in place of commits ("" for nothing).
+
+    git shows another history through those while every tip stays where it is.
+    """
     git = repository.git
     out = git.run(
         "for-each-ref",
-        "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname)",
+        "--format=%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)",
         "refs/heads",
         "refs/tags",
         "refs/remotes",
+        "refs/replace",
     )
     found = set()
-    for line in out.decode("ascii").splitlines():
-        parts = line.split()
+    replaced = []
+    for line in out.splitlines():
+        name, *parts = os.fsdecode(line).split()
+        if name.startswith("refs/replace/"):
+            replaced.append(line)
+            continue
         for kind, oid in zip(parts[::2], parts[1::2], strict=False):
             if kind == "commit":
                 found.add(oid)
     head = blobs.resolve(git, "HEAD")
     if head:
         found.add(head)
-    return head, sorted(found)
+    return head, sorted(found), _print([*replaced, *_grafts(repository)])
+
+
+def _grafts(repository: Repository) -> list[bytes]:
+    try:
+        with open(os.path.join(repository.common_dir, "info", "grafts"), "rb") as stream:
+            return stream.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _print(lines: list[bytes]) -> str:
+    return hashlib.sha256(b"\n".join(lines)).hexdigest() if lines else ""
 
 
 def order(git: Git, included: Iterable[str], excluded: Iterable[str] = ()) -> list[str]:
