@@ -100,6 +100,43 @@ def test_one_field_of_meta_changed_on_both_sides_is_a_conflict() -> None:
     assert (result.meta, conflicts) == ({"a": 2, "b": 4}, ("meta.a",))
 
 
+def test_nested_meta_goes_by_the_innermost_field() -> None:
+    base = card(meta={"scene": {"mood": "calm", "place": "roof"}, "list": [1, 2]})
+    ours = card(meta={"scene": {"mood": "glad", "place": "roof", "light": {"sun": 1}}, "list": [1, 2]})
+    theirs = card(meta={"scene": {"mood": "calm", "light": {"lamp": 2}}, "list": [1, 2, 3]})
+    for result, conflicts in (merged(base, ours, theirs), merged(base, theirs, ours)):
+        assert result.meta == {"scene": {"mood": "glad", "light": {"sun": 1, "lamp": 2}}, "list": [1, 2, 3]}
+        assert conflicts == ()
+
+
+def test_a_conflict_in_nested_meta_names_the_innermost_field_and_both_values() -> None:
+    one, two = card(meta={"scene": {"mood": "glad", "a": 1}}), card(meta={"scene": {"mood": "sad", "b": 2}})
+    result = merge.merge(card(), one, two)
+    assert result.clashes == (("meta.scene.mood", merge.ABSENT, "glad", "sad"),)
+    assert result.sidecar.meta == {"scene": {"a": 1, "b": 2, "mood": "glad"}}
+    assert merge.merge(card(), one, two, "theirs").sidecar.meta["scene"]["mood"] == "sad"
+
+
+def test_true_one_and_one_point_zero_are_three_values() -> None:
+    for ours, theirs in ((1, True), (1, 1.0), (0, False)):
+        assert merged(card(), card(meta={"a": ours}), card(meta={"a": theirs}))[1] == ("meta.a",)
+
+
+def test_what_one_side_removed_and_the_other_changed_is_a_conflict() -> None:
+    base = card(meta={"a": 1})
+    assert merge.merge(base, card(), card(meta={"a": 2})).clashes == (("meta.a", 1, merge.ABSENT, 2),)
+
+
+def test_an_ancestor_made_of_several_has_its_ancestors_value_where_they_differ() -> None:
+    base = card(license="CC0-1.0", meta={"a": 1, "b": 1})
+    ours, theirs = card(MINE, license="MIT", meta={"a": 2, "b": 1}), card(OTHER, license="GPL", meta={"b": 1})
+    result = merge.merge(base, ours, theirs, "base").sidecar
+    assert (result.hash, result.license, result.meta) == (OLD, "CC0-1.0", {"a": 1, "b": 1})
+    alone = merge.merge(None, card(MINE), card(OTHER), "base").sidecar
+    assert alone.hash not in (MINE, OTHER)
+    assert sidecar.decode(sidecar.encode(alone)) == alone
+
+
 def test_unknown_keys_go_by_field() -> None:
     result, conflicts = merged(card(extra={"x": 1}), card(extra={"x": 1, "y": 2}), card(extra={"x": 3}))
     assert (result.extra, conflicts) == ({"x": 3, "y": 2}, ())
@@ -180,7 +217,11 @@ def test_git_merges_notes_of_both_sides(art: GitRepo) -> None:
 def test_git_stops_at_two_licences_and_keeps_ours(art: GitRepo) -> None:
     done = both(art, ["--license", "MIT"], ["--license", "CC0-1.0"])
     assert done.code == 1
-    assert f"comfyvn-store: {HERO}.asset.json: both sides changed license; ours is kept\n" in done.err + "\n"
+    assert done.err.splitlines() == [
+        f"comfyvn-store: {HERO}.asset.json: both sides changed license; ours is kept",
+        '  license: ours "CC0-1.0", theirs "MIT"',
+        f"hint: `comfyvn-store conflicts` shows both sides; `comfyvn-store resolve {HERO} --ours` or `--theirs` decides",
+    ]
     assert art.status() == [f"UU {HERO}.asset.json"]
     assert art.sidecar(HERO)["license"] == "CC0-1.0"
     assert art.tool("show", HERO, "--json").json()["license"] == "CC0-1.0"
@@ -225,6 +266,48 @@ def test_text_that_is_no_sidecar_is_merged_as_text(art: GitRepo) -> None:
         art.commit(branch)
     assert art.git("merge", "--no-edit", "side", check=False).code == 1
     assert art.read(path) == b"<<<<<<< ours\nours\n=======\ntheirs\n>>>>>>> theirs\n"
+
+
+def criss_cross(repo: GitRepo) -> None:
+    """Both branches set another licence, merge each other and settle that: main as MIT, side as GPL."""
+    for branch, license_ in (("side", "GPL"), ("main", "MIT")):
+        repo.git("switch", "-q", branch)
+        repo.tool("annotate", HERO, "--license", license_)
+        repo.commit(license_)
+        repo.git("tag", f"{branch}-first")
+    for branch, other, license_ in (("main", "side-first", "MIT"), ("side", "main-first", "GPL")):
+        repo.git("switch", "-q", branch)
+        repo.git("merge", "--no-edit", other, check=False)
+        text = repo.read(f"{HERO}.asset.json").replace(b'"GPL"', b'"?"').replace(b'"MIT"', b'"?"')
+        (repo.path / f"{HERO}.asset.json").write_bytes(text.replace(b'"?"', f'"{license_}"'.encode()))
+        repo.git("add", "assets")
+        repo.commit("settled")
+
+
+def test_a_conflict_that_two_people_settled_differently_is_one_again(art: GitRepo) -> None:
+    """Git makes one ancestor of the two; were it one side's value, the other's would win without a word."""
+    criss_cross(art)
+    for branch, other, ours in (("side", "main", "GPL"), ("main", "side", "MIT")):
+        art.git("switch", "-q", branch)
+        done = art.git("merge", "--no-edit", other, check=False)
+        assert (done.code, art.status()) == (1, [f"UU {HERO}.asset.json"])
+        assert done.err.count("both sides changed license") == 1
+        assert art.sidecar(HERO)["license"] == ours
+        art.git("merge", "--abort")
+
+
+@pytest.mark.parametrize("style", ["merge", "diff3", "zdiff3"])
+def test_a_conflict_has_no_markers_whatever_style_and_rerere(art: GitRepo, style: str) -> None:
+    for key, value in (("merge.conflictStyle", style), ("rerere.enabled", "true"), ("rerere.autoUpdate", "true")):
+        art.git("config", key, value)
+    both(art, ["--license", "MIT"], ["--license", "CC0-1.0"])
+    assert art.sidecar(HERO)["license"] == "CC0-1.0"
+    assert art.status() == [f"UU {HERO}.asset.json"]
+    art.git("add", "assets")
+    art.git("commit", "-q", "--no-edit")
+    art.git("reset", "-q", "--hard", "HEAD^")
+    art.git("merge", "--no-edit", "side", check=False)
+    assert art.status() == [f"UU {HERO}.asset.json"], "rerere settles nothing that it cannot see"
 
 
 def test_what_the_driver_writes_is_canonical(art: GitRepo) -> None:

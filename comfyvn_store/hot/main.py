@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 FILTERS = ("comfyvn", "comfyvn-sidecar")
+MERGES = ("merge-sidecar", "merge-ancestor")
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -31,10 +32,10 @@ def _dispatch(words: Sequence[str]) -> int:
         from comfyvn_store.hot import filter
 
         return filter.run(rest[0])
-    if name == "merge-sidecar" and len(rest) == 4:
+    if name in MERGES and len(rest) == 4:
         from comfyvn_store.hot import mergedriver
 
-        return mergedriver.run(*rest)
+        return mergedriver.run(*rest, makes_ancestor=name == "merge-ancestor")
     from comfyvn_store.hot import hooks
 
     return hooks.run(name, rest)

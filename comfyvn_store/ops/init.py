@@ -135,11 +135,17 @@ def configuration(python: str, main: str) -> dict[str, str]:
         "filter.comfyvn.required": "true",
         "filter.comfyvn-sidecar.process": _either(python, main, "filter comfyvn-sidecar", nothing),
         "merge.comfyvn-sidecar.name": "comfyvn-store sidecars, merged by field",
-        # git replaces what follows a %-sign in the command of a merge driver, so a path's own are doubled.
-        "merge.comfyvn-sidecar.driver": _either(
-            python.replace("%", "%%"), main.replace("%", "%%"), "merge-sidecar %O %A %B %P", "exit 1"
-        ),
+        "merge.comfyvn-sidecar.driver": _merge_driver(python, main, "merge-sidecar"),
+        # What git calls when it makes one ancestor of several, in criss-cross merges.
+        "merge.comfyvn-sidecar.recursive": "comfyvn-ancestor",
+        "merge.comfyvn-ancestor.name": "comfyvn-store sidecars, an ancestor made of several",
+        "merge.comfyvn-ancestor.driver": _merge_driver(python, main, "merge-ancestor"),
     }
+
+
+def _merge_driver(python: str, main: str, name: str) -> str:
+    # git replaces what follows a %-sign in the command of a merge driver, so a path's own are doubled.
+    return _either(python.replace("%", "%%"), main.replace("%", "%%"), f"{name} %O %A %B %P", "exit 1")
 
 
 def _either(python: str, main: str, words: str, otherwise: str) -> str:

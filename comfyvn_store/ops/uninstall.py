@@ -16,7 +16,13 @@ from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 
-_SECTIONS = ("filter.comfyvn", "filter.comfyvn-sidecar", "merge.comfyvn-sidecar", "diff.comfyvn-sidecar")
+_SECTIONS = (
+    "filter.comfyvn",
+    "filter.comfyvn-sidecar",
+    "merge.comfyvn-sidecar",
+    "merge.comfyvn-ancestor",
+    "diff.comfyvn-sidecar",
+)
 
 
 class Uninstalled(NamedTuple):
