@@ -36,25 +36,24 @@ def introductions(repo: GitRepo, *tips: str) -> dict[str, str]:
     if not repo.git("rev-parse", "--verify", "--quiet", "HEAD", check=False).out:
         return {}
     order = repo.git("rev-list", "--topo-order", "--reverse", *(tips or ("HEAD",))).out
-    listing = repo.git("diff-tree", "--stdin", "-r", "-c", "--root", "--no-renames", "--no-abbrev", input=order + "\n")
-    commits: list[tuple[str, str]] = []
+    listing = repo.git(
+        "diff-tree", "--stdin", "-r", "-c", "--root", "--no-renames", "--no-abbrev", "-z", input=order + "\n"
+    )
+    found: dict[str, str] = {}
     commit = ""
-    for line in listing.out.splitlines():
-        if not line.startswith(":"):
-            commit = line
+    fields = iter(listing.out.split("\0"))
+    for field in fields:
+        if not field.startswith(":"):
+            commit = field
             continue
-        about, path = line.split("\t", 1)
-        words = about.lstrip(":").split(" ")
-        parents = len(about) - len(about.lstrip(":"))
+        path = next(fields)
+        words = field.lstrip(":").split(" ")
+        parents = len(field) - len(field.lstrip(":"))
         oid = words[2 * parents + 1]
         if path.endswith(SUFFIX) and oid.strip("0"):
-            commits.append((oid, commit))
-    texts = read_blobs(repo, (oid for oid, _ in commits))
-    found: dict[str, str] = {}
-    for oid, commit in commits:
-        id_ = _record_id(texts[oid])
-        if id_:
-            found.setdefault(id_, commit)
+            id_ = _record_id(repo.blob(oid))
+            if id_:
+                found.setdefault(id_, commit)
     return found
 
 
