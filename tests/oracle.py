@@ -177,7 +177,7 @@ def index_path(repo: GitRepo) -> Path:
 
 def index_content(path: Path) -> dict[str, list[Any]]:
     """The rows of each table of an index, asset ids as paths, without local row ids and `thumb`."""
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:
         paths = dict(db.execute("SELECT id, path FROM assets_registry"))
         tables = {}

@@ -241,9 +241,12 @@ def strip_commit(data: bytes) -> bytes:
 
 
 def fill_commit(data: bytes, commit: str | None) -> bytes:
-    """Gives a sidecar's text as it lies on disk; text that `strip_commit` would not give back unchanged stays as it is."""
+    """Gives a sidecar's text as it lies on disk; text that `strip_commit` would not give back unchanged stays as it is.
+
+    git may have given its lines other ends on the way out (`core.autocrlf`, `eol=crlf`); on disk they end in LF everywhere.
+    """
     value = _filterable(data)
-    if value is None or strip_commit(data) != data:
+    if value is None or strip_commit(data) != data.replace(b"\r\n", b"\n"):
         return data
     value["provenance"]["commit"] = commit
     return canonical.dump_pretty(arrange(value))

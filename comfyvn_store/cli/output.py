@@ -20,6 +20,11 @@ def line(text: str = "") -> None:
     click.echo(text)
 
 
+def exact(path: str) -> None:
+    """Prints a path for a program: byte for byte, whatever it holds."""
+    click.echo(os.fsencode(path))
+
+
 def as_json(value: Any) -> None:
     """Prints a value as JSON. What the output's encoding cannot say (a name that is no UTF-8) is escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=2)

@@ -275,7 +275,7 @@ def db_command(as_json: bool) -> None:
     if as_json:
         output.as_json({"path": path})
     else:
-        output.line(path)
+        output.exact(path)
 
 
 def _pixels(item: dict[str, Any], absent: str = "-") -> str:

@@ -98,11 +98,16 @@ def _sound(index: Index, work: Callable[[], None]) -> None:
 
 def _key(index: Index, repository: Repository, now: ledger.Snapshot) -> str:
     settings = repository.settings
-    return f"{repository.root}\n{settings.thumbs_root}\n{now.key}\n{sight.look(index, repository)}"
+    return _storable(f"{repository.root}\n{settings.thumbs_root}\n{now.key}\n{sight.look(index, repository)}")
+
+
+def _storable(text: str) -> str:
+    """Gives a text with paths in it as SQLite can keep it: those that are not UTF-8 are escaped."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_process: bool) -> None:
-    place = f"{repository.root}\n{repository.top}"
+    place = _storable(f"{repository.root}\n{repository.top}")
     if index.state("place") not in (None, place):
         database.empty(index)
     index.remember("place", place)

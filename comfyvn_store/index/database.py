@@ -198,9 +198,13 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+# What stands for itself in a URI, and the slash (RFC 3986, section 2.3).
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
+
+
 def open_read_only(path: str, *options: str) -> sqlite3.Connection:
     """Opens an index for one who must not write; `options` are those of SQLite's URI file names. Raises sqlite3.Error."""
-    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    escaped = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in os.fsencode(path))
     return sqlite3.connect(f"file:{escaped}?{'&'.join(['mode=ro', *options])}", uri=True, timeout=1.0)
 
 

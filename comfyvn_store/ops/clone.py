@@ -35,7 +35,12 @@ def clone(url: str, folder: str | None, *, progress: Progress | None = None) -> 
     target = os.path.abspath(folder or _folder_of(url))
     if os.path.isdir(target) and os.listdir(target):
         raise Refused(f"'{target}' exists and is not empty", hint="name another folder")
-    _git_clone(url, target, progress)
+    if not _is_utf8(target):
+        raise Refused(
+            f"'{names.printable(target)}' is not UTF-8, which the clone's progress cannot name",
+            hint="name another folder, or run `git clone`, then `comfyvn-store init` in it",
+        )
+    _git_clone(_as_given(url), target, progress)
     repository = open_repository(target, environment=scrubbed_environment())
     _refuse_link(target)
     init.init(repository)
@@ -43,6 +48,19 @@ def clone(url: str, folder: str | None, *, progress: Progress | None = None) -> 
         found = rebuild.rebuild(session, progress=progress)
         missing = sum(1 for _, hash_ in found.rows if not repository.store.has(hash_))
     return Cloned(target, found.assets, missing)
+
+
+def _as_given(url: str) -> str:
+    """Gives a path that GitPython would misread as a URL: it takes a backslash for a slash, and all bytes for UTF-8."""
+    if os.sep == "/" and ("\\" in url or not _is_utf8(url)) and os.path.exists(url):
+        from pathlib import Path
+
+        return Path(os.path.abspath(url)).as_uri()
+    return url
+
+
+def _is_utf8(path: str) -> bool:
+    return not any("\udc80" <= c <= "\udcff" for c in path)  # what is not, Python holds as these
 
 
 def _git_clone(url: str, target: str, progress: Progress | None) -> None:

@@ -217,7 +217,9 @@ def _write_root(repository: Repository) -> None:
 
 
 def _stage(repository: Repository, path: str) -> None:
-    repository.git.run("update-index", "--add", "--", path)
+    # Older than git's index, so that no `git add` reads it again: `core.safecrlf` would refuse its LF.
+    files.settle(repository.absolute(path))
+    repository.git.run("-c", "core.safecrlf=false", "update-index", "--add", "--", path)
 
 
 def exclude_lines(repository: Repository) -> list[str]:

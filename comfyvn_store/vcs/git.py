@@ -35,6 +35,10 @@ _LOCAL = (
     "GIT_QUARANTINE_PATH",
 )
 
+# They change what a pathspec means (`git --literal-pathspecs`, as some editors run it, hands them to hooks); ours say
+# themselves what they mean.
+_PATHSPECS = ("GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS")
+
 
 def scrubbed_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Gives an environment without anything that ties git to one repository."""
@@ -51,6 +55,8 @@ class Git:
         # Messages are matched nowhere, but people report them; a language server of git's own choosing helps nobody.
         self.environment["LC_ALL"] = "C"
         self.environment["GIT_OPTIONAL_LOCKS"] = "0"
+        for name in _PATHSPECS:
+            self.environment.pop(name, None)
 
     def run(self, *arguments: str, data: bytes | None = None, check: bool = True) -> bytes:
         """Runs git and gives what it printed. Raises GitFailed for a non-zero status if `check`."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from comfyvn_store.base import links, names
-from comfyvn_store.errors import NotInitialised, Refused
+from comfyvn_store.errors import ComfyvnError, NotInitialised, Refused
 from comfyvn_store.store.objects import Store
 from comfyvn_store.vcs.git import Git
 from comfyvn_store.vcs.settings import Settings, read_settings
@@ -129,20 +129,7 @@ def open_repository(
     for key in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"):
         if env.get(key):
             env[key] = os.path.join(here, env[key])
-    probe = Git(here, env).outcome(
-        "rev-parse",
-        "--path-format=absolute",
-        "--is-bare-repository",
-        "--show-object-format",
-        "--git-dir",
-        "--git-common-dir",
-        "--show-toplevel",
-        check=False,
-    )
-    lines = os.fsdecode(probe.stdout).split("\n")
-    if probe.returncode != 0 or len(lines) < 5:
-        _explain(lines, os.fsdecode(probe.stderr), here)
-    _, object_format, git_dir, common_dir, top = lines[:5]
+    object_format, git_dir, common_dir, top = _parts(Git(here, env))
     git = Git(top, env)
     common = os.path.realpath(common_dir)
     settings = read_settings(
@@ -158,20 +145,35 @@ def open_repository(
     return Repository(top, os.path.realpath(git_dir), common, object_format, git, settings, store)
 
 
-def _explain(lines: list[str], stderr: str, here: str) -> None:
-    """Raises the error for a folder that has no usable work tree."""
+_PARTS = ("--show-object-format", "--git-dir", "--git-common-dir", "--show-toplevel")
+
+
+def _parts(git: Git) -> list[str]:
+    """Gives the object format, git folder, common git folder and top, as git finds them. Raises Refused, NotInitialised."""
+    probe = git.outcome("rev-parse", "--path-format=absolute", "--is-bare-repository", *_PARTS, check=False)
+    lines = os.fsdecode(probe.stdout).split("\n")
+    if probe.returncode != 0 or len(lines) < len(_PARTS) + 1:
+        raise _explanation(lines, os.fsdecode(probe.stderr), git.folder)
+    if len(lines) == len(_PARTS) + 2:
+        return lines[1:-1]
+    # A newline in a path: rev-parse has no `-z`, so each is asked for alone.
+    return [git.text("rev-parse", "--path-format=absolute", part) for part in _PARTS]
+
+
+def _explanation(lines: list[str], stderr: str, here: str) -> ComfyvnError:
+    """Gives the error for a folder that has no usable work tree."""
     if lines[0] == "true":
-        raise Refused(
-            f"'{here}' is a bare repository; art is worked on in a work tree",
+        return Refused(
+            f"'{names.printable(here)}' is a bare repository; art is worked on in a work tree",
             hint="clone it (`comfyvn-store clone`) and run the command in the clone",
         )
     if lines[0] == "false":
-        raise Refused("this is git's own folder, not a work tree", hint="go to the folder that holds your files")
+        return Refused("this is git's own folder, not a work tree", hint="go to the folder that holds your files")
     if "dubious ownership" in stderr:
-        raise Refused("git does not trust this repository because another user owns it", hint=_last_line(stderr))
+        return Refused("git does not trust this repository because another user owns it", hint=_last_line(stderr))
     if "not a git repository" not in stderr:
-        raise NotInitialised(f"cannot open a git repository here: {_last_line(stderr)}")
-    raise NotInitialised("this is not a git repository", hint="run `git init`, then `comfyvn-store init`")
+        return NotInitialised(f"cannot open a git repository here: {_last_line(stderr)}")
+    return NotInitialised("this is not a git repository", hint="run `git init`, then `comfyvn-store init`")
 
 
 def _last_line(text: str) -> str:

@@ -147,7 +147,8 @@ def refresh(git: Git, paths: Iterable[str], *, filters: bool, patience: float = 
     """
     data = b"".join(os.fsencode(path) + b"\0" for path in paths)
     if data:
-        drivers = () if filters else WITHOUT_FILTERS
+        # With `core.safecrlf` git refuses lines that end in LF where it would check them out with CRLF; ours do.
+        drivers = ("-c", "core.safecrlf=false", *(() if filters else WITHOUT_FILTERS))
         _update(git, [*drivers, "update-index", "-z", "--stdin"], data, patience)
 
 
