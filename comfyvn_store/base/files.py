@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from comfyvn_store.base.names import TEMP_PREFIX
+from comfyvn_store.base.sharing import PRIVATE, Sharing
 
 # Up to this many files `fsync` each; beyond it one `syncfs` for all is cheaper (62 ms for 1,000 against 316).
 _FEW = 8
@@ -49,12 +50,15 @@ def temp_beside(path: str) -> str:
     return os.path.join(os.path.dirname(path), f"{TEMP_PREFIX}{os.getpid()}-{os.urandom(6).hex()}")
 
 
-def write_atomic(path: str, data: bytes, *, mode: int = 0o666, durable: bool = False) -> None:
+def write_atomic(
+    path: str, data: bytes, *, mode: int = 0o666, durable: bool = False, sharing: Sharing = PRIVATE
+) -> None:
     """Writes a file so that other processes see the old bytes or the new, never a part.
 
-    `mode` is subject to the umask; an existing file's mode is kept. Raises OSError; nothing is left behind then.
+    `mode` is subject to the umask and to `sharing`; an existing file's mode is kept. Raises OSError; nothing is left
+    behind then.
     """
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    sharing.make_folders(os.path.dirname(path) or ".")
     temp = temp_beside(path)
     descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
@@ -64,6 +68,7 @@ def write_atomic(path: str, data: bytes, *, mode: int = 0o666, durable: bool = F
             if before is not None and stat.S_ISREG(before.st_mode):
                 with contextlib.suppress(OSError):
                     os.fchmod(stream.fileno(), stat.S_IMODE(before.st_mode))
+            sharing.adjust(temp)
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())

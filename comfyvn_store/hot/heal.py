@@ -41,9 +41,10 @@ def heal(
         or (not is_hook and live.is_going_on(repository))
     ):
         return
-    os.makedirs(repository.own_dir, exist_ok=True)
+    repository.make_own_dir()
     try:
-        with locked(os.path.join(repository.own_dir, "repair.lock"), _HOOK_PATIENCE if is_hook else 0.0):
+        patience = _HOOK_PATIENCE if is_hook else 0.0
+        with locked(os.path.join(repository.own_dir, "repair.lock"), patience, repository.settings.sharing):
             waiting = _heal(index, repository, due, restore)
             catchup.settle(index, due - waiting)
     except LockTimeout:

@@ -17,7 +17,8 @@ _LONGEST = 24 * 3600.0
 def begin(repository: Repository) -> None:
     """Notes that a commit is under way; its git is our parent (the shim gives its place to us)."""
     with contextlib.suppress(OSError):
-        files.write_atomic(os.path.join(repository.own_dir, NAME), f"{os.getppid()}\n".encode())
+        place = os.path.join(repository.own_dir, NAME)
+        files.write_atomic(place, f"{os.getppid()}\n".encode(), sharing=repository.settings.sharing)
 
 
 def end(repository: Repository) -> None:

@@ -16,7 +16,9 @@ from comfyvn_store.vcs.repository import Repository
 def open_index(repository: Repository, *, patience: float = database.PATIENCE) -> Index:
     """Opens the repository's index. Raises MachineError, Refused."""
     path = repository.settings.db_path
-    return database.open_index(path, disposable=path.startswith(repository.own_dir + "/"), patience=patience)
+    if not path.startswith(repository.own_dir + "/"):
+        return database.open_index(path, disposable=False, patience=patience)
+    return database.open_index(path, disposable=True, patience=patience, sharing=repository.settings.sharing)
 
 
 def catch_up(index: Index, repository: Repository, *, in_process: bool = False) -> None:

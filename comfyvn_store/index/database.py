@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 
+from comfyvn_store.base.sharing import PRIVATE, Sharing
 from comfyvn_store.errors import LockTimeout, MachineError, Refused
 from comfyvn_store.index import schema
 
@@ -26,6 +27,7 @@ class Index:
         in_memory: bool = False,
         disposable: bool = False,
         patience: float = PATIENCE,
+        sharing: Sharing = PRIVATE,
     ) -> None:
         self.db = connection
         self.path = path
@@ -33,6 +35,7 @@ class Index:
         self.in_memory = in_memory
         self._disposable = disposable
         self._patience = patience
+        self._sharing = sharing
 
     def close(self) -> None:
         """Closes the file."""
@@ -52,7 +55,7 @@ class Index:
             self.db = _new_in_memory()
             return
         _remove(self.path, self._disposable, self.notes)
-        self.db = _open(self.path, self._patience, self._disposable)
+        self.db = _open(self.path, self._patience, self._disposable, self._sharing)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -87,7 +90,7 @@ class Index:
         self.db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
 
 
-def open_index(path: str, *, disposable: bool, patience: float = PATIENCE) -> Index:
+def open_index(path: str, *, disposable: bool, patience: float = PATIENCE, sharing: Sharing = PRIVATE) -> Index:
     """Opens the index at `path` for reading and writing.
 
     A file that is no index, is damaged or has another version is replaced by an empty one, and `notes` says so: the
@@ -98,8 +101,9 @@ def open_index(path: str, *, disposable: bool, patience: float = PATIENCE) -> In
     notes: list[str] = []
     for attempt in (0, 1):
         try:
-            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            return Index(_open(path, patience, disposable), path, notes, disposable=disposable, patience=patience)
+            sharing.make_folders(os.path.dirname(path) or ".")
+            opened = _open(path, patience, disposable, sharing)
+            return Index(opened, path, notes, disposable=disposable, patience=patience, sharing=sharing)
         except _Unusable as unusable:
             if attempt:
                 raise MachineError(f"cannot make the index '{path}': {unusable}") from None
@@ -135,9 +139,13 @@ def check(index: Index) -> str | None:
     return None if said == "ok" else said.splitlines()[-1]
 
 
-def _open(path: str, patience: float, disposable: bool) -> sqlite3.Connection:
+def _open(path: str, patience: float, disposable: bool, sharing: Sharing) -> sqlite3.Connection:
     if not disposable:
         _refuse_foreign(path)
+    if sharing.bits and not os.path.exists(path):
+        # SQLite gives the file, and with it `-wal` and `-shm`, what the umask leaves; one that is there keeps its mode.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+    sharing.adjust(path)
     connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
     try:
         is_new = _is_new(connection)

@@ -113,7 +113,8 @@ def read_unstaged(repository: Repository) -> list[str]:
 def write_unstaged(repository: Repository, paths: Iterable[str]) -> None:
     """Remembers the paths that were registered with `--no-stage`."""
     data = "".join(f"{path}\0" for path in sorted(set(paths), key=names.os_bytes))
-    files.write_atomic(os.path.join(repository.own_dir, UNSTAGED_LIST), data.encode("utf-8"))
+    place = os.path.join(repository.own_dir, UNSTAGED_LIST)
+    files.write_atomic(place, data.encode("utf-8"), sharing=repository.settings.sharing)
 
 
 def _is_storable(path: str) -> bool:

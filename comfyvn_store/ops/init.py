@@ -10,6 +10,7 @@ import comfyvn_store
 from comfyvn_store.asset import worktree
 from comfyvn_store.asset.worktree import Staged
 from comfyvn_store.base import files, links, names
+from comfyvn_store.base.sharing import PRIVATE, Sharing
 from comfyvn_store.errors import Refused
 from comfyvn_store.hot import heal
 from comfyvn_store.index import catchup, questions
@@ -46,7 +47,7 @@ def init(repository: Repository) -> Initialised:
     repository.store.create()
     was_retired = repository.store.is_retired
     repository.store.retire(False)
-    os.makedirs(repository.own_dir, exist_ok=True)
+    repository.make_own_dir()
     _compile()
     _write_excludes(repository)
     _configure(repository)
@@ -253,10 +254,11 @@ def _pattern(path: str) -> str:
 
 
 def _write_excludes(repository: Repository) -> None:
-    edit_block(os.path.join(repository.common_dir, "info", "exclude"), exclude_lines(repository), first=False)
+    place = os.path.join(repository.common_dir, "info", "exclude")
+    edit_block(place, exclude_lines(repository), first=False, sharing=repository.settings.sharing)
 
 
-def edit_block(place: str, block: list[str], *, first: bool) -> bool:
+def edit_block(place: str, block: list[str], *, first: bool, sharing: Sharing = PRIVATE) -> bool:
     """Puts our block of lines into a text file, in place of the one that is there; tells whether that changed it.
 
     An empty `block` takes it out.
@@ -275,7 +277,7 @@ def edit_block(place: str, block: list[str], *, first: bool) -> bool:
     after = new + rest if first else rest + new
     if after == before:
         return False
-    files.write_atomic(place, after)
+    files.write_atomic(place, after, sharing=sharing)
     return True
 
 

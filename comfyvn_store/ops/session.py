@@ -117,7 +117,7 @@ def _hide_from_git(repository: Repository) -> None:
     lines = [*dict.fromkeys([*known, *wanted[1:-1]])]
     if lines != known:
         try:
-            init.edit_block(place, [wanted[0], *lines, wanted[-1]], first=False)
+            init.edit_block(place, [wanted[0], *lines, wanted[-1]], first=False, sharing=settings.sharing)
         except OSError:
             return
 
@@ -134,7 +134,7 @@ def _ignored_config(repository: Repository) -> list[str]:
         if not ignored:
             return []
     try:
-        files.write_atomic(place, text.encode("utf-8", "replace"))
+        files.write_atomic(place, text.encode("utf-8", "replace"), sharing=repository.settings.sharing)
     except OSError:
         pass
     if not ignored:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import comfyvn_store
 from comfyvn_store.base import files, names
+from comfyvn_store.base.sharing import PRIVATE
 from comfyvn_store.errors import Refused
 from comfyvn_store.hot.hooks import HOOKS as HOOKS
 from comfyvn_store.vcs.repository import Repository
@@ -42,7 +43,9 @@ def require_folder(folder: str) -> None:
 
 def install(repository: Repository, folder: str, python: str, main: str) -> list[str]:
     """Installs the shims; a hook that is there is kept beside ours and called by it. Gives the names of those."""
-    os.makedirs(folder, exist_ok=True)
+    # Hooks in git's own folder are for all who share it; another folder is the business of whoever made it.
+    sharing = repository.settings.sharing if folder.startswith(repository.common_dir + os.sep) else PRIVATE
+    sharing.make_folders(folder)
     kept = []
     for name in HOOKS:
         place = os.path.join(folder, name)
@@ -54,7 +57,8 @@ def install(repository: Repository, folder: str, python: str, main: str) -> list
         if not _has(place, text):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(place)  # its mode, which would be kept, may be what is wrong
-            files.write_atomic(place, text, mode=0o777)
+            files.write_atomic(place, text, mode=0o777, sharing=sharing)
+        sharing.adjust(place)
     return kept
 
 

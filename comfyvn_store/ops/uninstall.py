@@ -48,7 +48,8 @@ def uninstall(session: Session) -> Uninstalled:
             repository.git.run("config", "--local", "--remove-section", section)
     _remove_attributes(repository)
     if not missing:
-        init.edit_block(os.path.join(repository.common_dir, "info", "exclude"), [], first=False)
+        place = os.path.join(repository.common_dir, "info", "exclude")
+        init.edit_block(place, [], first=False, sharing=repository.settings.sharing)
         place = repository.absolute(links.STORE_LINK)
         if os.path.islink(place):
             os.unlink(place)

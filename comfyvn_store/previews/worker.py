@@ -35,15 +35,15 @@ def work(repository: Repository, *, patience: float, progress: Progress | None =
 
     `progress` is told how many are done of how many. Raises LockTimeout, MachineError.
     """
-    folder = repository.own_dir
-    os.makedirs(folder, exist_ok=True)
+    folder, sharing = repository.own_dir, repository.settings.sharing
+    repository.make_own_dir()
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(locked(os.path.join(folder, "previews.lock"), 0.0))
+            stack.enter_context(locked(os.path.join(folder, "previews.lock"), 0.0, sharing))
         except LockTimeout:
             # Somebody is at it. Whoever waits in line will see what is missing by then; a second need not wait.
-            with locked(os.path.join(folder, "previews-next.lock"), 0.0 if patience > 60 else patience):
-                stack.enter_context(locked(os.path.join(folder, "previews.lock"), patience))
+            with locked(os.path.join(folder, "previews-next.lock"), 0.0 if patience > 60 else patience, sharing):
+                stack.enter_context(locked(os.path.join(folder, "previews.lock"), patience, sharing))
         return _work(repository, progress)
 
 

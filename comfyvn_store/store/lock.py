@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 
+from comfyvn_store.base.sharing import PRIVATE, Sharing
 from comfyvn_store.errors import LockTimeout
 
 try:
@@ -16,12 +17,13 @@ except ImportError:  # Windows has no flock; msvcrt locks one byte instead.
 
 
 @contextlib.contextmanager
-def locked(path: str, timeout: float) -> Iterator[None]:
-    """Holds the lock file at `path`; `timeout` in seconds, 0 tries once.
+def locked(path: str, timeout: float, sharing: Sharing = PRIVATE) -> Iterator[None]:
+    """Holds the lock file at `path`; `timeout` in seconds, 0 tries once. Whom `sharing` admits can hold it, too.
 
     Raises LockTimeout if another process holds it for longer, OSError if the file cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+    descriptor = _open(path)
+    sharing.adjust(path)
     try:
         deadline = time.monotonic() + timeout
         while not _try_lock(descriptor):
@@ -34,6 +36,16 @@ def locked(path: str, timeout: float) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _open(path: str) -> int:
+    flags = getattr(os, "O_CLOEXEC", 0)
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
+    except PermissionError:
+        if not os.path.exists(path):
+            raise
+        return os.open(path, os.O_RDONLY | flags)  # another user's: reading is enough for flock
 
 
 def _try_lock(descriptor: int) -> bool:

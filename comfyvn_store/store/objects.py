@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from comfyvn_store.base import files, links
+from comfyvn_store.base.sharing import PRIVATE, Sharing, is_own
 from comfyvn_store.errors import NewerStore, ObjectCorrupt, ObjectMissing
 
 FORMAT = "1"
@@ -26,10 +27,11 @@ BLOCK = 1 << 20
 
 
 class Store:
-    """The store at `root` (`<git common dir>/comfyvn`)."""
+    """The store at `root` (`<git common dir>/comfyvn`); `sharing` says who else may use what is made there."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, sharing: Sharing = PRIVATE) -> None:
         self.root = root
+        self.sharing = sharing
 
     # -- the store itself -------------------------------------------------------------------------------------------
 
@@ -47,18 +49,24 @@ class Store:
         """Notes that nobody uses the store any more, or again."""
         place = os.path.join(self.root, "uninstalled")
         if retired:
-            files.write_atomic(place, b"")
+            files.write_atomic(place, b"", sharing=self.sharing)
         elif self.is_retired:
             os.unlink(place)
 
     def create(self) -> None:
-        """Makes the folders and `format`; what is there stays."""
+        """Makes the folders and `format`; what is there stays, but for modes that keep others out."""
+        place = os.path.join(self.root, "format")
         for name in _FOLDERS:
-            os.makedirs(os.path.join(self.root, name), exist_ok=True)
-        with open(self.lock_path, "a", encoding="ascii"):
+            self.sharing.make_folders(os.path.join(self.root, name))
+        with contextlib.suppress(PermissionError), open(self.lock_path, "a", encoding="ascii"):
             pass
         if not self.exists:
-            files.write_atomic(os.path.join(self.root, "format"), f"{FORMAT}\n".encode(), durable=True)
+            files.write_atomic(place, f"{FORMAT}\n".encode(), durable=True, sharing=self.sharing)
+        fans = [os.path.join("objects", name) for name in os.listdir(os.path.join(self.root, "objects"))]
+        for name in ("", *_FOLDERS, *fans):
+            self.sharing.adjust(os.path.join(self.root, name))
+        self.sharing.adjust(self.lock_path)
+        self.sharing.adjust(place)
 
     def check_format(self) -> None:
         """Raises NewerStore if a newer version made this store."""
@@ -152,7 +160,7 @@ class Store:
     def refresh(self, hash_: str) -> None:
         """Marks an object as just used, so that collection does not take it (and as undamaged: a whole second)."""
         now = int(time.time())
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # another user's: its owner's time stands
             os.utime(self.path(hash_), ns=(now * 1_000_000_000, now * 1_000_000_000))
 
     def suspect(self, hash_: str) -> None:
@@ -185,27 +193,30 @@ class Store:
     def adopt(self, path: str, hash_: str) -> bool:
         """Makes the file at `path` itself an object (same inode); the path stays, as a second name.
 
-        The caller has hashed the file. Gives False where that cannot be (other file system, no hard links).
+        The caller has hashed the file. Gives False where that cannot be (another user's file, other file system, no hard
+        links).
         """
         target = self.path(hash_)
+        if not is_own(os.lstat(path)):
+            return False
         if self._is_good(hash_, os.path.getsize(path)):
             self.refresh(hash_)
             return True
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        self.sharing.make_folders(os.path.dirname(target))
         try:
             os.link(path, target, follow_symlinks=False)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
                 raise
             return False
-        os.chmod(target, 0o444)
+        os.chmod(target, self.sharing.object_mode(os.lstat(target).st_mode))
         self.refresh(hash_)
         return True
 
     def quarantine(self, hash_: str) -> str:
         """Moves an object whose bytes are wrong to `bad/` and gives the path there."""
         target = os.path.join(self.root, "bad", f"{hash_}-{os.urandom(4).hex()}")
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        self.sharing.make_folders(os.path.dirname(target))
         os.replace(self.path(hash_), target)
         return target
 
@@ -229,8 +240,10 @@ class Store:
         except ObjectCorrupt:
             self.quarantine(hash_)
             return False
-        with contextlib.suppress(OSError):
-            os.chmod(self.path(hash_), 0o444)
+        mode = self.sharing.object_mode(info.st_mode)
+        if mode != stat.S_IMODE(info.st_mode) and is_own(info):
+            with contextlib.suppress(OSError):
+                os.chmod(self.path(hash_), mode)
         return True
 
 
@@ -244,7 +257,7 @@ class Incoming:
         try:
             self.stream = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - closed on leaving the context
         except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True)
+            store.sharing.make_folders(folder)
             self.stream = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - closed on leaving the context
 
     def write(self, data: bytes | memoryview) -> None:
@@ -262,11 +275,11 @@ class Incoming:
         target = self._store.path(hash_)
         now = int(time.time()) * 1_000_000_000
         os.utime(self.path, ns=(now, now))
-        os.chmod(self.path, 0o444)
+        os.chmod(self.path, self._store.sharing.object_mode(os.fstat(self.stream.fileno()).st_mode))
         try:
             os.rename(self.path, target)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            self._store.sharing.make_folders(os.path.dirname(target))
             os.rename(self.path, target)
 
     def again(self) -> Incoming:

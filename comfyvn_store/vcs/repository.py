@@ -33,6 +33,10 @@ class Repository:
         """The folder of what belongs to this work tree alone: the index, locks."""
         return os.path.join(self.git_dir, "comfyvn")
 
+    def make_own_dir(self) -> None:
+        """Makes that folder, if it is not there. Raises OSError."""
+        self.settings.sharing.make_folders(self.own_dir)
+
     @property
     def root(self) -> str:
         """The assets root, relative to the work tree's top."""
@@ -141,7 +145,7 @@ def open_repository(
         db_path=db_path,
         thumbs_root=thumbs_root,
     )
-    store = Store(os.path.join(common, "comfyvn"))
+    store = Store(os.path.join(common, "comfyvn"), settings.sharing)
     return Repository(top, os.path.realpath(git_dir), common, object_format, git, settings, store)
 
 

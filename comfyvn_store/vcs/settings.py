@@ -9,7 +9,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from comfyvn_store.base import names
+from comfyvn_store.base import names, sharing
+from comfyvn_store.base.sharing import PRIVATE, Sharing
 from comfyvn_store.errors import GitFailed, Refused, UsageError
 from comfyvn_store.vcs.git import Git
 
@@ -18,6 +19,8 @@ DEFAULT_ROOT = "assets"
 DEFAULT_THUMBS = "cache/thumbs"
 # The only keys a repository may set for whoever clones it: none names a command or a path outside the work tree.
 _WHITELIST = frozenset(("assetsroot", "marker", "views", "fetch"))
+# git's own setting, which is heeded too.
+_SHARED = "core.sharedrepository"
 _FALSE = frozenset(("false", "no", "off", "0", ""))
 _TRUE = frozenset(("true", "yes", "on", "1"))
 
@@ -35,6 +38,7 @@ class Settings:
     fetch: str | None = None
     remotes: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    sharing: Sharing = PRIVATE
 
 
 def read_settings(
@@ -69,6 +73,7 @@ def read_settings(
         fetch=merged.get("fetch"),
         remotes={key[7:-4]: value for key, value in merged.items() if _is_remote(key)},
         ignored=tuple(ignored),
+        sharing=sharing.parse(local.get(_SHARED)),
     )
 
 
@@ -123,8 +128,8 @@ def _repository_config(git: Git, top: str) -> tuple[dict[str, str], list[str]]:
 
 
 def _git_config(git: Git) -> dict[str, str]:
-    listing = git.outcome("config", "-z", "--get-regexp", r"^comfyvn\.", check=False).stdout
-    return {key.partition(".")[2]: value for key, value in _pairs(listing)}
+    listing = git.outcome("config", "-z", "--get-regexp", rf"^(comfyvn\.|{_SHARED}$)", check=False).stdout
+    return {key.removeprefix("comfyvn."): value for key, value in _pairs(listing)}
 
 
 def _is_remote(name: str) -> bool:
