@@ -36,10 +36,9 @@ def introductions(repo: GitRepo, *tips: str) -> dict[str, str]:
     if not repo.git("rev-parse", "--verify", "--quiet", "HEAD", check=False).out:
         return {}
     order = repo.git("rev-list", "--topo-order", "--reverse", *(tips or ("HEAD",))).out
-    listing = repo.git(
-        "diff-tree", "--stdin", "-r", "-c", "--root", "--no-renames", "--no-abbrev", "-z", input=order + "\n"
-    )
-    found: dict[str, str] = {}
+    words = ["diff-tree", "--stdin", "-r", "-c", "--root", "--no-renames", "--no-abbrev", "-z"]
+    listing = repo.git(*words, input=order + "\n")
+    brought: list[tuple[str, str]] = []
     commit = ""
     fields = iter(listing.out.split("\0"))
     for field in fields:
@@ -51,9 +50,13 @@ def introductions(repo: GitRepo, *tips: str) -> dict[str, str]:
         parents = len(field) - len(field.lstrip(":"))
         oid = words[2 * parents + 1]
         if path.endswith(SUFFIX) and oid.strip("0"):
-            id_ = _record_id(repo.blob(oid))
-            if id_:
-                found.setdefault(id_, commit)
+            brought.append((oid, commit))
+    texts = read_blobs(repo, (oid for oid, _ in brought))
+    found: dict[str, str] = {}
+    for oid, commit in brought:
+        id_ = _record_id(texts[oid])
+        if id_:
+            found.setdefault(id_, commit)
     return found
 
 
@@ -66,19 +69,25 @@ def _record_id(data: bytes) -> str | None:
     return id_ if isinstance(id_, str) else None
 
 
+# An object's id tells its bytes, in whatever repository.
+_READ: dict[str, bytes] = {}
+
+
 def read_blobs(repo: GitRepo, oids: Iterable[str]) -> dict[str, bytes]:
-    """The bytes of those of these objects that are blobs, in one process."""
-    wanted = sorted(set(oids))
-    data = repo.git("cat-file", "--batch", "--buffer", input="".join(f"{oid}\n" for oid in wanted)).stdout
-    found = {}
+    """The bytes of those of these objects that are blobs, in one process for all that were not read before."""
+    wanted = set(oids)
+    missing = sorted(wanted - _READ.keys())
+    data = b""
+    if missing:
+        data = repo.git("cat-file", "--batch", "--buffer", input="".join(f"{oid}\n" for oid in missing)).stdout
     at = 0
     while at < len(data):
         end = data.index(b"\n", at)
         oid, kind, size = data[at:end].decode("ascii").split(" ")
         if kind == "blob":
-            found[oid] = data[end + 1 : end + 1 + int(size)]
+            _READ[oid] = data[end + 1 : end + 1 + int(size)]
         at = end + int(size) + 2
-    return found
+    return {oid: _READ[oid] for oid in wanted if oid in _READ}
 
 
 def index_entries(repo: GitRepo, root: str = "assets") -> list[tuple[str, tuple[str, str, str]]]:
@@ -165,8 +174,8 @@ def raw_blobs(repo: GitRepo, tree: str = "HEAD", root: str = "assets") -> list[s
     found = []
     for item in repo.git("ls-tree", "-r", "-z", "--full-tree", tree, "--", root).out.split("\0")[:-1]:
         about, path = item.split("\t", 1)
-        oid = about.split(" ")[2]
-        if not path.endswith((SUFFIX, ".gitattributes")) and not linked_hash(repo.blob(oid).decode("utf-8", "replace")):
+        data = read_blobs(repo, [oid := about.split(" ")[2]])[oid]
+        if not path.endswith((SUFFIX, ".gitattributes")) and not linked_hash(data.decode("utf-8", "replace")):
             found.append(path)
     return found
 

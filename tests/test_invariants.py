@@ -1,25 +1,12 @@
-"""The promises of docs/architecture.md that no single command makes: what is derived may go, reading changes nothing,
-and any history of git commands ends in a repository that is whole."""
+"""The promises of docs/architecture.md that no single command makes: what is derived may go, reading changes nothing."""
 
-import os
 import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
 
 from tests import media, oracle
 from tests.gitrepo import GitRepo
+from tests.histories.world import contents, differences
 
 HERO = "assets/characters/hero.png"
 DOOR = "assets/sfx/door.wav"
@@ -35,23 +22,6 @@ def art(store_repo: GitRepo) -> GitRepo:
     store_repo.commit("repainted", "-a")
     store_repo.tool("rebuild")  # waits for the previews
     return store_repo
-
-
-def contents(top: Path) -> dict[str, tuple[int, bytes]]:
-    """Time and bytes (or link text) of every file below a folder, the index's own files apart."""
-    found = {}
-    for folder, _, files in os.walk(top):
-        for name in files:
-            place = os.path.join(folder, name)
-            if name.startswith("index.db"):
-                continue
-            data = os.fsencode(os.readlink(place)) if os.path.islink(place) else Path(place).read_bytes()
-            found[os.path.relpath(place, top)] = (os.lstat(place).st_mtime_ns, data)
-    return found
-
-
-def differences(before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, bytes]]) -> list[str]:
-    return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
 
 
 # -- I1: what is derived may go ------------------------------------------------------------------------------------
@@ -171,150 +141,3 @@ def test_reading_after_git_alone_writes_nothing_that_git_sees(art: GitRepo) -> N
     before = contents(art.path)
     art.tool("list")
     assert differences(before, contents(art.path)) == []
-
-
-# -- any history ---------------------------------------------------------------------------------------------------
-
-_PATHS = ("assets/a/one.png", "assets/a/two.wav", "assets/b/deep/three.wav", "assets/four.png")
-_BRANCHES = ("main", "left", "right")
-
-
-class Histories(RuleBasedStateMachine):
-    """git commands in any order. After each of them what git has is readable; at the end, index and oracle agree."""
-
-    @initialize()
-    def begin(self) -> None:
-        self.folder = Path(tempfile.mkdtemp())
-        self.repo = GitRepo.create(self.folder / "repo")
-        self.repo.tool("init")
-        self.repo.git("add", ".")
-        self.repo.commit("attributes")
-        self.dirty = False  # whether something uncommitted is about
-        self.unflipped = False  # whether a commit without hooks left files in place of links
-        self.number = 0
-
-    def files(self) -> list[str]:
-        return sorted(oracle.assets(self.repo))
-
-    def settle(self) -> None:
-        """What a rebase or merge that stopped is brought to: as if it had not begun."""
-        for verb in ("merge", "rebase", "cherry-pick"):
-            self.repo.git(verb, "--abort", check=False)
-
-    @rule(path=st.sampled_from(_PATHS), seed=st.integers(0, 3), staged=st.booleans())
-    def save(self, path: str, seed: int, staged: bool) -> None:
-        data = media.comfy_png(seed) if path.endswith(".png") else media.wav(0.02, frequency=100.0 + seed)
-        self.repo.write(path, data)
-        if staged:
-            self.repo.git("add", "-A")
-        self.dirty = True
-
-    @precondition(lambda self: self.files())
-    @rule(data=st.data(), tag=st.sampled_from(["red", "blue"]))
-    def annotate(self, data: st.DataObject, tag: str) -> None:
-        path = data.draw(st.sampled_from(self.files()))
-        self.dirty = self.repo.tool("annotate", path, "--tag", tag, check=False).code == 0 or self.dirty
-
-    @rule(how=st.sampled_from([[], ["-n"], ["--amend"], ["-a"]]))
-    def commit(self, how: list[str]) -> None:
-        self.number += 1
-        if "-a" not in how:
-            self.repo.git("add", "-A")
-        self.repo.git("commit", "-q", "-m", f"commit {self.number}", "--allow-empty", *how)
-        self.dirty = "-a" in how
-        self.unflipped = self.unflipped or "-n" in how
-
-    @precondition(lambda self: self.files())
-    @rule(data=st.data())
-    def commit_path(self, data: st.DataObject) -> None:
-        self.number += 1
-        path = data.draw(st.sampled_from(self.files()))
-        self.repo.git("commit", "-q", "-m", f"commit {self.number}", "--allow-empty", "--", path)
-
-    @precondition(lambda self: not self.dirty)
-    @rule(name=st.sampled_from(_BRANCHES))
-    def switch(self, name: str) -> None:
-        if self.repo.git("switch", "-q", name, check=False).code:
-            self.repo.git("switch", "-q", "-c", name)
-
-    @precondition(lambda self: not self.dirty)
-    @rule(name=st.sampled_from(_BRANCHES), verb=st.sampled_from(["merge", "rebase", "cherry-pick"]))
-    def bring(self, name: str, verb: str) -> None:
-        known = self.repo.git("rev-parse", "-q", "--verify", f"refs/heads/{name}", check=False).code == 0
-        if known and self.repo.git(verb, name, check=False).code:
-            self.settle()
-
-    @precondition(lambda self: not self.dirty and self.files())
-    @rule(data=st.data(), to=st.sampled_from(["assets/a/moved.png", "assets/c/x/y/moved.png", "assets/moved.png"]))
-    def move(self, data: st.DataObject, to: str) -> None:
-        path = data.draw(st.sampled_from(self.files()))
-        (self.repo.path / to).parent.mkdir(parents=True, exist_ok=True)
-        self.repo.git("mv", path, to, check=False)
-        self.commit([])
-
-    @precondition(lambda self: not self.dirty and self.files())
-    @rule(data=st.data())
-    def remove(self, data: st.DataObject) -> None:
-        self.repo.git("rm", "-q", data.draw(st.sampled_from(self.files())))
-        self.commit([])
-
-    @rule()
-    def stash(self) -> None:
-        self.repo.git("stash", "-u", check=False)
-        self.check_whole()
-        self.repo.git("stash", "pop", check=False)
-
-    @precondition(lambda self: self.repo.git("rev-list", "--count", "HEAD").out != "1")
-    @rule(how=st.sampled_from(["--hard", "--mixed", "--soft"]))
-    def reset(self, how: str) -> None:
-        self.repo.git("reset", "-q", how, "HEAD^")
-        self.dirty = self.dirty or how != "--hard"
-        if how == "--hard":
-            self.repo.git("clean", "-fdq")
-            self.dirty = False
-
-    @rule()
-    def look(self) -> None:
-        self.repo.tool("list")
-
-    def check_whole(self) -> None:
-        """What holds at any moment: git's links have their bytes, and nothing raw is in history."""
-        for path, (_, text, _) in oracle.assets(self.repo).items():
-            hash_ = oracle.linked_hash(text) or ""
-            assert oracle.digest(self.repo.object_path(hash_).read_bytes()) == hash_, path
-        assert oracle.raw_blobs(self.repo) == []
-
-    @invariant()
-    def check_state(self) -> None:
-        self.check_whole()
-        if not self.dirty:
-            assert self.repo.status() == []
-
-    def teardown(self) -> None:
-        if not hasattr(self, "repo"):
-            return
-        repo = self.repo
-        self.check_state()
-        # Another commit of art puts right what those without hooks left.
-        repo.git("add", "-A")
-        repo.write("assets/last.wav", media.wav(0.02, frequency=50))
-        repo.git("add", "-A")
-        repo.commit("the last")
-        oracle.check_all(repo)
-        oracle.check_index(repo, self.folder)
-        shutil.rmtree(self.folder)
-
-
-def test_any_history_ends_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
-    run_state_machine_as_test(
-        Histories,
-        settings=settings(
-            max_examples=int(os.environ.get("TEST_HISTORIES", "20")),
-            stateful_step_count=12,
-            deadline=None,
-            derandomize=bool(os.environ.get("CI")),
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
