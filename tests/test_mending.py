@@ -158,3 +158,21 @@ def test_a_full_device_is_one_line_and_16(art: GitRepo, words: list[str]) -> Non
 def test_words_in_other_scripts_are_printed_as_they_are(art: GitRepo) -> None:
     art.tool("annotate", ALICE, "--meta", "note=日本\u3000語")
     assert "日本 語" in art.tool("show", ALICE).out
+
+
+def test_a_sidecar_keeps_its_commit_while_other_bytes_are_staged(art: GitRepo) -> None:
+    head = art.head()
+    before = art.read(CARD)
+    art.write(ALICE, media.comfy_png(2))
+    art.git("add", "-A")
+    art.tool("list")
+    assert art.read(CARD) == before
+    assert art.tool("show", ALICE, "--json").json()["commit"] is None
+    # What git checks out where the index knows nothing comes without; a rewritten commit comes with another.
+    art.git("-c", "core.hooksPath=/dev/null", "commit", "-qm", "no hooks")
+    art.git("commit", "-q", "--amend", "--reset-author", "-m", "again", env={"GIT_COMMITTER_DATE": "2030-01-01T00:00"})
+    art.git("reset", "-q", "--soft", head)
+    art.git("-c", "core.hooksPath=/dev/null", "commit", "-q", "--amend", "-m", "first, with other bytes")
+    art.tool("list")
+    assert art.sidecar(ALICE)["provenance"]["commit"] == art.head()
+    assert art.status() == []

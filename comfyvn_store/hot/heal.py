@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterable
 
-from comfyvn_store.asset import worktree
+from comfyvn_store.asset import sidecar, worktree
 from comfyvn_store.asset.worktree import Card
 from comfyvn_store.base import canonical, files, links, names
 from comfyvn_store.errors import GitFailed, LockTimeout, ObjectCorrupt, ObjectMissing
@@ -70,14 +70,17 @@ def _cards(index: Index, repository: Repository, paths: Iterable[str]) -> Iterab
     wanted = []
     for path in paths:
         row = index.db.execute(
-            "SELECT sidecar_oid, commit_hash FROM assets_registry WHERE path = ? AND staged = 1", (path,)
+            "SELECT sidecar_oid, commit_hash, provenance_id FROM assets_registry WHERE path = ? AND staged = 1", (path,)
         ).fetchone()
         if row and row[0]:
-            wanted.append((names.sidecar_path(repository.full(path)), row[0], row[1]))
-    texts = blobs.read_small_blobs(repository.git, [oid for _, oid, _ in wanted], canonical.LONGEST_JSON)
-    for path, oid, commit in wanted:
-        if oid in texts:
-            yield Card(Entry(path, staging.FILE, oid), texts[oid], commit)
+            wanted.append((names.sidecar_path(repository.full(path)), *row))
+    texts = blobs.read_small_blobs(repository.git, [oid for _, oid, *_ in wanted], canonical.LONGEST_JSON)
+    for path, oid, commit, id_ in wanted:
+        if oid not in texts:
+            continue
+        if id_ is None and (other := sidecar.record_id(texts[oid])):  # it speaks of other bytes than those staged
+            commit = catchup.commit_in_head(index, repository, other)
+        yield Card(Entry(path, staging.FILE, oid), texts[oid], commit)
 
 
 def mirror(index: Index, repository: Repository, paths: Iterable[str]) -> None:

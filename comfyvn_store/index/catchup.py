@@ -133,7 +133,8 @@ def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_proces
     stale = _name_commits(index, repository, now, changes.written, ids)
     index.remember("head", now.head or "")
     index.remember("caught up", key)
-    add_pending(index, stale | stray | changes.written | changes.removed | changes.rewritten)
+    written = changes.written | changes.removed | changes.rewritten
+    add_pending(index, stale | stray | written | rows.speaking_of_others(index))
 
 
 def _name_commits(
@@ -190,6 +191,13 @@ def _foreign(index: Index, repository: Repository, now: ledger.Snapshot) -> set[
         if commits and not any(_is_in_head(repository, now.head, commit, reachable) for commit in commits):
             found.add(path)
     return found
+
+
+def commit_in_head(index: Index, repository: Repository, id_: str) -> str | None:
+    """Gives the commit that brought a record into HEAD's history; None where that does not have it."""
+    row = index.db.execute("SELECT commit_hash FROM provenance WHERE id = ?", (id_,)).fetchone()
+    commit: str | None = row[0] if row else None
+    return commit if commit and _is_in_head(repository, index.state("head") or None, commit, {}) else None
 
 
 def _is_in_head(repository: Repository, head: str | None, commit: str, known: dict[str, bool]) -> bool:

@@ -80,6 +80,11 @@ def update(index: Index, repository: Repository, *, in_process: bool) -> RowChan
     return RowChanges(set(rows), removed, records, rewritten)
 
 
+def speaking_of_others(index: Index) -> set[str]:
+    """Gives the assets whose sidecar speaks of other bytes: no row names its record, whose commit may be another now."""
+    return {row[0] for row in index.db.execute("SELECT path FROM assets_registry WHERE problem = ?", (OTHER_BYTES,))}
+
+
 def _unmerged_as_ours(entries: list[Entry]) -> list[Entry]:
     """Gives one entry a path: of a conflict our side, which is what the work tree shows, else theirs."""
     best: dict[str, Entry] = {}
