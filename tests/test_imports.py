@@ -20,11 +20,11 @@ SPY = """\
 #!/bin/sh
 for word; do last="$last $word"; done
 printf '%s\\n' "$last" >>'{log}.starts'
-test "$1 $2" = '-P -c' || exec '{python}' "$@"
-shift 2
+test "$1 $2 $3 $4" = '-P -X utf8 -c' || exec '{python}' "$@"
+shift 4
 code=$1
 shift
-exec '{python}' -P -c "
+exec '{python}' -P -X utf8 -c "
 import os, sys
 leave = os._exit
 def spy(status):
@@ -45,11 +45,10 @@ class Spied:
         program = log.with_name("python")
         program.write_text(SPY.format(log=log, python=sys.executable))
         program.chmod(0o755)
-        hooks = repo.path / ".git/hooks"
-        for place in [repo.path / ".git/config", *(hooks / name for name in HOOKS)]:
-            text = place.read_text()
-            assert sys.executable in text
-            place.write_text(text.replace(sys.executable, str(program)))
+        place = repo.path / ".git/config"
+        text = place.read_text()
+        assert sys.executable in text
+        place.write_text(text.replace(sys.executable, str(program)))
         self.forget()
 
     def forget(self) -> None:

@@ -177,7 +177,7 @@ def test_any_path_for_the_repository_and_the_interpreter(tmp_path: Path, name: s
     python.symlink_to(sys.prefix, target_is_directory=True)
     repo = GitRepo.create(tmp_path / name / f"repo {name}")
     run([str(python / "bin/python"), *MODULE, "init"], cwd=repo.path)
-    assert str(python) in (repo.path / ".git/hooks/pre-commit").read_text().replace("'\\''", "'")
+    assert repo.git("config", "comfyvn.python").out == str(python / "bin/python")
     assert str(python) in repo.git("config", "filter.comfyvn.process").out.replace("'\\''", "'")
     bare_path = {"PATH": "/usr/bin:/bin"}
     repo.write(PICTURE, media.png())

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from comfyvn_store.ops.init import main_path
-from comfyvn_store.ops.shims import HOOKS
+from comfyvn_store.ops.wiring import main_path
 from tests import media
 from tests.gitrepo import GitRepo, Result, run
 
@@ -48,10 +47,10 @@ def gone(repo: GitRepo, tmp_path: Path, request: pytest.FixtureRequest) -> GitRe
     if request.param == "interpreter":
         env.unlink()
     else:
-        for place in [repo.path / ".git/config", *(repo.path / ".git/hooks" / name for name in HOOKS)]:
-            text = place.read_text()
-            assert main_path() in text or place.name in ("post-index-change",)
-            place.write_text(text.replace(main_path(), "/nowhere/main.py"))
+        place = repo.path / ".git/config"
+        text = place.read_text()
+        assert main_path() in text
+        place.write_text(text.replace(main_path(), "/nowhere/main.py"))
     return repo
 
 

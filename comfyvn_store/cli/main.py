@@ -97,6 +97,8 @@ def main(ctx: click.Context) -> None:
 def run(arguments: list[str] | None = None) -> None:
     """Runs the command line and ends the process with the documented exit code."""
     words = sys.argv[1:] if arguments is None else arguments
+    if arguments is None and sys.getfilesystemencoding() != "utf-8":
+        _start_in_utf8(words)
     started = time.perf_counter()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -106,6 +108,13 @@ def run(arguments: list[str] | None = None) -> None:
     if _is_tracing():
         sys.stderr.write(f"trace: {time.perf_counter() - started:.3f} s, exit {status}\n")
     sys.exit(_flushed(status))
+
+
+def _start_in_utf8(words: list[str]) -> None:
+    """Starts over where the locale is not UTF-8, because names in sidecars are; answers keep the locale's encoding."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    environment = {"PYTHONIOENCODING": f"{encoding}:backslashreplace", **os.environ}
+    os.execve(sys.executable, [sys.executable, "-P", "-X", "utf8", "-m", "comfyvn_store", *words], environment)
 
 
 def _flushed(status: int) -> int:

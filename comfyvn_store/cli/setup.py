@@ -67,6 +67,8 @@ def uninstall_command() -> None:
         output.line(f"{count(done.restored, 'view is an ordinary file', 'views are ordinary files')} again")
     for name in done.hooks:
         output.line(f"your {name} hook is back")
+    if done.hooks_are_shared:
+        output.line("the hooks stay: other repositories share their folder, and here they do nothing any more")
     output.line(
         f"The store is kept: {done.store}\n  (old versions live only there; remove it when you need none of them)"
     )

@@ -40,7 +40,7 @@ def start_worker(repository: Repository) -> None:
         environment["GIT_DIR"], environment["GIT_WORK_TREE"] = repository.git_dir, repository.top
     try:
         subprocess.Popen(
-            [sys.executable, "-P", "-c", f"from {WORKER} import run; run()"],
+            [sys.executable, "-P", "-X", "utf8", "-c", f"from {WORKER} import run; run()"],
             cwd=repository.top,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
     """Runs one hook in the current repository; gives its exit status."""
     if name not in HOOKS:
         raise UsageError(f"'{name}' is no hook of comfyvn-store")
+    if _is_within(name):
+        return 0
     repository = open_repository()
     if not repository.is_initialised:
         return 0
@@ -34,10 +37,18 @@ def run(name: str, arguments: Sequence[str]) -> int:
         return postcommit.run(repository)
     if name == "post-checkout" and repository.in_sequence:
         return 0
-    if name == "post-rewrite" and list(arguments[:1]) == ["amend"]:
+    # The pre-commit framework hands over in its environment what git gave as a word.
+    rewrite = arguments[0] if arguments else os.environ.get("PRE_COMMIT_REWRITE_COMMAND")
+    if name == "post-rewrite" and rewrite == "amend":
         return 0
     follow.follow(repository, ends_sequence=name == "post-rewrite")
     return 0
+
+
+def _is_within(name: str) -> bool:
+    """Whether a hook manager calls us that our own shim called first: the shim comes to us itself when that is done."""
+    outer, _, folder = os.environ.get("COMFYVN_WITHIN", "").partition(" ")
+    return outer == name and os.path.isdir(folder) and os.path.samefile(folder, os.curdir)
 
 
 def _before_merge(repository: Repository) -> int:

@@ -15,10 +15,11 @@ _LONGEST = 24 * 3600.0
 
 
 def begin(repository: Repository) -> None:
-    """Notes that a commit is under way; its git is our parent (the shim gives its place to us)."""
+    """Notes that a commit is under way; its git is our parent (the shim gives its place to us) or, where a hook manager
+    called us, one above."""
     with contextlib.suppress(OSError):
         place = os.path.join(repository.own_dir, NAME)
-        files.write_atomic(place, f"{os.getppid()}\n".encode(), sharing=repository.settings.sharing)
+        files.write_atomic(place, f"{_git_above(os.getppid())}\n".encode(), sharing=repository.settings.sharing)
 
 
 def end(repository: Repository) -> None:
@@ -37,6 +38,21 @@ def is_going_on(repository: Repository) -> bool:
     except (OSError, ValueError):
         return False
     return _is_alive(process)
+
+
+def _git_above(parent: int) -> int:
+    """Gives the nearest process called git, from `parent` upwards; `parent` where there is none to be seen (no /proc)."""
+    process = parent
+    for _ in range(16):
+        try:
+            with open(f"/proc/{process}/stat", "rb") as stream:
+                before, _, after = stream.read().rpartition(b")")
+        except OSError:
+            return parent
+        if before.partition(b"(")[2] == b"git":
+            return process
+        process = int(after.split()[1])
+    return parent
 
 
 def _is_alive(process: int) -> bool:

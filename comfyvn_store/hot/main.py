@@ -1,4 +1,4 @@
-"""The entry that git starts: `python -P -c "from comfyvn_store.hot.main import run; run()" NAME ARGUMENTS`.
+"""The entry that git starts: `python -P -X utf8 -c "from comfyvn_store.hot.main import run; run()" NAME ARGUMENTS`.
 
 `NAME` is a filter driver, a hook, or the merge driver. Everything else is imported only when its name comes.
 """
@@ -16,6 +16,11 @@ MERGES = ("merge-sidecar", "merge-ancestor")
 def run(arguments: Sequence[str] | None = None) -> None:
     """Runs what git asks for and ends the process with its status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.getfilesystemencoding() != "utf-8":
+        # A locale that is not UTF-8: names in sidecars would be misread. The shims ask for UTF-8 themselves.
+        os.execv(
+            sys.executable, [sys.executable, "-P", "-X", "utf8", "-c", f"from {__name__} import run; run()", *words]
+        )
     try:
         status = _dispatch(words)
     except KeyboardInterrupt:

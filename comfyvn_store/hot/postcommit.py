@@ -20,7 +20,10 @@ from comfyvn_store.vcs.staging import Change, Entry
 
 def run(repository: Repository) -> int:
     """Mends, catches up, starts the preview worker. A failure here never undoes the commit."""
+    is_live = live.is_going_on(repository)
     live.end(repository)
+    if repository.in_sequence and not is_live:
+        return 0  # the shim has seen to it; a hook manager may call us without
     mend_index(repository)
     # A commit that a person makes where a rebase stopped: post-rewrite follows when the whole of it is done.
     if not repository.in_sequence:

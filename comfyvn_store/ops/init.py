@@ -6,21 +6,16 @@ import os
 import sys
 from typing import NamedTuple
 
-import comfyvn_store
 from comfyvn_store.asset import worktree
 from comfyvn_store.asset.worktree import Staged
 from comfyvn_store.base import files, links, names
-from comfyvn_store.base.sharing import PRIVATE, Sharing
 from comfyvn_store.errors import Refused
 from comfyvn_store.hot import heal
 from comfyvn_store.index import catchup, questions
-from comfyvn_store.ops import shims
+from comfyvn_store.ops import shims, wiring
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import CONFIG_FILE, DEFAULT_ROOT
-
-BEGIN = "# comfyvn-store: begin (made by `comfyvn-store init`)"
-END = "# comfyvn-store: end"
 
 
 class Initialised(NamedTuple):
@@ -53,7 +48,7 @@ def init(repository: Repository) -> Initialised:
     _configure(repository)
     _write_attributes(repository)
     _write_root(repository)
-    kept = shims.install(repository, folder, sys.executable, main_path())
+    kept = shims.install(repository, folder)
     with catchup.open_index(repository) as index:
         catchup.catch_up(index, repository, in_process=True)
         heal.heal(index, repository, restore=True)
@@ -120,57 +115,11 @@ def _refuse_without_symlinks(repository: Repository) -> None:
         )
 
 
-# -- git's configuration -------------------------------------------------------------------------------------------
-
-
-def configuration(python: str, main: str) -> dict[str, str]:
-    """Gives the git config keys that make git call us."""
-    gone = (
-        "echo 'error: comfyvn-store is not installed any more, so art cannot be added' >&2; "
-        "echo 'hint: install it again (pipx install comfyvn-store), then run: comfyvn-store init' >&2; exit 1"
-    )
-    # Without the tool sidecars pass as they are: a server that offers nothing is asked for nothing, once.
-    nothing = r"printf '0016git-filter-server\n000eversion=2\n00000000'; exec cat >/dev/null"
-    return {
-        "filter.comfyvn.process": _either(python, main, "filter comfyvn", gone),
-        "filter.comfyvn.required": "true",
-        "filter.comfyvn-sidecar.process": _either(python, main, "filter comfyvn-sidecar", nothing),
-        "merge.comfyvn-sidecar.name": "comfyvn-store sidecars, merged by field",
-        "merge.comfyvn-sidecar.driver": _merge_driver(python, main, "merge-sidecar"),
-        # What git calls when it makes one ancestor of several, in criss-cross merges.
-        "merge.comfyvn-sidecar.recursive": "comfyvn-ancestor",
-        "merge.comfyvn-ancestor.name": "comfyvn-store sidecars, an ancestor made of several",
-        "merge.comfyvn-ancestor.driver": _merge_driver(python, main, "merge-ancestor"),
-    }
-
-
-def _merge_driver(python: str, main: str, name: str) -> str:
-    # git replaces what follows a %-sign in the command of a merge driver, so a path's own are doubled.
-    return _either(python.replace("%", "%%"), main.replace("%", "%%"), f"{name} %O %A %B %P", "exit 1")
-
-
-def _either(python: str, main: str, words: str, otherwise: str) -> str:
-    """Gives the command that runs us from where `init` found us, else from the PATH, else says or does `otherwise`."""
-    start = f"exec {quoted(python)} -P -c 'from comfyvn_store.hot.main import run; run()' {words}"
-    usable = f"test -x {quoted(python)} && test -f {quoted(main)}"
-    other = "command -v comfyvn-store-hook >/dev/null 2>&1"
-    return f"if {usable}; then {start}; elif {other}; then exec comfyvn-store-hook {words}; else {otherwise}; fi"
-
-
-def quoted(text: str) -> str:
-    """Gives a word in single quotes for `sh`."""
-    return "'" + text.replace("'", "'\\''") + "'"
-
-
 def _configure(repository: Repository) -> None:
-    for key, value in configuration(sys.executable, main_path()).items():
-        if repository.git.text("config", "--local", "--get", key, check=False) != value:
-            repository.git.run("config", "--local", key, value)
-
-
-def main_path() -> str:
-    """Gives the file whose absence says that the tool is gone although its interpreter is there."""
-    return os.path.join(os.path.dirname(os.path.abspath(comfyvn_store.__file__)), "hot", "main.py")
+    said = wiring.local_config(repository)
+    for key, value in wiring.configuration(sys.executable, wiring.main_path()).items():
+        if said.get(key) != value:
+            repository.git.run("config", "--local", "--replace-all", key, value)
 
 
 def _compile() -> None:
@@ -178,7 +127,7 @@ def _compile() -> None:
     time)."""
     import compileall
 
-    package = os.path.dirname(os.path.dirname(main_path()))
+    package = os.path.dirname(os.path.dirname(wiring.main_path()))
     for name in ("", "base", "store", "vcs", "asset", "asset/generators", "index", "hot"):
         compileall.compile_dir(os.path.join(package, name), maxlevels=0, quiet=2)
 
@@ -186,24 +135,11 @@ def _compile() -> None:
 # -- files ---------------------------------------------------------------------------------------------------------
 
 
-def attributes_block() -> list[str]:
-    """Gives the lines of `<assets root>/.gitattributes`."""
-    return [
-        BEGIN,
-        "* filter=comfyvn -text",
-        "*.asset.json filter=comfyvn-sidecar merge=comfyvn-sidecar diff=comfyvn-sidecar text",
-        ".* !filter !text",
-        "Thumbs.db !filter !text",
-        "desktop.ini !filter !text",
-        END,
-    ]
-
-
 def _write_attributes(repository: Repository) -> None:
     """Puts our block first, so that lines of the user's (`*.txt -filter`) come later and win; stages the file."""
     path = repository.full(".gitattributes")
     place = repository.absolute(path)
-    if edit_block(place, attributes_block(), first=True) or not staging.entries(repository.git, [path]):
+    if wiring.edit_block(place, wiring.attributes_block(), first=True) or not staging.entries(repository.git, [path]):
         _stage(repository, path)
 
 
@@ -223,74 +159,9 @@ def _stage(repository: Repository, path: str) -> None:
     repository.git.run("-c", "core.safecrlf=false", "update-index", "--add", "--", path)
 
 
-def exclude_lines(repository: Repository) -> list[str]:
-    """Gives what git shall not see: the store link, derived files, our temporary files."""
-    root = _pattern(repository.root)
-    lines = [
-        f"/{links.STORE_LINK}",
-        f"/{root}/**/{links.STORE_LINK}",
-        f"/{root}/{names.META_FOLDER}/",
-        f"{names.TEMP_PREFIX}*",
-    ]
-    for place, suffix in ((repository.settings.thumbs_root, "/"), (repository.settings.db_path, "*")):
-        relative = os.path.relpath(place, repository.top).replace(os.sep, "/")
-        if not relative.startswith(("../", ".git/")):
-            lines.append(f"/{_pattern(relative)}{suffix}")
-    return [BEGIN, *lines, *_hook_lines(repository), END]
-
-
-def _hook_lines(repository: Repository) -> list[str]:
-    """Gives our hooks where `core.hooksPath` leads into the work tree: they name this machine's Python."""
-    folder = os.path.relpath(os.path.realpath(shims.folder_of(repository)), os.path.realpath(repository.top))
-    if folder == ".." or folder.startswith(("../", ".git/")):
-        return []
-    place = "" if folder == "." else f"/{_pattern(folder)}"
-    return [f"{place}/{name}{suffix}" for name in shims.HOOKS for suffix in ("", shims.KEPT_SUFFIX)]
-
-
-def _pattern(path: str) -> str:
-    """Gives a path as a gitignore pattern that means just this path."""
-    return "".join("\\" + c if c in "*?[]\\!# " else c for c in path)
-
-
 def _write_excludes(repository: Repository) -> None:
-    place = os.path.join(repository.common_dir, "info", "exclude")
-    edit_block(place, exclude_lines(repository), first=False, sharing=repository.settings.sharing)
-
-
-def edit_block(place: str, block: list[str], *, first: bool, sharing: Sharing = PRIVATE) -> bool:
-    """Puts our block of lines into a text file, in place of the one that is there; tells whether that changed it.
-
-    An empty `block` takes it out.
-    """
-    try:
-        with open(place, "rb") as stream:
-            before = stream.read()
-    except FileNotFoundError:
-        before = b""
-    rest, old = split_block(before)
-    new = "".join(f"{line}\n" for line in block).encode("utf-8", "surrogateescape")
-    if old == new:
-        return False
-    if rest and not rest.endswith(b"\n") and not first and new:
-        rest += b"\n"
-    after = new + rest if first else rest + new
-    if after == before:
-        return False
-    files.write_atomic(place, after, sharing=sharing)
-    return True
-
-
-def split_block(text: bytes) -> tuple[bytes, bytes]:
-    """Splits a file into what is not ours and our block."""
-    lines = text.splitlines(keepends=True)
-    bare = [line.strip() for line in lines]
-    begin, end = BEGIN.encode(), END.encode()
-    if begin not in bare or end not in bare[bare.index(begin) :]:
-        return text, b""
-    start = bare.index(begin)
-    stop = bare.index(end, start) + 1
-    return b"".join(lines[:start] + lines[stop:]), b"".join(lines[start:stop])
+    lines = wiring.exclude_lines(repository)
+    wiring.edit_block(wiring.exclude_file(repository), lines, first=False, sharing=repository.settings.sharing)
 
 
 def _raw_art(repository: Repository) -> int:

@@ -105,19 +105,19 @@ def _hide_from_git(repository: Repository) -> None:
     usual = os.path.join(repository.top, DEFAULT_THUMBS)
     if settings.thumbs_root == usual and settings.db_path.startswith(repository.own_dir + os.sep):
         return
-    from comfyvn_store.ops import init
+    from comfyvn_store.ops import wiring
 
-    place = os.path.join(repository.common_dir, "info", "exclude")
+    place = wiring.exclude_file(repository)
     try:
         with open(place, "rb") as stream:
-            known = os.fsdecode(init.split_block(stream.read())[1]).splitlines()[1:-1]
+            known = os.fsdecode(wiring.split_block(stream.read())[1]).splitlines()[1:-1]
     except OSError:
         known = []
-    wanted = init.exclude_lines(repository)
+    wanted = wiring.exclude_lines(repository)
     lines = [*dict.fromkeys([*known, *wanted[1:-1]])]
     if lines != known:
         try:
-            init.edit_block(place, [wanted[0], *lines, wanted[-1]], first=False, sharing=settings.sharing)
+            wiring.edit_block(place, [wanted[0], *lines, wanted[-1]], first=False, sharing=settings.sharing)
         except OSError:
             return
 

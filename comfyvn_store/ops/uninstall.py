@@ -11,7 +11,7 @@ from comfyvn_store.asset import sidecar, worktree
 from comfyvn_store.base import canonical, files, links, names
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.index import questions
-from comfyvn_store.ops import init, shims
+from comfyvn_store.ops import shims, wiring
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -26,12 +26,16 @@ _SECTIONS = (
 
 
 class Uninstalled(NamedTuple):
-    """What was given back, and the views whose bytes the store does not hold (they stay links)."""
+    """What was given back, and the views whose bytes the store does not hold (they stay links).
+
+    `hooks_are_shared` says that our shims stay in a folder outside, because other repositories use them.
+    """
 
     restored: int
     missing: list[str]
     store: str
     hooks: list[str]
+    hooks_are_shared: bool
 
 
 def uninstall(session: Session) -> Uninstalled:
@@ -40,36 +44,23 @@ def uninstall(session: Session) -> Uninstalled:
     Files that are being edited stay as they are. Views whose object is missing stay links, and with them `.comfyvn`.
     """
     repository = session.repository
-    hooks = _restore_hooks(repository)
+    hooks, are_shared = shims.remove(repository, shims.folder_of(repository))
     restored, missing = _restore_views(session)
     _strip_sidecars(repository)
     for section in _SECTIONS:
         if repository.git.text("config", "--local", "--get-regexp", f"^{section}\\.", check=False):
             repository.git.run("config", "--local", "--remove-section", section)
+    for key in ("comfyvn.python", "comfyvn.main"):
+        repository.git.run("config", "--local", "--unset-all", key, check=False)
     _remove_attributes(repository)
     if not missing:
-        place = os.path.join(repository.common_dir, "info", "exclude")
-        init.edit_block(place, [], first=False, sharing=repository.settings.sharing)
+        wiring.edit_block(wiring.exclude_file(repository), [], first=False, sharing=repository.settings.sharing)
         place = repository.absolute(links.STORE_LINK)
         if os.path.islink(place):
             os.unlink(place)
     _remove_derived(session)
     repository.store.retire(True)
-    return Uninstalled(restored, missing, repository.store.root, hooks)
-
-
-def _restore_hooks(repository: Repository) -> list[str]:
-    """Takes the shims out and puts the previous hooks back; gives the names of those."""
-    folder = shims.folder_of(repository)
-    back = []
-    for name in shims.HOOKS:
-        place = os.path.join(folder, name)
-        if shims.is_own(place):
-            os.unlink(place)
-        if os.path.lexists(place + shims.KEPT_SUFFIX) and not os.path.lexists(place):
-            os.rename(place + shims.KEPT_SUFFIX, place)
-            back.append(name)
-    return back
+    return Uninstalled(restored, missing, repository.store.root, hooks, are_shared)
 
 
 def _restore_views(session: Session) -> tuple[int, list[str]]:
@@ -111,7 +102,7 @@ def _strip_sidecars(repository: Repository) -> None:
 
 def _remove_attributes(repository: Repository) -> None:
     place = repository.absolute(repository.full(".gitattributes"))
-    init.edit_block(place, [], first=True)
+    wiring.edit_block(place, [], first=True)
     with contextlib.suppress(OSError):
         if os.path.getsize(place) == 0:
             os.unlink(place)
