@@ -32,8 +32,7 @@ def heal(
 
     `ends_sequence` is for post-rewrite: git's sequencer has written its last index then, though its folder is there.
     """
-    due = catchup.pending(index)
-    if not due or index.in_memory:
+    if index.in_memory or not catchup.pending(index):
         return
     if (
         (repository.in_sequence and not ends_sequence)
@@ -45,8 +44,8 @@ def heal(
     try:
         patience = _HOOK_PATIENCE if is_hook else 0.0
         with locked(os.path.join(repository.own_dir, "repair.lock"), patience, repository.settings.sharing):
-            waiting = _heal(index, repository, due, restore)
-            catchup.settle(index, due - waiting)
+            due = catchup.due(index)
+            catchup.settle(index, due, _heal(index, repository, due.paths, restore))
     except LockTimeout:
         return
 
@@ -116,7 +115,7 @@ def _mend_views(index: Index, repository: Repository, paths: Iterable[str]) -> s
     files_due = []
     for path in paths:
         row = index.db.execute(
-            "SELECT mode, hash, link_oid FROM assets_registry WHERE path = ? AND staged = 1", (path,)
+            "SELECT mode, hash FROM assets_registry WHERE path = ? AND staged = 1", (path,)
         ).fetchone()
         if row is None:
             continue
@@ -125,21 +124,23 @@ def _mend_views(index: Index, repository: Repository, paths: Iterable[str]) -> s
         if info is None:
             continue
         if row[0] != staging.LINK and stat.S_ISREG(info.st_mode):
-            files_due.append((path, full, row[1], row[2], info))
+            files_due.append((path, full, row[1], info))
         elif stat.S_ISLNK(info.st_mode):
             _mend_dangling(repository, full)
     if not files_due:
         return set()
     head = blobs.resolve(repository.git, "HEAD") or staging.empty_tree(repository.git)
     uncommitted = {change.path for change in staging.staged_changes(repository.git, head, repository.root)}
-    for _, full, hash_, oid, info in files_due:
-        if full not in uncommitted:
-            _give_stored_bytes(repository, full, hash_, oid, info)
+    settled = {full: (hash_, info) for _, full, hash_, info in files_due if full not in uncommitted}
+    for entry in staging.entries(repository.git, sorted(settled)) if settled else ():
+        if entry.path in settled and entry.mode in (staging.FILE, staging.EXECUTABLE):
+            _give_stored_bytes(repository, entry, *settled[entry.path])
     return {path for path, full, *_ in files_due if full in uncommitted}
 
 
-def _give_stored_bytes(repository: Repository, path: str, hash_: str, oid: str, info: os.stat_result) -> None:
+def _give_stored_bytes(repository: Repository, entry: Entry, hash_: str, info: os.stat_result) -> None:
     """Replaces an ordinary file by the object's bytes if it is that file without its marker."""
+    path = entry.path
     place = repository.absolute(path)
     stored = repository.store.stat(hash_)
     if stored is None or stored.st_size == info.st_size or not worktree.holds(repository, place, hash_):
@@ -150,8 +151,8 @@ def _give_stored_bytes(repository: Repository, path: str, hash_: str, oid: str, 
         return
     try:
         repository.store.sync([hash_])
-        staging.write_entries(repository.git, [Entry(path, staging.FILE, oid)])
-        temp = worktree.copy_object(repository, hash_, path)
+        staging.write_entries(repository.git, [entry])
+        temp = worktree.copy_object(repository, hash_, path, mode=stat.S_IMODE(info.st_mode))
     except (GitFailed, ObjectMissing, ObjectCorrupt):
         return
     files.swap_for_file(place, temp, None, files.print_of(info))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from comfyvn_store.asset import worktree
 from comfyvn_store.base import names
@@ -61,15 +64,34 @@ def pending(index: Index) -> set[str]:
     return set(filter(None, (index.state("pending") or "").split("\0")))
 
 
-def add_pending(index: Index, paths: Iterable[str]) -> None:
+class Due(NamedTuple):
+    """What was pending at one moment; `noted` tells that moment from those at which more had been noted."""
+
+    paths: set[str]
+    noted: str | None
+
+
+def due(index: Index) -> Due:
+    """Gives what is pending now, for `settle`."""
+    noted = index.state("noted")  # first: what is noted between these two reads must not be settled
+    return Due(pending(index), noted)
+
+
+def add_pending(index: Index, paths: Collection[str]) -> None:
     """Adds to `pending`, within a write transaction."""
-    index.remember("pending", "\0".join(sorted(pending(index) | set(paths))))
+    if paths:
+        index.remember("pending", "\0".join(sorted(pending(index) | set(paths))))
+        index.remember("noted", f"{time.time_ns()} {os.getpid()}")  # no counter: a rebuild would begin it anew
 
 
-def settle(index: Index, paths: Iterable[str]) -> None:
-    """Takes paths out of `pending`."""
+def settle(index: Index, done: Due, waiting: Collection[str]) -> None:
+    """Takes what is done out of `pending`, all but those `waiting`.
+
+    Nothing, if another process noted something meanwhile: it may have been one of these paths, with news of it.
+    """
     with index.writing():
-        index.remember("pending", "\0".join(sorted(pending(index) - set(paths))))
+        if index.state("noted") == done.noted:
+            index.remember("pending", "\0".join(sorted((pending(index) - done.paths) | set(waiting))))
 
 
 def rebuild(index: Index, repository: Repository) -> None:
