@@ -129,7 +129,8 @@ def unfinished(repo: GitRepo) -> set[str]:
 
 
 def check_views(repo: GitRepo, edited: Collection[str] = ()) -> None:
-    """Every link that git has leads to bytes with the hash that it names; of those `edited`, only what is staged counts."""
+    """Every link that git has leads to bytes with the hash that it names; of those `edited` or deleted on the disk, only
+    what is staged counts."""
     for path, (mode, text, _) in assets(repo).items():
         assert mode == "120000", path
         assert text == link_text(path, linked_hash(text) or ""), path
@@ -139,17 +140,20 @@ def check_views(repo: GitRepo, edited: Collection[str] = ()) -> None:
         assert digest(repo.read(path)) == linked_hash(text), path
 
 
-def check_commits(repo: GitRepo, without_record: Collection[str] = ()) -> None:
+def check_commits(repo: GitRepo, without_record: Collection[str] = (), deleted: Collection[str] = ()) -> None:
     """The sidecars on disk, the index and git agree on the commit that brought each record.
 
-    Assets `without_record` are those that git has without a sidecar of their bytes; nothing is said of them then.
+    Assets `without_record` are those that git has without a sidecar of their bytes; nothing is said of them then. What is
+    `deleted` on the disk alone, view or sidecar, is not listed, or has no sidecar to compare.
     """
     expected = introductions(repo)
     listed = {each["view"]: each for each in repo.tool("list", "--json").json()}
-    assert sorted(listed) == sorted(assets(repo))
+    assert sorted(listed) == sorted(set(assets(repo)) - set(deleted))
     for path in listed:
         if path in without_record:
             assert (path, listed[path]["provenance"], listed[path]["commit"]) == (path, None, None)
+            continue
+        if path + SUFFIX in deleted:
             continue
         sidecar = repo.sidecar(path)
         inside = path.removeprefix("assets/")

@@ -136,6 +136,27 @@ def commit_with_edits(scene: Scene) -> list[str]:
     return ["?? assets/sfx/untracked.wav", f" M {DOOR}", f" M {HERO}", f" M {NEW}"]
 
 
+@case("commit, executable files", waits(HERO, DOOR, NEW))
+def commit_executable(scene: Scene) -> None:
+    scene.paint(HERO, 21)
+    scene.paint(DOOR, 22)
+    scene.paint(NEW, 23)
+    for path in (HERO, DOOR, NEW):  # as everything on a disk of Windows is
+        (scene.repo.path / path).chmod(0o755)
+    scene.git("add", "-A")
+    scene.commit("art")
+
+
+@case("commit, others deleted on disk", waits(HERO))
+def commit_with_deletions(scene: Scene) -> list[str]:
+    gone = [BELL, DOOR, f"{DOOR}.asset.json"]
+    for path in gone:
+        (scene.repo.path / path).unlink()
+    scene.add(HERO, picture(21))
+    scene.commit("art")
+    return [f" D {path}" for path in gone]
+
+
 @case("commit -a", waits(HERO, INN))
 def commit_all(scene: Scene) -> None:
     scene.paint(HERO, 21)

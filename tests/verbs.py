@@ -255,7 +255,7 @@ def check_after_a_command(scene: Scene, dirt: list[str], limit: Limit) -> None:
     unfinished = oracle.unfinished(repo)
     staged = {line[3:].rpartition(" -> ")[2] for line in dirt if line[0] not in " ?"}
     assert unfinished - staged == set(limit.unfinished)
-    oracle.check_commits(repo, without_record=unfinished)
+    oracle.check_commits(repo, without_record=unfinished, deleted=_deleted(dirt))
     assert _flat(repo.status()) == dirt, "after a command"
     assert _dangling(scene, staged) == set(limit.dangling)
     check_mirrors(repo)
@@ -278,8 +278,8 @@ def check_after_a_commit(scene: Scene, dirt: list[str]) -> None:
     left = sorted(line if line[0] == "?" else " " + line[1:] for line in dirt if line[1] != " ")
     assert _flat(repo.status()) == left, "after a commit of art"
     if left:
-        oracle.check_views(repo, edited=scene.edits)
-        oracle.check_commits(repo)
+        oracle.check_views(repo, edited={*scene.edits, *_deleted(left)})
+        oracle.check_commits(repo, deleted=_deleted(left))
         check_mirrors(repo)
         check_bytes(scene)
         repo.git("add", "-A")
@@ -302,7 +302,7 @@ def check_mirrors(repo: GitRepo) -> None:
     expected = {}
     for path in oracle.assets(repo):
         place = repo.path / f"{path}{oracle.SUFFIX}"
-        if place.exists():
+        if place.exists() and os.path.lexists(repo.path / path):
             expected[os.path.splitext(path.removeprefix("assets/"))[0] + ".json"] = place.read_bytes()
     base = repo.path / "assets/_meta"
     found = {str(each.relative_to(base)): each.read_bytes() for each in base.rglob("*") if each.is_file()}
@@ -337,6 +337,11 @@ def contents(top: Path) -> dict[str, tuple[int, bytes]]:
 
 def _differences(before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, bytes]]) -> list[str]:
     return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+
+
+def _deleted(status: Iterable[str]) -> set[str]:
+    """What is gone from the disk alone."""
+    return {line[3:] for line in status if line[1] == "D"}
 
 
 def _flat(status: Iterable[str]) -> list[str]:

@@ -68,7 +68,7 @@ def vanished(repository: Repository, paths: Iterable[str], tracked: Iterable[str
 
 
 def rewritten(index: Index, repository: Repository, paths: Iterable[str], folders: Mapping[str, str]) -> set[str]:
-    """Gives the assets whose sidecar is younger than the last look, in the folders that changed since."""
+    """Gives the assets whose sidecar is younger than the last look, or gone, in the folders that changed since."""
     remembered = (index.state("folders") or "").split("\0")
     before = dict(zip(remembered[::2], remembered[1::2], strict=False))
     since = int(index.state("looked") or 0) - _CLOCKS_NS
@@ -79,7 +79,7 @@ def rewritten(index: Index, repository: Repository, paths: Iterable[str], folder
         if folders.get(folder) == before.get(folder):
             continue
         info = files.lstat(repository.absolute(names.sidecar_path(full)))
-        if info is not None and info.st_mtime_ns > since:
+        if info is None or info.st_mtime_ns > since:
             found.add(path)
     return found
 
