@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 
 from tests.histories.machine import BRANCHES, Machine, amid, step, which
+from tests.histories.world import without_commit
 from tests.oracle import SUFFIX
 
 branches = st.sampled_from(BRANCHES)
@@ -81,11 +82,15 @@ class Commits(Machine):
     @step(name=branches, how=st.sampled_from([[], ["--no-ff"], ["--squash"], ["--no-commit", "--no-ff"]]))
     def merge(self, name: str, how: list[str]) -> None:
         if name in self.world.branches():
+            words = ["merge", "-q", *how, name]
             if how in ([], ["--no-ff"]):
                 with self.stages_nothing():
-                    self.git("merge", "-q", *how, name, check=False)
+                    done = self.git(*words, check=False)
             else:
-                self.git("merge", "-q", *how, name, check=False)
+                done = self.git(*words, check=False)
+            if done.code > 1:  # git stashed the edits, gave up, and took them back
+                self.aside = {*self.world.unstaged, *self.world.loose}
+                self.take_back()
 
     @step(name=branches, how=st.sampled_from([[], ["--autosquash", "-i"], ["--autostash"], ["-i"]]))
     def rebase(self, name: str, how: list[str]) -> None:
@@ -104,9 +109,12 @@ class Commits(Machine):
         for path in self.aside & self.world.unstaged.keys():
             place = self.world.repo.path / path
             data = self.world.unstaged[path]
-            if not place.is_file() or place.read_bytes() != data:
+            found = place.read_bytes() if place.is_file() else None
+            if found != data:
                 if not path.endswith(SUFFIX):
                     self.world.check_stored(data)
+                elif found is not None and self.world.repo.git("stash", "list").out == "":
+                    assert without_commit(found) == without_commit(data)
                 self.world.told([path])
         self.world.may_differ(self.aside)
 

@@ -10,7 +10,7 @@ import shlex
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from comfyvn_store.base import png
 from tests import oracle
@@ -277,6 +277,13 @@ def unmarked(data: bytes) -> bytes:
             parts.append(data[at:end])
         at = end
     return b"".join(parts)
+
+
+def without_commit(data: bytes) -> Any:
+    """What a sidecar says, its commit apart."""
+    said = json.loads(data)
+    said["provenance"].pop("commit", None)
+    return said
 
 
 def contents(top: Path) -> dict[str, tuple[int, bytes]]:
