@@ -176,3 +176,10 @@ def test_a_sidecar_keeps_its_commit_while_other_bytes_are_staged(art: GitRepo) -
     art.tool("list")
     assert art.sidecar(ALICE)["provenance"]["commit"] == art.head()
     assert art.status() == []
+
+
+def test_committing_one_file_with_the_bytes_of_head_leaves_nothing_staged(art: GitRepo) -> None:
+    art.write(ALICE, media.comfy_png(1))
+    art.git("commit", "-q", "--allow-empty", "-m", "the same again", "--", ALICE)
+    assert art.status() == []
+    assert (art.path / ALICE).is_symlink()

@@ -6,6 +6,7 @@ It compares HEAD's change with the real index and keeps no state: running it twi
 from __future__ import annotations
 
 import contextlib
+import os
 
 from comfyvn_store.asset import ingest, merge, sidecar, worktree
 from comfyvn_store.asset.known import parse_all
@@ -36,6 +37,8 @@ def mend_index(repository: Repository) -> None:
     git = repository.git
     before = _bases(repository)
     changes = staging.tree_changes(git, before[0], "HEAD", repository.root)
+    changed = {change.path for change in changes}
+    changes += [change for change in _left_as_files(repository) if change.path not in changed]
     if not changes:
         return
     index = {entry.path: entry for entry in staging.entries(git, [repository.root]) if entry.stage == 0}
@@ -56,6 +59,20 @@ def mend_index(repository: Repository) -> None:
     with contextlib.suppress(GitFailed):
         staging.write_entries(git, mended)
         staging.refresh(git, [entry.path for entry in mended if entry.mode == staging.LINK], filters=False)
+
+
+def _left_as_files(repository: Repository) -> list[Change]:
+    """Gives HEAD's links that the real index still has as files although the hook put the link in place.
+
+    `commit FILE` of the bytes that HEAD has changes nothing, so the commit itself does not tell of them.
+    """
+    return [
+        Change(change.path, change.old_mode, change.old_mode, change.old_oid, change.old_oid)
+        for change in staging.staged_changes(repository.git, "HEAD", repository.root)
+        if (change.old_mode, change.new_mode) == (staging.LINK, staging.FILE)
+        and change.old_oid == change.new_oid
+        and os.path.islink(repository.absolute(change.path))
+    ]
 
 
 def _bases(repository: Repository) -> list[str]:
