@@ -25,6 +25,7 @@ class Commits(Machine):
         tracked = self.world.entries().keys() if "-a" in how else ()
         before = {**self.world.unstaged}
         tags = {path: (self.world.card("", path) or {}).get("tags") for path in self.world.assets()}
+        words = self.world.words_on_disk(self.world.entries(), self.world.assets())
         message = [] if "--fixup=HEAD" in how else ["-m", f"commit {self.number}"]
         with self.stages_nothing():
             self.git("commit", "-q", "--allow-empty", *message, *how)
@@ -34,7 +35,8 @@ class Commits(Machine):
                 self.world.check_stored(before[path])
         assert self.staged() <= {path for path, letters in self.world.status().items() if letters == "AM"}
         if self.world.are_hooks_on and "-n" not in how:
-            self.check_committed({} if "-a" in how else tags)
+            self.world.check_words(words)
+            self.check_committed({} if "-a" in how or words else tags)
 
     def check_committed(self, tags: dict[str, object]) -> None:
         """Every asset of HEAD is a link with a sidecar that speaks of its bytes and has the tags that were staged."""
@@ -50,10 +52,14 @@ class Commits(Machine):
         path = self.asset(number)
         if path is not None:
             self.number += 1
+            head = self.git("ls-tree", "-r", "-z", "--name-only", "HEAD").out.split("\0")
+            words = self.world.words_on_disk(head, [path])
             with self.stages_nothing():
                 self.git("commit", "-q", "-m", f"commit {self.number}", "--allow-empty", "--", path)
                 self.world.told([path])
             assert path not in self.staged()
+            if self.world.are_hooks_on:
+                self.world.check_words(words)
 
     # -- branches --------------------------------------------------------------------------------------------------
 
@@ -97,11 +103,10 @@ class Commits(Machine):
         if name not in self.world.branches():
             return
         editor = "sed -i -e 's/^pick/edit/'" if how == ["-i"] else "true"
-        before = {**self.world.unstaged}
+        before = {*self.world.unstaged, *self.world.loose, *self.staged()}
         done = self.git("rebase", "-q", *how, name, check=False, env={"GIT_SEQUENCE_EDITOR": editor})
-        if (self.world.common / "rebase-merge/autostash").exists() or (before and not done.code):
-            tracked = self.world.entries().keys() | self.world.loose
-            self.aside = {path for path in {*before, *self.staged(), *self.world.loose} if path in tracked}
+        if "--autostash" in how and (not done.code or (self.world.common / "rebase-merge/autostash").exists()):
+            self.aside = before
             self.take_back()
 
     def take_back(self) -> None:
@@ -162,7 +167,6 @@ class Commits(Machine):
             each.stage for each in self.world.entries().values()
         ):
             self.git(self.world.sequence() or "", "--skip", check=False)
-        if self.world.sequence():
-            self.git(self.world.sequence() or "", "--abort", check=False)
+        self.give_up()
         self.take_back()
         self.aside = set()

@@ -118,9 +118,7 @@ class Machine(RuleBasedStateMachine):
     def settle(self) -> None:
         """Brings everything in order; the whole oracle must agree then."""
         self.hooks(on=True)
-        if verb := self.world.sequence():
-            self.git(verb, "--abort", check=False)
-        assert self.world.sequence() is None
+        self.give_up()
         self.git("add", "-A")
         self.world.told()
         self.world.write("assets/last.wav", media.wav(0.02, frequency=50.0 + self.number))
@@ -130,3 +128,10 @@ class Machine(RuleBasedStateMachine):
         self.check_committed({})
         oracle.check_all(self.world.repo)
         self.world.check_index()
+
+    def give_up(self) -> None:
+        """Aborts what git stopped amid; a pick of several that was refused at once can only be quit."""
+        for how in ("--abort", "--quit"):
+            if verb := self.world.sequence():
+                self.git(verb, how, check=False)
+        assert self.world.sequence() is None
