@@ -1,6 +1,7 @@
 """What goes wrong on real machines and in real hands: rotten disks, mistaken paths, conflicts left open, full devices."""
 
 import hashlib
+import json
 import os
 import sqlite3
 import subprocess
@@ -183,3 +184,15 @@ def test_committing_one_file_with_the_bytes_of_head_leaves_nothing_staged(art: G
     art.git("commit", "-q", "--allow-empty", "-m", "the same again", "--", ALICE)
     assert art.status() == []
     assert (art.path / ALICE).is_symlink()
+
+
+def test_words_in_a_sidecar_that_git_was_not_told_of_are_kept(art: GitRepo) -> None:
+    new = "assets/heroes/alice.png"
+    said = {**art.sidecar(ALICE), "path": "heroes/alice.png", "note": "by hand", "tags": ["red"]}
+    art.write(f"{new}.asset.json", json.dumps(said))
+    art.git("mv", ALICE, new)
+    art.git("commit", "-qm", "moved")
+    assert (art.sidecar(new)["note"], art.sidecar(new)["tags"]) == ("by hand", ["red"])
+    assert json.loads(art.blob(f"HEAD:{new}.asset.json"))["tags"] == ["red"]
+    assert art.sidecar(new)["provenance"]["id"] == said["provenance"]["id"]
+    assert art.status() == []

@@ -11,7 +11,7 @@ import os
 import sys
 
 from comfyvn_store.asset import ingest, record, sidecar, worktree
-from comfyvn_store.asset.known import HEADS, KnownSidecars, parse_all
+from comfyvn_store.asset.known import HEADS, KnownSidecars, on_disk, parse_all
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, links, names
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing, Refused
@@ -146,16 +146,15 @@ def _find_or_make(
         found = _moved_here(departed, asset) if said is None else None
         if found is None:
             found = known.find(asset.path, asset.hash)
+        # A sidecar that this commit's index does not have may lie on the disk, with words that are nowhere else.
+        notes = said or on_disk(repository, asset.path)
         if found is not None:
             card = found.moved(inside)
-            if said is not None:
-                card = _with_notes_of(card, said)
         else:
-            previous = said or known.previous(asset.path)
             facts = _facts(repository, asset)
             origin = record.Origin(default_source=record.GIT, user=repository.settings.user)
-            card = record.new_sidecar(inside, asset.hash, facts, origin, previous)
-        asset.new_card = card
+            card = record.new_sidecar(inside, asset.hash, facts, origin, said or known.previous(asset.path))
+        asset.new_card = card if notes is None else _with_notes_of(card, notes)
 
 
 def _facts(repository: Repository, asset: Asset) -> record.Facts:
