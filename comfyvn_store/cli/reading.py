@@ -77,6 +77,8 @@ def show_command(name: str, as_json: bool) -> None:
         item = dict(naming.version(session, name).record)
         lines = questions.commit_lines(session.index, filter(None, [item["commit"]]))
         older = questions.older_than_history(session.index, filter(None, [(item["provenance"] or {}).get("id")]))
+        if item["present"] and not session.repository.store.is_sound(item["hash"]):
+            item.setdefault("problem", "damaged: something wrote through the link; `comfyvn-store recover` mends it")
     if as_json:
         output.as_json(item)
         return

@@ -15,7 +15,7 @@ from comfyvn_store.cli.output import count
 @click.option("--db-path", metavar="P", type=click.Path(), help="Another place for the index.")
 @click.option("--verify", is_flag=True, help="Hash every object, too.")
 @click.option("--no-previews", is_flag=True, help="Make no previews.")
-@click.option("--register", "take_in", is_flag=True, help="Take in the files that git does not know yet.")
+@click.option("--register", "take_in", is_flag=True, help="Take in the files and edits that git does not know yet.")
 @click.option("--verbose", is_flag=True, help="Name every asset.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def rebuild_command(

@@ -128,12 +128,15 @@ class Taken:
             raise Refused(f"'{shown}' is a link of yours, not a view", hint="choose another name")
 
     def refuse_other_bytes(self, repository: Repository, full: str, source: str, hash_: str) -> None:
-        """Raises Refused if the name has bytes other than those of the object `hash_`, which `source` became."""
+        """Raises Refused if the name has bytes other than those of the object `hash_`, which `source` became.
+
+        The file that stands there may itself be registered: a program saved it in place of the link.
+        """
+        if self.file is not None and os.path.samestat(os.stat(source), os.lstat(repository.absolute(full))):
+            return
         held = links.parse_link(self.link) if self.link is not None else self.staged_hash
         if held in (None, hash_) and (
-            self.file is None
-            or os.stat(source).st_ino == self.file.inode
-            or worktree.holds(repository, repository.absolute(full), hash_)
+            self.file is None or worktree.holds(repository, repository.absolute(full), hash_)
         ):
             return
         raise Refused(

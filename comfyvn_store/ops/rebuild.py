@@ -59,7 +59,7 @@ def rebuild(
 ) -> Rebuilt:
     """Makes the index anew in one transaction and brings derived files to it.
 
-    `verify` hashes every object; `take_in` registers the files that git does not know yet. `progress` is told what is
+    `verify` hashes every object; `take_in` registers the files and edits that git does not know yet. `progress` is told what is
     done, how much of it, and of how much. Raises LockTimeout, MachineError; the old index stays then.
     """
     repository, index = session.repository, session.index
@@ -89,10 +89,11 @@ def rebuild(
 
 
 def _take_in(session: Session, result: Rebuilt) -> None:
-    """Registers, in place, what lies below the assets root and git does not know; what cannot be is a problem."""
+    """Registers, in place, what lies below the assets root and git does not know, whole files and new versions; what
+    cannot be is a problem."""
     repository = session.repository
     wishes = []
-    for path in looking.untracked(repository):
+    for path in [*looking.untracked(repository), *looking.edited_files(session)]:
         inside = repository.inside(path)
         reason = names.refusal(path)
         if reason:

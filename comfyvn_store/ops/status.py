@@ -83,6 +83,13 @@ def status(session: Session) -> Status:
     return result
 
 
+def edited_files(session: Session) -> list[str]:
+    """Gives the views that a program replaced by a file with other bytes than git's index has."""
+    repository = session.repository
+    paths = [path for path in status(session).edited if repository.is_asset_path(path)]
+    return [path for path in paths if worktree.print_at(repository.absolute(path)) is not None]
+
+
 def untracked(repository: Repository) -> list[str]:
     """Gives the files below the assets root that could be assets and that git does not know yet."""
     listing = repository.git.run(
