@@ -32,6 +32,8 @@ COMMANDS = {
     "provenance": "reading",
     "workflow": "reading",
     "status": "reading",
+    "conflicts": "conflicts",
+    "resolve": "conflicts",
     "db": "reading",
     "rebuild": "upkeep",
     "check": "health",

@@ -210,7 +210,11 @@ def status_command(as_json: bool) -> None:
         return
     output.line(f"{count(found.assets, 'asset')}, {output.size(found.objects_bytes)} in {found.store}")
     sections = (
-        ("in conflict", found.conflicts, "git checkout --ours or --theirs, then git add"),
+        (
+            "in conflict",
+            found.conflicts,
+            "comfyvn-store conflicts shows both sides, comfyvn-store resolve settles them",
+        ),
         ("staged, to be committed", found.staged, "now: git commit"),
         ("edited, not staged", found.edited, "git add takes the new version in; git checkout -- gives it up"),
         ("not in git yet", found.untracked, "git add them, or leave them"),

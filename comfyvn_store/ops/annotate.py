@@ -42,7 +42,7 @@ def annotate(
         if names.sidecar_path(repository.full(inside)) in conflicts:
             raise Refused(
                 f"the sidecar of '{names.printable(repository.full(inside))}' is in conflict",
-                hint="resolve it first: git checkout --ours or --theirs, then git add",
+                hint="settle it first: `comfyvn-store conflicts`, `comfyvn-store resolve`",
             )
         broken = cards.broken_on_disk(repository, repository.full(inside))
         if broken:

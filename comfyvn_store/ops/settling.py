@@ -1,0 +1,211 @@
+"""Putting a settled asset in its place: view, sidecar and git's index, with nothing of the user's lost on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comfyvn_store.asset import ingest, merge, sidecar, worktree
+from comfyvn_store.asset.sidecar import Sidecar
+from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.errors import Refused
+from comfyvn_store.ops.session import Session
+from comfyvn_store.ops.unmerged import Conflict
+from comfyvn_store.vcs import blobs, staging
+from comfyvn_store.vcs.staging import Entry
+
+
+@dataclass(frozen=True)
+class Place:
+    """What shall stand at a path (relative to the top): the bytes' hash, and the sidecar, or its blob as it is.
+
+    Without a hash there is no view: a file that is named like a sidecar and is none.
+    """
+
+    path: str
+    hash: str | None
+    card: Sidecar | None
+    card_entry: Entry | None = None
+
+
+class Settling:
+    """One run: the work tree is written asset by asset, git's index once at the end."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._repository = session.repository
+        self._as_copies = self._repository.settings.views == "copy"
+        self._has_links = self._repository.git.text("config", "--type=bool", "core.symlinks", check=False) != "false"
+        self._entries: list[Entry] = []
+        self._written: list[str] = []
+
+    def check(self, item: Conflict, places: Sequence[Place]) -> None:
+        """Raises Refused where something in the work tree cannot make room."""
+        for path in {*item.places, *(place.path for place in places)}:
+            for name in (path, names.sidecar_path(path)):
+                self._check(name, is_view=name == path)
+
+    def _check(self, path: str, *, is_view: bool) -> None:
+        place = self._repository.absolute(path)
+        info = files.lstat(place)
+        if info is None or stat.S_ISREG(info.st_mode):
+            return
+        if is_view and stat.S_ISLNK(info.st_mode) and links.parse_link(files.read_link(place) or "") is not None:
+            return
+        what = "a link of yours" if stat.S_ISLNK(info.st_mode) else "a folder or no ordinary file"
+        raise Refused(f"'{names.printable(path)}' is {what}", hint="move it elsewhere and run the command again")
+
+    def settle(self, item: Conflict, places: Sequence[Place], gone: Sequence[str]) -> list[dict[str, str]]:
+        """Brings the work tree to what shall be and notes it for `stage`; gives what was kept in the store.
+
+        Raises Refused if a file changes meanwhile, OSError. Everything up to then is safe, the conflict stays.
+        """
+        repository = self._repository
+        kept = []
+        known_hashes = {version.hash for version in (item.base, item.ours, item.theirs) if version and version.hash}
+        known_hashes |= {place.hash for place in places if place.hash}
+        known_texts = self._known_texts(item)
+        repository.store.sync([hash_ for hash_ in known_hashes if repository.store.has(hash_)])
+        for path in [*gone, *(place.path for place in places)]:
+            for name, hash_ in (
+                (path, self._secure_view(path, known_hashes)),
+                (names.sidecar_path(path), self._secure_card(path, known_texts)),
+            ):
+                if hash_ is not None:
+                    kept.append({"path": name, "hash": hash_, "object": repository.store.path(hash_)})
+        for path in gone:
+            self._remove(path)
+        for place in places:
+            self._put(place)
+        return kept
+
+    def stage(self) -> None:
+        """Writes git's index. Raises LockTimeout."""
+        git = self._repository.git
+        staging.write_entries(git, self._entries, patience=staging.PATIENCE)
+        present = [path for path in self._written if files.lstat(self._repository.absolute(path)) is not None]
+        staging.refresh(git, present, filters=True, patience=staging.PATIENCE)
+
+    # -- what stands there now --------------------------------------------------------------------------------------
+
+    def _known_texts(self, item: Conflict) -> set[bytes]:
+        """Gives what git or the merge driver may have put on the disk as sidecars: nothing of it is the user's."""
+        versions = [version for version in (item.base, item.ours, item.theirs) if version]
+        oids = [version.card_entry.oid for version in versions if version.card_entry]
+        texts = set(blobs.read_small_blobs(self._repository.git, oids, canonical.LONGEST_JSON).values())
+        base = item.base.card if item.base else None
+        if item.ours and item.theirs and item.ours.card and item.theirs.card:
+            card = merge.merge(base, item.ours.card, item.theirs.card).sidecar
+            texts |= {
+                sidecar.encode(card.moved(self._repository.inside(path) or path)) for path in (*item.places, item.path)
+            }
+        return texts
+
+    def _secure_view(self, path: str, known: set[str]) -> str | None:
+        """Takes an ordinary file that is no known version into the store, durably; gives its hash."""
+        place = self._repository.absolute(path)
+        if worktree.print_at(place) is None:
+            return None
+        store = self._repository.store
+        with open(place, "rb") as stream:
+            if links.parse_link_bytes(stream.read(links.LONGEST + 1)) is not None:
+                return None
+            stream.seek(0)
+            blocks = ingest.file_blocks(stream)
+            found = ingest.hash_as_ingested(store, blocks, mark=self._repository.settings.marker)
+            if found in known and store.has(found):
+                return None
+            stream.seek(0)
+            kept = ingest.ingest(store, ingest.file_blocks(stream), mark=False).hash
+        store.sync([kept])
+        return kept
+
+    def _secure_card(self, path: str, known: set[bytes]) -> str | None:
+        found = worktree.read_sidecar(self._repository, names.sidecar_path(path))
+        if found is None or sidecar.strip_commit(found) in known or found in known:
+            return None
+        staged = staging.entries(self._repository.git, [names.sidecar_path(path)])
+        oid = blobs.blob_id(sidecar.strip_commit(found), self._repository.object_format)
+        if any(entry.oid == oid for entry in staged):
+            return None
+        kept = ingest.ingest(self._repository.store, [found], mark=False).hash
+        self._repository.store.sync([kept])
+        return kept
+
+    # -- what shall stand there -------------------------------------------------------------------------------------
+
+    def _remove(self, path: str) -> None:
+        place = self._repository.absolute(path)
+        before = worktree.print_at(place)
+        if before is not None and not files.swap_for_link(place, links.link_text(path, "0" * 64), before):
+            raise _changed(path)
+        for name in (place, self._repository.absolute(names.sidecar_path(path))):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+        files.remove_empty_folders(os.path.dirname(place), self._repository.absolute(self._repository.root))
+        self._entries += [Entry(name, staging.GONE, self._no_oid) for name in (path, names.sidecar_path(path))]
+
+    @property
+    def _no_oid(self) -> str:
+        return "0" * (64 if self._repository.object_format == "sha256" else 40)
+
+    def _put(self, place: Place) -> None:
+        repository = self._repository
+        card_path = names.sidecar_path(place.path)
+        texts = []
+        if place.hash is not None:
+            self._put_view(place.path, place.hash)
+            texts.append(links.link_text(place.path, place.hash).encode("ascii"))
+        if place.card is not None:
+            texts.append(sidecar.encode(place.card))
+        oids = blobs.write_blobs(repository.git, repository.object_format, texts)
+        if place.hash is not None:
+            self._entries.append(Entry(place.path, staging.FILE if self._as_copies else staging.LINK, oids[0]))
+            self._written.append(place.path)
+        if place.card is not None:
+            text = sidecar.fill_commit(texts[-1], self._commit_of(place.card))
+            self._entries.append(Entry(card_path, staging.FILE, oids[-1]))
+        elif place.card_entry is not None:
+            found = blobs.read_small_blobs(repository.git, [place.card_entry.oid], canonical.LONGEST_JSON)
+            text = found.get(place.card_entry.oid, b"")
+            self._entries.append(Entry(card_path, staging.FILE, place.card_entry.oid))
+        else:
+            return
+        if worktree.read_sidecar(repository, card_path) != text:
+            files.write_settled(repository.absolute(card_path), text)
+        self._written.append(card_path)
+
+    def _put_view(self, path: str, hash_: str) -> None:
+        repository = self._repository
+        place = repository.absolute(path)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        text = links.link_text(path, hash_)
+        before, link = worktree.print_at(place), files.read_link(place)
+        if self._as_copies or not self._has_links:
+            if before is not None and worktree.holds(repository, place, hash_):
+                return
+            if repository.store.has(hash_):
+                temp = worktree.copy_object(repository, hash_, path)
+            else:
+                temp = files.temp_beside(place)
+                files.write_atomic(temp, text.encode("ascii"))
+            if not files.swap_for_file(place, temp, link, before):
+                raise _changed(path)
+        elif before is not None:
+            if not files.swap_for_link(place, text, before):
+                raise _changed(path)
+        elif link != text:
+            files.place_symlink(place, text)
+
+    def _commit_of(self, card: Sidecar) -> str | None:
+        row = self._session.index.db.execute(
+            "SELECT commit_hash FROM provenance WHERE id = ?", (card.provenance.id,)
+        ).fetchone()
+        return row[0] if row else None
+
+
+def _changed(path: str) -> Refused:
+    return Refused(f"'{names.printable(path)}' changed meanwhile", hint="run the command again; nothing is lost")
