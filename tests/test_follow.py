@@ -73,11 +73,23 @@ def test_switch(art: GitRepo) -> None:
 
 
 def test_switch_to_a_branch_without_art(art: GitRepo) -> None:
-    art.git("switch", "-q", "--orphan", "empty")
+    assert art.git("switch", "-q", "--orphan", "empty").err == ""
     art.git("commit", "-q", "--allow-empty", "-m", "nothing")
     assert art.tool("list", "--json").json() == []
     art.git("switch", "-q", "main")
     check_all(art)
+
+
+def test_art_on_a_branch_without_attributes_is_named_and_init_takes_it_in(art: GitRepo) -> None:
+    art.git("switch", "-q", "--orphan", "empty")
+    art.write(HERO, media.comfy_png(5))
+    art.git("add", "assets")
+    assert "no 'assets/.gitattributes' on this branch" in art.git("commit", "-q", "-m", "raw").err
+    art.tool("init")
+    art.git("add", "--renormalize", "assets")
+    art.commit("art into the store")
+    check_all(art)
+    assert oracle.raw_blobs(art) == []
 
 
 def test_checkout_of_an_old_commit(art: GitRepo) -> None:

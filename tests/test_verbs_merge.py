@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import verbs
+from tests import oracle, verbs
 from tests.gitrepo import GitRepo
 from tests.verbs import (
     BELL,
@@ -176,6 +176,29 @@ def merge_commit(scene: Scene) -> None:
 @case("merge of a commit without hooks", waits(RAIN, modes=MODES))
 def merge_plain(scene: Scene) -> None:
     scene.git("merge", "-q", "--no-edit", "plain")
+
+
+@case("merge, conflict of a link and a file")
+def merge_distinct_types(scene: Scene) -> None:
+    scene.add(HERO, picture(21))
+    scene.commit("without pre-commit", "-n")
+    scene.fails("merge", "-q", "--no-edit", "clash")
+    scene.pause(f"AU {HERO}~HEAD", f"DU {HERO}", f"UU {HERO}{CARD}")  # git keeps the two kinds apart
+    scene.git("rm", "-q", "-f", f"{HERO}~HEAD")
+    take(scene, "theirs")
+    scene.git("commit", "-q", "--no-edit")
+    assert seed(scene) == 13
+
+
+@case("merge, repainted here and moved there", waits(LAMP))
+def merge_moved(scene: Scene) -> None:
+    scene.add(LAMP, sound(21))
+    scene.commit("repainted")
+    scene.fails("merge", "-q", "--no-edit", "other")
+    scene.git("add", LAMP)
+    scene.git("rm", "-q", "-f", LAMP_MOVED, f"{LAMP_MOVED}{CARD}")
+    scene.git("commit", "-q", "--no-edit")
+    assert scene.repo.blob(f"HEAD:{LAMP}").endswith(oracle.digest(sound(21))[2:].encode())
 
 
 @case("merge -s ours")

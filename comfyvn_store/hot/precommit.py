@@ -35,6 +35,7 @@ def run(repository: Repository) -> int:
     live.begin(repository)
     head = blobs.resolve(repository.git, "HEAD") or staging.empty_tree(repository.git)
     plan = plans.look(repository, head)
+    _warn_without_attributes(repository, plan)
     assets = plans.assets(repository, plan)
     _take_raw_blobs(repository, assets)
     _check_objects(repository, assets)
@@ -46,6 +47,19 @@ def run(repository: Repository) -> int:
         # They lie on the disk without their commit; where no row of the index changes, nothing else would tell.
         history.note_pending(stage.stage(repository, plan, assets, orphans))
     return 0
+
+
+def _warn_without_attributes(repository: Repository, plan: Plan) -> None:
+    """Says that git does not ask us about art here: an orphan branch, or one from before `init`, has no attributes."""
+    place = f"{repository.root}/.gitattributes"
+    if plan.views or plan.cards or staging.entries(repository.git, [place]):
+        return
+    if any(
+        change.new_mode in (staging.FILE, staging.EXECUTABLE) and repository.is_asset_path(change.path)
+        for change in plan.changes.values()
+    ):
+        note(f"there is no '{names.printable(place)}' on this branch, so git itself keeps the art of this commit")
+        sys.stderr.write("hint: run `comfyvn-store init`, and then what it says\n")
 
 
 def note(message: str) -> None:
