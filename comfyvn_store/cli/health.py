@@ -1,11 +1,53 @@
-"""`check`: whether commits, and the installation, are as they should be."""
+"""`doctor`, `check`: whether the installation, and commits, are as they should be."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import click
 
 from comfyvn_store.cli import output
 from comfyvn_store.cli.output import count
+
+
+@click.command("doctor", short_help="what is wrong with the installation, and how to mend it")
+@click.option("--fix", is_flag=True, help="Mend what needs no decision of yours.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def doctor_command(fix: bool, as_json: bool) -> int:
+    """Say what is wrong with hooks, git config, attributes, the store and the art in git, and the command that mends each.
+
+    With --fix what can be mended is mended: the installation is written anew, and what commits without hooks left undone
+    is staged for your next commit. No commit is made, and no edit of yours is touched. Ends with 1 if something is wrong,
+    or remains.
+    """
+    from comfyvn_store.ops import doctor
+    from comfyvn_store.vcs.repository import open_repository
+
+    repository = open_repository()
+    found = doctor.mend(repository) if fix else doctor.examine(repository)
+    if as_json:
+        output.as_json(found.as_dict())
+        return 1 if found.findings else 0
+    for finding in found.mended:
+        output.line(f"{output.good('mended:')} {finding.message}")
+        _paths(finding.paths)
+    for finding in found.findings:
+        output.line(f"{output.bad(finding.kind + ':')} {finding.message}")
+        _paths(finding.paths)
+        output.line(f"  {output.dim('to mend it:')} {output.path(finding.remedy)}")
+    if found.is_to_commit:
+        output.line("staged; now: git commit")
+    if not found.findings:
+        output.line(f"{count(found.assets, 'asset')}; hooks, filters and store are in order")
+    elif not fix and any(finding.is_mendable for finding in found.findings):
+        output.line("`comfyvn-store doctor --fix` mends what needs no decision of yours")
+    return 1 if found.findings else 0
+
+
+def _paths(paths: Sequence[str]) -> None:
+    output.table([(output.path(path),) for path in paths[:20] if path], indent="    ")
+    if len(paths) > 20:
+        output.line(f"    ... and {len(paths) - 20} more")
 
 
 @click.command("check", short_help="whether commits hold what they should, for servers and CI")

@@ -36,6 +36,7 @@ COMMANDS = {
     "resolve": "conflicts",
     "db": "reading",
     "rebuild": "upkeep",
+    "doctor": "health",
     "check": "health",
     "completion": "upkeep",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from comfyvn_store.asset.sidecar import Sidecar
@@ -48,12 +49,13 @@ def look(repository: Repository, head: str) -> Plan:
     return plan
 
 
-def assets(repository: Repository, plan: Plan) -> list[Asset]:
-    """Gives the assets to work on: changed ones, and those that lack their mode or their sidecar."""
+def assets(repository: Repository, plan: Plan, also: Collection[str] = ()) -> list[Asset]:
+    """Gives the assets to work on: changed ones, those that lack their mode or their sidecar, and `also` these paths."""
     due = [
         entry
         for path, entry in plan.views.items()
         if path in plan.changes
+        or path in also
         or entry.mode != staging.LINK
         or path not in plan.cards
         or names.sidecar_path(path) in plan.changes
@@ -69,7 +71,7 @@ def assets(repository: Repository, plan: Plan) -> list[Asset]:
         is_changed = entry.path in plan.changes
         if hash_ is not None and text is not None:
             found.append(Asset(entry.path, entry, text.decode("ascii"), hash_, is_changed))
-        elif entry.mode != staging.LINK and is_changed and size:
+        elif entry.mode != staging.LINK and (is_changed or entry.path in also) and size:
             # Raw art that was in git before `init` is left alone; only what this commit brings is taken in.
             found.append(Asset(entry.path, entry, None, "", True))
     return found

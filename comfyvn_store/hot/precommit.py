@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Collection
 
 from comfyvn_store.asset import ingest, record, sidecar, worktree
 from comfyvn_store.asset.known import HEADS, KnownSidecars, on_disk, parse_all
@@ -33,10 +34,17 @@ def run(repository: Repository) -> int:
             hint=f"run `git rm --cached {links.STORE_LINK}`",
         )
     live.begin(repository)
+    prepare(repository)
+    return 0
+
+
+def prepare(repository: Repository, also: Collection[str] = ()) -> None:
+    """Makes links and sidecars of what is staged, of what an earlier commit left undone, and of the committed paths in
+    `also`, whatever is wrong with them. Raises ComfyvnError where bytes would be lost."""
     head = blobs.resolve(repository.git, "HEAD") or staging.empty_tree(repository.git)
     plan = plans.look(repository, head)
     _warn_without_attributes(repository, plan)
-    assets = plans.assets(repository, plan)
+    assets = plans.assets(repository, plan, also)
     _take_raw_blobs(repository, assets)
     _check_objects(repository, assets)
     with contextlib.closing(HistoryRecords(repository)) as history:
@@ -46,7 +54,6 @@ def run(repository: Repository) -> int:
         orphans = _orphans(repository, plan)
         # They lie on the disk without their commit; where no row of the index changes, nothing else would tell.
         history.note_pending(stage.stage(repository, plan, assets, orphans))
-    return 0
 
 
 def _warn_without_attributes(repository: Repository, plan: Plan) -> None:

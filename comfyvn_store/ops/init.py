@@ -139,7 +139,9 @@ def _write_attributes(repository: Repository) -> None:
     """Puts our block first, so that lines of the user's (`*.txt -filter`) come later and win; stages the file."""
     path = repository.full(".gitattributes")
     place = repository.absolute(path)
-    if wiring.edit_block(place, wiring.attributes_block(), first=True) or not staging.entries(repository.git, [path]):
+    is_changed = wiring.free_foreign_lines(place)
+    is_changed |= wiring.edit_block(place, wiring.attributes_block(), first=True)
+    if is_changed or not staging.entries(repository.git, [path]):
         _stage(repository, path)
 
 

@@ -141,6 +141,26 @@ def edit_block(place: str, block: list[str], *, first: bool, sharing: Sharing = 
     return True
 
 
+def free_foreign_lines(place: str) -> bool:
+    """Moves lines of attributes that somebody wrote between our markers behind them, where they stay and win; tells
+    whether there were any."""
+    try:
+        with open(place, "rb") as stream:
+            rest, block = split_block(stream.read())
+    except FileNotFoundError:
+        return False
+    ours = {line.encode() for line in attributes_block()}
+    # One that names our filters is an older form of ours, or ours edited.
+    foreign = [
+        line for line in map(bytes.strip, block.splitlines()) if line and line not in ours and b"comfyvn" not in line
+    ]
+    if foreign:
+        ending = b"" if not rest or rest.endswith(b"\n") else b"\n"
+        block = b"".join(line.encode() + b"\n" for line in attributes_block())
+        files.write_atomic(place, block + rest + ending + b"".join(line + b"\n" for line in foreign))
+    return bool(foreign)
+
+
 def split_block(text: bytes) -> tuple[bytes, bytes]:
     """Splits a file into what is not ours and our block."""
     lines = text.splitlines(keepends=True)
