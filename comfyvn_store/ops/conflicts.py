@@ -43,7 +43,7 @@ def conflicts(session: Session) -> dict[str, Any]:
         )
     }
     art = {name for item in found for path in item.places for name in (path, names.sidecar_path(path))}
-    rest = sorted(staging.unmerged(repository.git, repository.root) - art)
+    rest = sorted(staging.unmerged(repository.git, "") - art)
     return {
         "operation": under_way.verb or None,
         "ours": under_way.ours._asdict(),
