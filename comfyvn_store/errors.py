@@ -71,6 +71,13 @@ class ObjectCorrupt(ComfyvnError):
     exit_code = 13
 
 
+class RemoteUnreachable(ComfyvnError):
+    """A remote that holds what is needed cannot be reached, or does not give it."""
+
+    slug = "remote-unreachable"
+    exit_code = 15
+
+
 class MachineError(ComfyvnError):
     """The machine refused: no space, no permission, a lock that was not released in time."""
 

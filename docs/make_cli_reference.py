@@ -42,6 +42,7 @@ where an error happened.
 | 10 | no repository here, or `comfyvn-store init` was not run in it |
 | 12 | the store does not hold the bytes |
 | 13 | an object is damaged |
+| 15 | a remote that holds what is needed cannot be reached |
 | 16 | the machine refused: no space, no permission, a lock that was not released |
 | 17 | the store was made by a newer version |
 | 20 | refused, because it would lose or endanger something |

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.errors import GitFailed
+from comfyvn_store.vcs import promised
 from comfyvn_store.vcs.git import Git
 
 # As loose objects up to here, as one pack beyond (1,000 blobs: 667 ms by unpack-objects, 32 by index-pack); more packs
@@ -34,6 +35,7 @@ def sizes(git: Git, oids: Iterable[str]) -> dict[str, Found]:
     names = list(dict.fromkeys(oids))
     if not names:
         return {}
+    promised.fetch(git, names)
     out = git.run("cat-file", "--batch-check", "--buffer", data="".join(f"{oid}\n" for oid in names).encode())
     found = {}
     for line in out.decode("ascii").splitlines():
@@ -51,6 +53,7 @@ def read_blobs(git: Git, oids: Iterable[str]) -> Iterator[tuple[str, bytes | Non
     names = list(dict.fromkeys(oids))
     for start in range(0, len(names), _BATCH):
         batch = names[start : start + _BATCH]
+        promised.fetch(git, batch)
         out = git.run("cat-file", "--batch", "--buffer", data="".join(f"{oid}\n" for oid in batch).encode())
         position = 0
         for oid in batch:

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from comfyvn_store.errors import GitFailed, MachineError
+from comfyvn_store.errors import GitFailed, MachineError, RemoteUnreachable
 
 # For plumbing that only compares or records: our own filters need not start for it (65 ms against 4 for 1,000 files).
 WITHOUT_FILTERS = (
@@ -35,6 +35,8 @@ _LOCAL = (
     "GIT_QUARANTINE_PATH",
 )
 
+# What git says when it cannot fetch an object (promisor-remote.c); LC_ALL=C keeps it so.
+_NOT_PROMISED = b" from promisor remote"
 # They change what a pathspec means (`git --literal-pathspecs`, as some editors run it, hands them to hooks); ours say
 # themselves what they mean.
 _PATHSPECS = ("GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS")
@@ -51,6 +53,8 @@ class Git:
 
     def __init__(self, folder: str, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        # The remotes that hold what a partial clone left out.
+        self.promisors: tuple[str, ...] = ()
         self.environment = dict(os.environ if environment is None else environment)
         # Messages are matched nowhere, but people report them; a language server of git's own choosing helps nobody.
         self.environment["LC_ALL"] = "C"
@@ -73,7 +77,7 @@ class Git:
     def outcome(
         self, *arguments: str, data: bytes | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[bytes]:
-        """Runs git and gives all of it: status, output, messages."""
+        """Runs git and gives all of it: status, output, messages. Raises RemoteUnreachable."""
         source: dict[str, object] = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
         try:
             done = subprocess.run(
@@ -88,6 +92,11 @@ class Git:
             if error.filename == "git":
                 raise MachineError("git is not installed, or not on the PATH", hint="install git") from None
             raise
+        if done.returncode != 0 and _NOT_PROMISED in done.stderr:
+            raise RemoteUnreachable(
+                "this is a partial clone, and its remote does not give an object that is not here yet",
+                hint="connect to the remote and run the command again; nothing was changed",
+            )
         if check and done.returncode != 0:
             raise GitFailed(f"git {_verb(arguments)}", done.returncode, os.fsdecode(done.stderr))
         result: subprocess.CompletedProcess[bytes] = done

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.errors import UnknownRevision
-from comfyvn_store.vcs import blobs
+from comfyvn_store.vcs import blobs, promised
 from comfyvn_store.vcs.git import Git
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import GONE, literal
@@ -119,6 +119,7 @@ def commits(git: Git, included: Iterable[str], excluded: Iterable[str] = ()) -> 
 def changes(git: Git, hashes: Sequence[str], root: str | None) -> Iterator[tuple[str, list[FileChange]]]:
     """Gives, for those of the commits that touch `root` (None: anything), what they changed there, in the order given."""
     specs = ("--", literal(root)) if root is not None else ()
+    promised.fetch_trees(git, hashes)
     return raw_changes(git, hashes, ("-c", "--root"), specs)
 
 
@@ -189,8 +190,19 @@ def read_many(repository: Repository, oids: Sequence[str], *, in_process: bool) 
     if in_process and len(oids) >= _WORTH_PYGIT2:
         reader = _pygit2_reader(repository)
         if reader is not None:
-            return reader.read(oids)
+            return _completed(repository.git, reader.read(oids))
     return blobs.read_blobs(repository.git, oids)
+
+
+def _completed(git: Git, found: Iterable[tuple[str, bytes | None]]) -> Iterator[tuple[str, bytes | None]]:
+    """Asks git for what libgit2 does not find: objects that a remote promised, or that the environment points to."""
+    absent = []
+    for oid, data in found:
+        if data is None:
+            absent.append(oid)
+        else:
+            yield oid, data
+    yield from blobs.read_blobs(git, absent)
 
 
 class Pygit2Reader:

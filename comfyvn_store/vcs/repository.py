@@ -145,6 +145,7 @@ def open_repository(
         db_path=db_path,
         thumbs_root=thumbs_root,
     )
+    git.promisors = settings.promisors
     store = Store(os.path.join(common, "comfyvn"), settings.sharing)
     return Repository(top, os.path.realpath(git_dir), common, object_format, git, settings, store)
 
@@ -175,6 +176,12 @@ def _explanation(lines: list[str], stderr: str, here: str) -> ComfyvnError:
         return Refused("this is git's own folder, not a work tree", hint="go to the folder that holds your files")
     if "dubious ownership" in stderr:
         return Refused("git does not trust this repository because another user owns it", hint=_last_line(stderr))
+    gone = _last_line(stderr).partition("not a git repository: ")[2]
+    if gone:
+        return NotInitialised(
+            f"the folder of git that '.git' names is gone: {names.printable(gone)}",
+            hint="if the repository was moved, run `git worktree repair` with this folder's path in it",
+        )
     if "not a git repository" not in stderr:
         return NotInitialised(f"cannot open a git repository here: {_last_line(stderr)}")
     return NotInitialised("this is not a git repository", hint="run `git init`, then `comfyvn-store init`")

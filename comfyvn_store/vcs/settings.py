@@ -21,6 +21,7 @@ DEFAULT_THUMBS = "cache/thumbs"
 _WHITELIST = frozenset(("assetsroot", "marker", "views", "fetch"))
 # git's own setting, which is heeded too.
 _SHARED = "core.sharedrepository"
+_WANTED = rf"^(comfyvn\.|{_SHARED}$|extensions\.partialclone$|remote\..*\.promisor$)"
 _FALSE = frozenset(("false", "no", "off", "0", ""))
 _TRUE = frozenset(("true", "yes", "on", "1"))
 
@@ -39,6 +40,7 @@ class Settings:
     remotes: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     sharing: Sharing = PRIVATE
+    promisors: tuple[str, ...] = ()
 
 
 def read_settings(
@@ -58,7 +60,7 @@ def read_settings(
     """
     env = os.environ if environment is None else environment
     own, ignored = _repository_config(git, top)
-    local = _git_config(git)
+    local, promisors = _git_config(git)
     merged = {**own, **local}
     root = assets_root or env.get("COMFYVN_ASSETS_ROOT") or merged.get("assetsroot") or DEFAULT_ROOT
     index = db_path or env.get("COMFYVN_DB_PATH") or local.get("dbpath") or os.path.join(git_dir, "comfyvn", "index.db")
@@ -74,6 +76,7 @@ def read_settings(
         remotes={key[7:-4]: value for key, value in merged.items() if _is_remote(key)},
         ignored=tuple(ignored),
         sharing=sharing.parse(local.get(_SHARED)),
+        promisors=promisors,
     )
 
 
@@ -127,9 +130,19 @@ def _repository_config(git: Git, top: str) -> tuple[dict[str, str], list[str]]:
     return kept, ignored
 
 
-def _git_config(git: Git) -> dict[str, str]:
-    listing = git.outcome("config", "-z", "--get-regexp", rf"^(comfyvn\.|{_SHARED}$)", check=False).stdout
-    return {key.removeprefix("comfyvn."): value for key, value in _pairs(listing)}
+def _git_config(git: Git) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Gives our keys, and the remotes that hold what a partial clone left out (partial-clone.txt of git's own pages)."""
+    listing = git.outcome("config", "-z", "--get-regexp", _WANTED, check=False).stdout
+    own: dict[str, str] = {}
+    promisors: list[str] = []
+    for key, value in _pairs(listing):
+        if key.startswith("comfyvn.") or key == _SHARED:
+            own[key.removeprefix("comfyvn.")] = value
+        elif key == "extensions.partialclone":
+            promisors.append(value)
+        elif value.lower() in _TRUE:
+            promisors.append(key[len("remote.") : -len(".promisor")])
+    return own, tuple(dict.fromkeys(promisors))
 
 
 def _is_remote(name: str) -> bool:
