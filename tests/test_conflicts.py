@@ -214,3 +214,58 @@ def test_both_versions_survive_a_rebase_with_more_commits_to_come(art: GitRepo) 
         art.git("rebase", "--continue")
     assert art.sidecar(HERO)["tags"] == ["late"]
     check_all(art)
+
+
+def test_what_is_no_art_or_no_sidecar_is_left_to_its_owner_or_taken_whole(art: GitRepo) -> None:
+    def theirs(repo: GitRepo) -> None:
+        repo.write("assets/notes.asset.json", "theirs\n")
+        paint(repo, MIRA, 2)
+        repo.git("add", ".")
+
+    def ours(repo: GitRepo) -> None:
+        repo.write("assets/notes.asset.json", "ours\n")
+        (repo.path / MIRA).symlink_to("/etc/hosts")
+        repo.git("add", ".")
+
+    part(art, theirs, ours)
+    art.git("merge", "side", check=False)
+    found = {item["view"]: item for item in conflicts(art)["conflicts"]}
+    assert sorted(found) == [MIRA, "assets/notes.asset.json"]
+    assert found[MIRA]["next"] == [f"git checkout --ours {MIRA}", f"git checkout --theirs {MIRA}", f"git add {MIRA}"]
+    refused = art.tool("resolve", MIRA, "--theirs", check=False)
+    assert (refused.code, "is a link of yours" in refused.err, art.link(MIRA)) == (20, True, "/etc/hosts")
+    assert settle(art, "assets/notes.asset.json", "theirs")["resolved"][0]["views"] == ["assets/notes.asset.json"]
+    assert art.blob(":assets/notes.asset.json") == art.read("assets/notes.asset.json") == b"theirs\n"
+
+
+def test_a_side_whose_sidecar_is_broken_is_read_from_its_bytes(art: GitRepo) -> None:
+    def theirs(repo: GitRepo) -> None:
+        paint(repo, HERO, 2)
+        repo.commit("painted")
+        repo.write(f"{HERO}.asset.json", "broken\n")
+
+    part(art, theirs, lambda repo: (paint(repo, HERO, 3), repo.commit("x"), repo.tool("annotate", HERO, "--tag", "x")))
+    art.git("merge", "side", check=False)
+    (item,) = conflicts(art)["conflicts"]
+    assert (item["kind"], item["theirs"]["has_sidecar"]) == ("both-changed", False)
+    assert item["theirs"]["provenance"]["inputs"]["seed"] == 2
+    settle(art, HERO, "theirs")
+    art.git("commit", "-q", "--no-edit")
+    assert (seeds(art), art.sidecar(HERO)["tags"]) == ({HERO: 2}, ["x"])
+    check_all(art)
+
+
+@pytest.mark.parametrize("deleter", ["main", "side"])
+def test_adding_the_sidecar_of_a_deleted_asset_does_not_leave_it_alone(art: GitRepo, deleter: str) -> None:
+    def tag(repo: GitRepo) -> None:
+        repo.tool("annotate", HERO, "--tag", "x")
+
+    def remove(repo: GitRepo) -> None:
+        repo.git("rm", "-q", HERO)
+
+    part(art, *((tag, remove) if deleter == "main" else (remove, tag)))
+    art.git("merge", "side", check=False)
+    art.git("add", "assets")
+    art.git("commit", "-q", "--no-edit")
+    assert art.git("ls-tree", "-r", "--name-only", "HEAD").out == "assets/.gitattributes"
+    check_all(art)

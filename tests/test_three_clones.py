@@ -15,7 +15,7 @@ from comfyvn_store.asset import merge
 from comfyvn_store.asset.sidecar import Sidecar
 from tests import media, templates
 from tests.gitrepo import GitRepo
-from tests.oracle import check_all
+from tests.oracle import check_all, check_commits, digest, linked_hash
 from tests.test_merge import MINE, OLD, OTHER, card
 
 HISTORIES = int(os.environ.get("TEST_HISTORIES", "0")) or 1
@@ -174,3 +174,27 @@ def test_three_clones_that_pull_in_any_order_end_up_alike(clones: list[GitRepo],
     assert cards(clones[0]) == cards(clones[1]) == cards(clones[2])
     for repo in clones:
         check_all(repo)
+
+
+def test_a_conflict_that_one_settles_is_settled_for_all(clones: list[GitRepo]) -> None:
+    a, b, c = clones
+    hero, mira = PATHS
+    for number, repo in enumerate((a, b)):
+        repo.write(hero, media.png(seed=10 + number))
+        repo.commit("repainted", "-a")
+        say(repo, mira, {"words": ["--license", f"licence {number}"], "tags": [repo.path.name]})
+    say(c, mira, {"tags": ["c"]})
+    assert pull(a, b, check=False) == 1
+    a.tool("resolve", "assets", "--theirs")
+    a.git("commit", "-q", "--no-edit")
+    pull(c, b)
+    for repo in (b, c):
+        pull(repo, a)
+    for repo in (a, b):
+        pull(repo, c)
+    assert cards(a) == cards(b) == cards(c)
+    for repo in clones:
+        assert linked_hash(repo.link(hero)) == repo.sidecar(hero)["hash"] == digest(b.read(hero))
+        assert (repo.sidecar(mira)["license"], repo.sidecar(mira)["tags"]) == ("licence 1", ["a", "b", "c"])
+        check_commits(repo)
+        assert repo.status() == []

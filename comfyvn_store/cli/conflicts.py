@@ -23,6 +23,7 @@ _SAID = {
 }
 # Shown of every version, whether or not it differs.
 _ALWAYS = ("provenance.source", "provenance.inputs.seed", "provenance.inputs.model", "provenance.inputs.sampler")
+_OF_BYTES = ("media.", "provenance.")
 # Told in other words, or only of use to programs (`--json`).
 _HIDDEN = ("hash", "bytes", "provenance.id", "provenance.parent", "provenance.source_hash")
 _WIDEST = 40
@@ -76,8 +77,10 @@ def _show(item: Mapping[str, Any], words: Mapping[str, str]) -> None:
         if label and any(cell not in ("-", "") for cell in cells):
             rows.append((label, *cells))
     output.table(rows, indent="  ")
-    marked = [key for key, each in differing.items() if each["conflict"] and key not in _HIDDEN]
-    if marked and item["kind"] != "both-changed":
+    marked = [
+        key for key, each in differing.items() if each["conflict"] and not key.startswith(("hash", "bytes", *_OF_BYTES))
+    ]
+    if marked:
         output.line(f"  in conflict: {', '.join(output.path(key) for key in marked)}")
     for command in item["next"]:
         output.line(f"  {output.dim(command)}")
@@ -91,8 +94,10 @@ def _own(side: Mapping[str, Any] | None, label: str) -> str:
     if label == "file":
         media = side.get("media") or {}
         pixels = f"{media['width']}x{media['height']}" if media.get("width") and media.get("height") else ""
+        if not side["uid"]:
+            return "no art"
         state = "" if side["present"] else "not in the store"
-        return ", ".join(filter(None, [side["uid"] or "no link", pixels, output.size(side.get("bytes")), state]))
+        return ", ".join(filter(None, [side["uid"], pixels, output.size(side.get("bytes")), state]))
     if label == "commit":
         return _cell(f"{side['commit'][:10]}  {side['subject']}") if side.get("commit") else "not committed"
     return _cell(side.get(label) or "-")

@@ -222,7 +222,8 @@ def _moved_here(departed: dict[str, list[Sidecar]], asset: Asset) -> Sidecar | N
 def _orphans(repository: Repository, plan: Plan) -> list[Entry]:
     """Gives the sidecars whose asset is gone: removed or moved away by this commit, or by one that skipped the hook.
 
-    One that comes with this commit may be waiting for its asset; one that is no sidecar of ours is not touched.
+    One that comes with this commit may be waiting for its asset, unless it is what a merge left of an asset that one side
+    deleted and the other tagged; one that is no sidecar of ours is not touched.
     """
     alone = {path: entry for path, entry in plan.cards.items() if path not in plan.views}
     settled = {path: entry for path, entry in alone.items() if entry.path not in plan.changes}
@@ -230,9 +231,23 @@ def _orphans(repository: Repository, plan: Plan) -> list[Entry]:
         blobs.read_small_blobs(repository.git, (entry.oid for entry in settled.values()), canonical.LONGEST_JSON)
     )
     kept = {entry.path for entry in staging.entries(repository.git, sorted(settled))} if settled else set()
+    left = _left_by_merge(repository, plan, [path for path in alone if path not in settled])
     return [
         entry
         for path, entry in alone.items()
         if (path in plan.changes and plan.changes[path].new_mode == staging.GONE)
         or (path in settled and entry.oid in ours and path not in kept)
+        or path in left
     ]
+
+
+def _left_by_merge(repository: Repository, plan: Plan, paths: list[str]) -> set[str]:
+    """Gives the assets that HEAD deleted and of which a merge or pick brings the sidecar alone, and says so."""
+    new = [path for path in paths if plan.changes[names.sidecar_path(path)].old_mode == staging.GONE]
+    left = {path for head in HEADS[:-1] if new for path in staging.tree_entries(repository.git, head, new)}
+    for path in sorted(left):
+        note(
+            f"'{names.printable(path)}' is deleted, and its sidecar goes with it;"
+            " to have it back: git checkout the other side's file and sidecar"
+        )
+    return left

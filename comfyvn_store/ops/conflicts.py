@@ -74,8 +74,8 @@ def _described(
         sides[name] = found
     clashes = clashing_fields(item)
     return {
-        "path": repository.inside(item.path) or item.path,
-        "view": item.path,
+        "path": repository.inside(item.name) or item.name,
+        "view": item.name,
         "kind": kind(item),
         "places": list(item.places),
         "settled": _settled(item),
@@ -110,7 +110,9 @@ def clashing_fields(item: Conflict) -> tuple[str, ...]:
 
 def commands(repository: Repository, item: Conflict) -> list[str]:
     """Gives the commands that settle a conflict, as typed from here."""
-    place = shlex.quote(unmerged.shown(repository, item.path))
+    place = shlex.quote(unmerged.shown(repository, item.name))
+    if item.is_foreign:
+        return [f"git checkout --{side} {place}" for side in ("ours", "theirs")] + [f"git add {place}"]
     if kind(item).startswith("added-by-"):
         return [f"comfyvn-store resolve {place} --{kind(item).removeprefix('added-by-')}"]
     sides = ["ours", "theirs"]
@@ -217,7 +219,7 @@ def _brought(session: Session, version: Version) -> Change | None:
         " WHERE p.id = ?",
         (version.card.provenance.id,),
     ).fetchone()
-    return Change(*row) if row else None
+    return Change(row[0], row[1].partition(" <")[0], *row[2:]) if row else None
 
 
 def _last_changes(

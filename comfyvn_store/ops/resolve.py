@@ -76,7 +76,8 @@ def resolve(session: Session, targets: Sequence[str], choice: Choice) -> Outcome
         for item, places in plans:
             gone = [path for path in item.places if path not in {place.path for place in places}]
             kept = settling.settle(item, places, gone)
-            done.append(Resolved(item.path, choice, [p.path for p in places if p.hash], sorted(gone), kept))
+            views = [place.path if place.hash else names.sidecar_path(place.path) for place in places]
+            done.append(Resolved(item.name, choice, views, sorted(gone), kept))
         settling.stage()
     except OSError as error:
         raise from_os_error(error, "settle the conflict") from error

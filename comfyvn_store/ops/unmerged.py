@@ -51,6 +51,18 @@ class Conflict(NamedTuple):
     settled: str | None
 
     @property
+    def name(self) -> str:
+        """The path that people see: the file that is named like a sidecar where it is none."""
+        known = [version for version in (self.ours, self.theirs, self.base) if version]
+        return self.path if any(version.hash or version.link for version in known) else names.sidecar_path(self.path)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether a side has no art there, but a link of the user's own."""
+        sides = [version for version in (self.ours, self.theirs) if version and version.link]
+        return any(side.hash is None and side.link and side.link.mode == staging.LINK for side in sides)
+
+    @property
     def is_rename(self) -> bool:
         """Whether both sides moved the asset, each to another place."""
         return self.ours is not None and self.theirs is not None and self.ours.path != self.theirs.path
@@ -187,6 +199,8 @@ class _Reading:
         side = next(iter(sides))
         if part.path.startswith(place.path + "~") and place.is_link_open:
             return side not in place.links
+        if os.path.isdir(self._repository.absolute(part.path.rpartition("~")[0] or part.path)):
+            return False  # git moved it aside for a folder of its name
         card = self._card(place.cards.get(side))
         return card is not None and side not in place.links and card.hash == self._hash(part.links[side])
 
