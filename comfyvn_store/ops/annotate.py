@@ -94,13 +94,13 @@ def _current(session: Session, inside: str) -> Sidecar:
 
 
 def _stage(repository: Repository, texts: Mapping[str, bytes]) -> None:
-    oids = blobs.write_blobs(repository.git, repository.object_format, list(texts.values()))
-    entries = [Entry(names.sidecar_path(full), staging.FILE, oid) for full, oid in zip(texts, oids, strict=True)]
     try:
+        oids = blobs.write_blobs(repository.git, repository.object_format, list(texts.values()))
+        entries = [Entry(names.sidecar_path(full), staging.FILE, oid) for full, oid in zip(texts, oids, strict=True)]
         staging.write_entries(repository.git, entries, patience=staging.PATIENCE)
         staging.refresh(repository.git, [entry.path for entry in entries], filters=True, patience=staging.PATIENCE)
     except (GitFailed, LockTimeout) as error:
         raise MachineError(
             f"the sidecars are changed but not staged: {error.message}",
-            hint="run `git add` on them when the other git has ended",
+            hint="run `git add` on them when git can write again",
         ) from error

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfyvn_store.base import files, links, names
-from comfyvn_store.errors import ComfyvnError, LockTimeout, ObjectCorrupt
+from comfyvn_store.errors import ComfyvnError, LockTimeout, ObjectCorrupt, from_os_error
 from comfyvn_store.hot import heal
 from comfyvn_store.index import catchup, questions
 from comfyvn_store.ops import cards, register
 from comfyvn_store.ops import status as looking
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
+from comfyvn_store.vcs import staging
 
 Progress = Callable[[str, int, int], None]
 
@@ -71,6 +72,8 @@ def rebuild(
     catchup.rebuild(index, repository)
     heal.heal(index, repository, restore=True)
     tell("reading history", 1, 1)
+    if index.in_memory:
+        result.problems.append(("index", "not made anew, because its file cannot be written"))
     if take_in:
         _take_in(session, result)
     found = questions.sized_hashes(index)
@@ -113,6 +116,7 @@ def _check_sidecars(session: Session, result: Rebuilt) -> None:
     for path, why in questions.problems(session.index):
         named.add(path)
         result.problems.append((repository.full(path), why))
+    sparse = staging.skipped(repository.git, repository.root)
     for path, _, _ in questions.sized_hashes(session.index):
         if path in named:
             continue
@@ -120,6 +124,8 @@ def _check_sidecars(session: Session, result: Rebuilt) -> None:
         broken = cards.broken_on_disk(repository, repository.full(path))
         if broken:
             result.problems.append((card, f"broken on disk: {broken}"))
+        elif card in sparse:
+            continue
         elif files.lstat(repository.absolute(card)) is None and cards.staged(repository, repository.full(path)):
             result.problems.append((card, "not restored, because git is at work here; run rebuild again later"))
 
@@ -178,5 +184,8 @@ def _make_previews(session: Session, result: Rebuilt, tell: Progress) -> int:
         made = worker.work(repository, patience=60.0, progress=lambda done, total: tell("making previews", done, total))
     except LockTimeout as error:
         result.problems.append(("previews", error.message))
+        return 0
+    except OSError as error:
+        result.problems.append(("previews", from_os_error(error, "make previews").message))
         return 0
     return made
