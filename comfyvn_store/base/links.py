@@ -31,6 +31,11 @@ def link_text(path: str, hash_: str) -> str:
     return "../" * path.count("/") + _MIDDLE + hash_[:2] + "/" + hash_[2:]
 
 
+def link_size(path: str) -> int:
+    """Gives how many bytes the link of an asset at `path` has, whatever its hash."""
+    return 3 * path.count("/") + _TAIL
+
+
 def parse_link(text: str) -> str | None:
     """Gives the hash a well-formed link names, at whatever depth, or None if `text` is no link."""
     cut = len(text) - _TAIL

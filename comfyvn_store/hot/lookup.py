@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection
 
 from comfyvn_store.errors import ComfyvnError
-from comfyvn_store.index import catchup
+from comfyvn_store.index import catchup, rows
 from comfyvn_store.index.database import Index
 from comfyvn_store.vcs.repository import Repository
 
@@ -33,6 +33,15 @@ class HistoryRecords:
         except sqlite3.Error:
             return None
         return row[0] if row else None
+
+    def misplaced(self) -> set[str]:
+        """Gives the assets (relative to the work tree's top) whose sidecar, when last seen, spoke of another path."""
+        index = self._open()
+        try:
+            found = rows.misplaced(index) if index is not None else set()
+        except sqlite3.Error:
+            return set()
+        return {self._repository.full(path) for path in found}
 
     def note_pending(self, paths: Collection[str]) -> None:
         """Notes assets (relative to the assets root) whose sidecar on disk is to be brought to the index."""

@@ -49,8 +49,15 @@ def look(repository: Repository, head: str) -> Plan:
     return plan
 
 
-def assets(repository: Repository, plan: Plan, also: Collection[str] = ()) -> list[Asset]:
-    """Gives the assets to work on: changed ones, those that lack their mode or their sidecar, and `also` these paths."""
+def assets(
+    repository: Repository, plan: Plan, also: Collection[str] = (), misplaced: Collection[str] = ()
+) -> list[Asset]:
+    """Gives the assets to work on: changed ones, and those that lack their mode, their sidecar or, because they were moved
+    without us (a commit that skipped the hook, a rewritten history), a link of their depth or the path in their sidecar.
+
+    `misplaced` are those of the last kind that the index knows, `also` what the caller wants, by top-relative path.
+    """
+    sizes = blobs.sizes(repository.git, (entry.oid for entry in plan.views.values()))
     due = [
         entry
         for path, entry in plan.views.items()
@@ -59,8 +66,9 @@ def assets(repository: Repository, plan: Plan, also: Collection[str] = ()) -> li
         or entry.mode != staging.LINK
         or path not in plan.cards
         or names.sidecar_path(path) in plan.changes
+        or path in misplaced
+        or (entry.oid in sizes and sizes[entry.oid].size != links.link_size(path))
     ]
-    sizes = blobs.sizes(repository.git, (entry.oid for entry in due))
     small = [entry.oid for entry in due if entry.oid in sizes and sizes[entry.oid].size <= links.LONGEST]
     texts = dict(blobs.read_blobs(repository.git, small))
     found = []

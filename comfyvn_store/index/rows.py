@@ -72,10 +72,12 @@ def update(index: Index, repository: Repository, *, in_process: bool) -> RowChan
     records = _record_ids(index, removed | (rows.keys() & known.keys()))
     for path in removed:
         _remove(index, path)
+    astray = misplaced(index) - removed - rows.keys()
     for path, hash_ in rows.items():
-        record = _write(index, repository, path, hash_, wanted[path], texts.get(path))
+        record = _write(index, repository, path, hash_, wanted[path], texts.get(path), astray)
         if record:
             records.add(record)
+    index.remember("misplaced", "\0".join(sorted(astray)))
     sight.remember(index, repository, folders, looked)
     return RowChanges(set(rows), removed, records, rewritten)
 
@@ -83,6 +85,11 @@ def update(index: Index, repository: Repository, *, in_process: bool) -> RowChan
 def speaking_of_others(index: Index) -> set[str]:
     """Gives the assets whose sidecar speaks of other bytes: no row names its record, whose commit may be another now."""
     return {row[0] for row in index.db.execute("SELECT path FROM assets_registry WHERE problem = ?", (OTHER_BYTES,))}
+
+
+def misplaced(index: Index) -> set[str]:
+    """Gives the assets (relative to the assets root) whose staged sidecar speaks of another path."""
+    return set(filter(None, (index.state("misplaced") or "").split("\0")))
 
 
 def _unmerged_as_ours(entries: list[Entry]) -> list[Entry]:
@@ -198,8 +205,11 @@ def _remove(index: Index, path: str) -> None:
         index.db.execute("DELETE FROM assets_registry WHERE id = ?", row)
 
 
-def _write(index: Index, repository: Repository, path: str, hash_: str, want: Wanted, text: bytes | None) -> str | None:
-    """Writes one row; gives the id of its provenance record, if it has one."""
+def _write(
+    index: Index, repository: Repository, path: str, hash_: str, want: Wanted, text: bytes | None, astray: set[str]
+) -> str | None:
+    """Writes one row; gives the id of its provenance record, if it has one. Adds the path to `astray` if its sidecar
+    speaks of another."""
     card: Sidecar | None = None
     problem = None
     if want.sidecar_oid is not None:
@@ -209,6 +219,8 @@ def _write(index: Index, repository: Repository, path: str, hash_: str, want: Wa
             card = sidecar.decode(text)
             if card.hash != hash_:
                 problem = OTHER_BYTES
+            if card.path != path and want.staged:
+                astray.add(path)
         except BrokenSidecar as error:
             problem = f"its sidecar is broken: {error}"
     own = card if card is not None and card.hash == hash_ else None
