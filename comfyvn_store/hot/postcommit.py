@@ -13,7 +13,7 @@ from comfyvn_store.asset.known import parse_all
 from comfyvn_store.asset.worktree import Card
 from comfyvn_store.base import canonical, links, names
 from comfyvn_store.errors import GitFailed
-from comfyvn_store.hot import follow, live
+from comfyvn_store.hot import follow, ground, live
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Change, Entry
@@ -50,7 +50,12 @@ def mend_index(repository: Repository) -> None:
     for change in different:
         bases = {tree[change.path].oid for tree in older if change.path in tree}
         entry = index.get(change.path)
-        if names.is_sidecar(change.path):
+        found: Entry | None
+        if change.path == ground.path_of(repository):
+            # Where pre-commit laid the ground of a branch, `commit PATH` had an index of its own.
+            is_new = change.old_mode == staging.GONE and entry is None
+            found = Entry(change.path, change.new_mode, change.new_oid) if is_new else None
+        elif names.is_sidecar(change.path):
             found = _mend_sidecar(repository, change, entry, bases, index)
         else:
             found = _mend_view(repository, change, entry)

@@ -16,7 +16,7 @@ from comfyvn_store.asset.known import HEADS, KnownSidecars, on_disk, parse_all
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, links, names
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing, Refused
-from comfyvn_store.hot import live, stage
+from comfyvn_store.hot import ground, live, stage
 from comfyvn_store.hot import plan as plans
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.hot.plan import Asset, Plan
@@ -42,12 +42,13 @@ def prepare(repository: Repository, also: Collection[str] = ()) -> None:
     """Makes links and sidecars of what is staged, of what an earlier commit left undone, and of the committed paths in
     `also`, whatever is wrong with them. Raises ComfyvnError where bytes would be lost."""
     head = blobs.resolve(repository.git, "HEAD") or staging.empty_tree(repository.git)
+    ground.lay(repository, head)
     plan = plans.look(repository, head)
     _warn_without_attributes(repository, plan)
-    assets = plans.assets(repository, plan, also)
-    _take_raw_blobs(repository, assets)
-    _check_objects(repository, assets)
     with contextlib.closing(HistoryRecords(repository)) as history:
+        assets = plans.assets(repository, plan, also, history.misplaced())
+        _take_raw_blobs(repository, assets)
+        _check_objects(repository, assets)
         broken = _make_sidecars(repository, plan, assets, history)
         for path, reason in broken:
             note(f"the sidecar of '{names.printable(path)}' is left as it is: {reason}")

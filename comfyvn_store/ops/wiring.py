@@ -8,10 +8,10 @@ import comfyvn_store
 from comfyvn_store.base import files, links, names
 from comfyvn_store.base.sharing import PRIVATE, Sharing
 from comfyvn_store.ops import shims
+from comfyvn_store.vcs import attributes
+from comfyvn_store.vcs.attributes import BEGIN, END
 from comfyvn_store.vcs.repository import Repository
 
-BEGIN = "# comfyvn-store: begin (made by `comfyvn-store init`)"
-END = "# comfyvn-store: end"
 # The command of a filter or hook: `-P`, so that a repository shadows no module; UTF-8 names whatever the locale says.
 _START = "-P -X utf8 -c 'from comfyvn_store.hot.main import run; run()'"
 
@@ -64,15 +64,7 @@ def main_path() -> str:
 
 def attributes_block() -> list[str]:
     """Gives the lines of `<assets root>/.gitattributes`."""
-    return [
-        BEGIN,
-        "* filter=comfyvn -text",
-        "*.asset.json filter=comfyvn-sidecar merge=comfyvn-sidecar diff=comfyvn-sidecar text",
-        ".* !filter !text",
-        "Thumbs.db !filter !text",
-        "desktop.ini !filter !text",
-        END,
-    ]
+    return list(attributes.BLOCK)
 
 
 def exclude_file(repository: Repository) -> str:

@@ -1,4 +1,5 @@
-"""git's attributes as some commit has them, without a work tree: what its own `.gitattributes` say, and nothing else."""
+"""Our attributes, and git's attributes as some commit has them, without a work tree: what its own `.gitattributes` say, and
+nothing else."""
 
 from __future__ import annotations
 
@@ -11,6 +12,19 @@ from comfyvn_store.vcs.git import Git
 from comfyvn_store.vcs.staging import Entry
 
 NAME = ".gitattributes"
+# Our lines in a file that people write into, too, stand between these.
+BEGIN = "# comfyvn-store: begin (made by `comfyvn-store init`)"
+END = "# comfyvn-store: end"
+# The lines of `<assets root>/.gitattributes`.
+BLOCK = (
+    BEGIN,
+    "* filter=comfyvn -text",
+    "*.asset.json filter=comfyvn-sidecar merge=comfyvn-sidecar diff=comfyvn-sidecar text",
+    ".* !filter !text",
+    "Thumbs.db !filter !text",
+    "desktop.ini !filter !text",
+    END,
+)
 # The `.gitattributes` of a tree: path and blob of each. Trees with the same ones give every path the same attributes.
 State = frozenset[tuple[str, str]]
 
