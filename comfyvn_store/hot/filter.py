@@ -6,6 +6,7 @@ One process serves every file of one git command. `comfyvn` turns bytes into lin
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -191,8 +192,17 @@ class _Sidecars(_Process):
                 from comfyvn_store.hot.commits import CommitNames  # SQLite is for checkouts; `git add` does without
 
                 self._commits = CommitNames(self.repository)
+                _put_store_link(self.repository)
             data = sidecar.fill_commit(data, self._commits.commit_of(id_))
         self._give(data)
+
+
+def _put_store_link(repository: Repository) -> None:
+    """Sees to it that views which git checks out lead somewhere where no hook runs: in a new work tree without hooks, after
+    `git clean -fdx`. What stands in its way the next command tells."""
+    with contextlib.suppress(ComfyvnError, OSError):
+        if repository.is_initialised and repository.is_at_home:
+            repository.ensure_store_link()
 
 
 def say(path: str, error: Exception) -> None:

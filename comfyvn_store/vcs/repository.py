@@ -48,6 +48,19 @@ class Repository:
         return self.git_dir != self.common_dir
 
     @property
+    def is_at_home(self) -> bool:
+        """Whether `top` is the work tree that the git folder has, and none that somebody named for a moment, as
+        `git filter-branch --tree-filter` does: that commits whatever lies there."""
+        if not self.git.environment.get("GIT_WORK_TREE"):
+            return True
+        try:
+            with open(os.path.join(self.git_dir, "gitdir"), "rb") as stream:
+                own = os.path.dirname(os.path.join(os.fsencode(self.git_dir), stream.read().rstrip(b"\n")))
+        except OSError:
+            return False
+        return os.path.realpath(own) == os.path.realpath(os.fsencode(self.top))
+
+    @property
     def is_initialised(self) -> bool:
         """Whether `init` was run here."""
         return self.store.exists and not self.store.is_retired
@@ -94,7 +107,7 @@ class Repository:
     def ensure_store_link(self) -> None:
         """Puts the `.comfyvn` link back if it is not there or leads elsewhere; anything else there is refused."""
         path = self.absolute(links.STORE_LINK)
-        text = os.path.relpath(self.store.root, self.top)
+        text = self._store_link_text()
         try:
             found = os.readlink(path)
         except FileNotFoundError:
@@ -114,6 +127,18 @@ class Repository:
         from comfyvn_store.base.files import place_symlink
 
         place_symlink(path, text)
+
+    def _store_link_text(self) -> str:
+        """Gives the link's text: relative, but in a linked work tree as git's own link there is, which is mostly absolute,
+        so that `git worktree move` to another depth leaves it true."""
+        if self.is_linked:
+            try:
+                with open(self.absolute(".git"), "rb") as stream:
+                    if os.path.isabs(stream.read().removeprefix(b"gitdir: ").strip()):
+                        return self.store.root
+            except OSError:
+                pass
+        return os.path.relpath(self.store.root, self.top)
 
 
 def open_repository(
