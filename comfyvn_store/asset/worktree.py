@@ -232,6 +232,11 @@ def mirror(repository: Repository, folder: str, present: Iterable[str], group: s
         files.remove_empty_folders(target, base)
 
 
+def has_mirrors(repository: Repository) -> bool:
+    """Tells whether the folder of the mirrors is there."""
+    return os.path.isdir(repository.absolute(f"{repository.root}/{names.META_FOLDER}"))
+
+
 def mirrored(repository: Repository) -> set[str]:
     """Gives the assets (relative to the assets root) that have a mirror on the disk, whether or not git has them."""
     base = repository.absolute(repository.full(names.META_FOLDER))

@@ -34,11 +34,12 @@ class HistoryRecords:
             return None
         return row[0] if row else None
 
-    def misplaced(self) -> set[str]:
-        """Gives the assets (relative to the work tree's top) whose sidecar, when last seen, spoke of another path."""
+    def outdated(self) -> set[str]:
+        """Gives the assets (relative to the work tree's top) whose sidecar, when last seen, spoke of another path or of
+        other bytes."""
         index = self._open()
         try:
-            found = rows.misplaced(index) if index is not None else set()
+            found = rows.misplaced(index) | rows.speaking_of_others(index) if index is not None else set()
         except sqlite3.Error:
             return set()
         return {self._repository.full(path) for path in found}

@@ -50,12 +50,13 @@ def look(repository: Repository, head: str) -> Plan:
 
 
 def assets(
-    repository: Repository, plan: Plan, also: Collection[str] = (), misplaced: Collection[str] = ()
+    repository: Repository, plan: Plan, also: Collection[str] = (), outdated: Collection[str] = ()
 ) -> list[Asset]:
     """Gives the assets to work on: changed ones, and those that lack their mode, their sidecar or, because they were moved
-    without us (a commit that skipped the hook, a rewritten history), a link of their depth or the path in their sidecar.
+    without us (a commit that skipped the hook, a rewritten history), a link of their depth.
 
-    `misplaced` are those of the last kind that the index knows, `also` what the caller wants, by top-relative path.
+    `outdated` are those whose sidecar the index knows to speak of another path or of other bytes, `also` what the caller
+    wants, both by top-relative path.
     """
     sizes = blobs.sizes(repository.git, (entry.oid for entry in plan.views.values()))
     due = [
@@ -66,7 +67,7 @@ def assets(
         or entry.mode != staging.LINK
         or path not in plan.cards
         or names.sidecar_path(path) in plan.changes
-        or path in misplaced
+        or path in outdated
         or (entry.oid in sizes and sizes[entry.oid].size != links.link_size(path))
     ]
     small = [entry.oid for entry in due if entry.oid in sizes and sizes[entry.oid].size <= links.LONGEST]

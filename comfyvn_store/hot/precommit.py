@@ -46,7 +46,7 @@ def prepare(repository: Repository, also: Collection[str] = ()) -> None:
     plan = plans.look(repository, head)
     _warn_without_attributes(repository, plan)
     with contextlib.closing(HistoryRecords(repository)) as history:
-        assets = plans.assets(repository, plan, also, history.misplaced())
+        assets = plans.assets(repository, plan, also, history.outdated())
         _take_raw_blobs(repository, assets)
         _check_objects(repository, assets)
         broken = _make_sidecars(repository, plan, assets, history)

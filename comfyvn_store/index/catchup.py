@@ -156,6 +156,8 @@ def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_proces
     index.remember("head", now.head or "")
     index.remember("caught up", key)
     written = changes.written | changes.removed | changes.rewritten
+    if not worktree.has_mirrors(repository):  # `git clean -fdx`
+        written |= {path for (path,) in index.db.execute("SELECT path FROM assets_registry")}
     add_pending(index, stale | stray | written | rows.speaking_of_others(index))
 
 
