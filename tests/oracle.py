@@ -140,11 +140,14 @@ def check_views(repo: GitRepo, edited: Collection[str] = ()) -> None:
         assert digest(repo.read(path)) == linked_hash(text), path
 
 
-def check_commits(repo: GitRepo, without_record: Collection[str] = (), deleted: Collection[str] = ()) -> None:
+def check_commits(
+    repo: GitRepo, without_record: Collection[str] = (), deleted: Collection[str] = (), misplaced: Collection[str] = ()
+) -> None:
     """The sidecars on disk, the index and git agree on the commit that brought each record.
 
     Assets `without_record` are those that git has without a sidecar of their bytes; nothing is said of them then. What is
-    `deleted` on the disk alone, view or sidecar, is not listed, or has no sidecar to compare.
+    `deleted` on the disk alone, view or sidecar, is not listed, or has no sidecar to compare. The sidecar of a
+    `misplaced` one says the path that it was moved away from.
     """
     expected = introductions(repo)
     listed = {each["view"]: each for each in repo.tool("list", "--json").json()}
@@ -157,6 +160,9 @@ def check_commits(repo: GitRepo, without_record: Collection[str] = (), deleted: 
             continue
         sidecar = repo.sidecar(path)
         inside = path.removeprefix("assets/")
+        if path in misplaced:
+            assert sidecar["path"] != inside
+            inside = sidecar["path"]
         assert (sidecar["path"], sidecar["type"]) == (inside, inside.split("/")[0] if "/" in inside else "generic")
         on_disk = sidecar["provenance"]
         wanted = expected.get(on_disk["id"])

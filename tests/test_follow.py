@@ -81,7 +81,10 @@ def test_switch_to_a_branch_without_art(art: GitRepo) -> None:
 
 
 def test_art_on_a_branch_without_attributes_is_named_and_init_takes_it_in(art: GitRepo) -> None:
-    art.git("switch", "-q", "--orphan", "empty")
+    art.git("switch", "-q", "--orphan", "before-init")
+    art.write(DOOR, media.wav(frequency=5))
+    art.git("add", "assets")
+    art.git("-c", "core.hooksPath=/dev/null", "commit", "-q", "-m", "raw, as before init")
     art.write(HERO, media.comfy_png(5))
     art.git("add", "assets")
     assert "no 'assets/.gitattributes' on this branch" in art.git("commit", "-q", "-m", "raw").err

@@ -47,12 +47,13 @@ class Limit(NamedTuple):
     """What cannot be had in some modes before the next commit of art, and why.
 
     `unfinished` are the committed assets that are no links or have no sidecar of their bytes, `dangling` the views that
-    lead nowhere after a command.
+    lead nowhere after a command, `misplaced` the assets whose sidecar says the path that they were moved away from.
     """
 
     reason: str
     unfinished: tuple[str, ...] = ()
     dangling: tuple[str, ...] = ()
+    misplaced: tuple[str, ...] = ()
     modes: tuple[str, ...] = WITHOUT_HOOKS
 
 
@@ -229,7 +230,8 @@ def check_bytes(scene: Scene) -> None:
     """No raw bytes are in any commit, each link that git has in a commit or its index has its whole object, and what the
     user did not stage is as it was."""
     repo = scene.repo
-    listed = repo.git("rev-list", "--objects", "--all", "--reflog", "HEAD").out.splitlines()
+    head = ["HEAD"] if repo.git("rev-parse", "-q", "--verify", "HEAD", check=False).out else []
+    listed = repo.git("rev-list", "--objects", "--all", "--reflog", *head).out.splitlines()
     blobs = {oid: path for oid, _, path in (line.partition(" ") for line in listed) if path.startswith("assets/")}
     blobs |= {about[1]: path for path, about in oracle.index_entries(repo)}
     empty = repo.git("hash-object", "-t", "blob", "--stdin", input=b"").out  # what `git add -N` puts into the index
@@ -255,7 +257,8 @@ def check_after_a_command(scene: Scene, dirt: list[str], limit: Limit) -> None:
     unfinished = oracle.unfinished(repo)
     staged = {line[3:].rpartition(" -> ")[2] for line in dirt if line[0] not in " ?"}
     assert unfinished - staged == set(limit.unfinished)
-    oracle.check_commits(repo, without_record=unfinished, deleted=_deleted(dirt))
+    deleted = _deleted(dirt)
+    oracle.check_commits(repo, without_record=unfinished, deleted=deleted, misplaced=limit.misplaced)
     assert _flat(repo.status()) == dirt, "after a command"
     assert _dangling(scene, staged) == set(limit.dangling)
     check_mirrors(repo)
