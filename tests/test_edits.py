@@ -178,6 +178,28 @@ def test_a_save_at_the_worst_moment_survives(art: GitRepo, tmp_path: Path, doing
     assert sorted(os.listdir(view.parent)) == ["hero.png", "hero.png.asset.json"]
 
 
+@pytest.mark.parametrize("words", [("commit", "-qm", "painted"), ("switch", "-q", "--detach", "HEAD~1")])
+def test_a_sidecar_saved_at_the_worst_moment_survives(art: GitRepo, tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "late").mkdir()
+    (tmp_path / "late/sitecustomize.py").write_text(LATE_SAVE)
+    if words[0] == "commit":
+        art.write(HERO, NEW)
+        art.git("add", HERO)
+    else:  # the sidecar names the new commit first, so that post-checkout has something to write
+        art.git("commit", "-q", "--amend", "-m", "tags, amended")
+        art.git("config", "filter.comfyvn-sidecar.process", "")
+    card, saved = art.path / f"{HERO}.asset.json", art.path / "saved.json"
+    mine = (
+        art.read(f"{HERO}.asset.json").replace(b'"lead"', b'"by hand"').replace(b'"tags": []', b'"tags": ["by hand"]')
+    )
+    saved.write_bytes(mine)
+    art.git(*words, env={"PYTHONPATH": str(tmp_path / "late"), "SAVED": str(saved), "VIEW": str(card)})
+    art.tool("list")
+    assert not saved.exists(), "the save came"
+    assert card.read_bytes() == mine and b"by hand" in mine
+    assert art.tool("status", "--json").json()["edited"] == [f"{HERO}.asset.json"]
+
+
 # -- written through the link --------------------------------------------------------------------------------------
 
 

@@ -48,9 +48,10 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
     young: list[str] = []
     for card in cards:
         wanted = sidecar.fill_commit(card.text, card.commit)
-        if _is_due(repository, card, wanted, restore):
+        found = read_sidecar(repository, card.entry.path)
+        if _is_due(repository, card, found, wanted, restore):
             due.append((card, wanted))
-        elif _is_young(repository, card.entry.path) and read_sidecar(repository, card.entry.path) == wanted:
+        elif found == wanted and _is_young(repository, card.entry.path):
             young.append(card.entry.path)
     try:
         staging.write_entries(repository.git, (card.entry for card, _ in due))
@@ -58,8 +59,9 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
         return False
     written = []
     for card, wanted in due:
-        if _is_due(repository, card, wanted, restore):
-            files.write_settled(repository.absolute(card.entry.path), wanted)
+        found = read_sidecar(repository, card.entry.path)
+        place = repository.absolute(card.entry.path)
+        if _is_due(repository, card, found, wanted, restore) and files.replace_settled(place, wanted, found):
             written.append(card.entry.path)
     for path in young:
         files.settle(repository.absolute(path))
@@ -68,9 +70,8 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
     return True
 
 
-def _is_due(repository: Repository, card: Card, wanted: bytes, restore: bool) -> bool:
-    """Whether the file has to be written: it says something else, and that is not an edit of the user's."""
-    found = read_sidecar(repository, card.entry.path)
+def _is_due(repository: Repository, card: Card, found: bytes | None, wanted: bytes, restore: bool) -> bool:
+    """Whether the file has to be written: what was found in it is something else, and that is no edit of the user's."""
     if found is None:
         return restore and files.lstat(repository.absolute(card.entry.path)) is None
     return found != wanted and bool({found, sidecar.strip_commit(found)} & {card.text, card.replaces})

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writes, durable batches, and replacing a file without losing an edit."""
+"""Files that are whole or not there: atomic writes, and replacing a file without losing an edit."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Iterable
 from typing import NamedTuple
 
+from comfyvn_store.base.durable import sync_folder
 from comfyvn_store.base.names import TEMP_PREFIX
 from comfyvn_store.base.sharing import PRIVATE, Sharing
-
-# Up to this many files `fsync` each; beyond it one `syncfs` for all is cheaper (62 ms for 1,000 against 316).
-_FEW = 8
 
 
 class Print(NamedTuple):
@@ -59,6 +56,19 @@ def write_atomic(
     behind then.
     """
     sharing.make_folders(os.path.dirname(path) or ".")
+    temp = _write_beside(path, data, mode, durable, sharing)
+    try:
+        os.replace(temp, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temp)
+        raise
+    if durable:
+        sync_folder(os.path.dirname(path) or ".")
+
+
+def _write_beside(path: str, data: bytes, mode: int = 0o666, durable: bool = False, sharing: Sharing = PRIVATE) -> str:
+    """Writes a temporary file that can take the place of the one at `path` and gives its name."""
     temp = temp_beside(path)
     descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
@@ -72,19 +82,42 @@ def write_atomic(
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
-        os.replace(temp, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temp)
         raise
-    if durable:
-        sync_folder(os.path.dirname(path) or ".")
+    return temp
 
 
 def write_settled(path: str, data: bytes) -> None:
     """Writes a file that git is told of right away, and dates it back (see `settle`)."""
     write_atomic(path, data)
     settle(path)
+
+
+def replace_settled(path: str, data: bytes, expected: bytes | None) -> bool:
+    """Same as `write_settled`, if the file still holds what is expected (None: is not there); tells whether it did.
+
+    An edit that is saved while this runs stays.
+    """
+    info = lstat(path)
+    seen = print_of(info) if info is not None and stat.S_ISREG(info.st_mode) else None
+    if expected is None:
+        if info is not None:
+            return False
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    elif seen is None or not _holds(path, expected):
+        return False
+    temp = _write_beside(path, data)
+    settle(temp)
+    return swap_for_file(path, temp, None, seen)
+
+
+def _holds(path: str, data: bytes) -> bool:
+    try:
+        return read_small(path, len(data)) == data
+    except OSError:
+        return False
 
 
 def settle(path: str) -> None:
@@ -266,56 +299,6 @@ def _move_to_free(temp: str, path: str) -> bool:
         if lstat(path) is not None:
             return False
         os.replace(temp, path)
-    return True
-
-
-def sync_folder(path: str) -> None:
-    """Makes a folder's entries durable, where the system can do that."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def sync_files(paths: Iterable[str]) -> None:
-    """Makes files and their folder entries durable; all must be on one file system.
-
-    Raises OSError if a file could not be written to the disk.
-    """
-    names = list(paths)
-    if not names:
-        return
-    if len(names) > _FEW and _sync_file_system(names[0]):
-        return
-    for name in names:
-        descriptor = os.open(name, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    for folder in {os.path.dirname(name) for name in names}:
-        sync_folder(folder)
-
-
-def _sync_file_system(path: str) -> bool:
-    """Calls syncfs(2) (Linux) for the file system of `path`; tells whether that could be done."""
-    if not sys.platform.startswith("linux"):
-        return False
-    import ctypes
-
-    try:
-        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
-    except (AttributeError, OSError):
-        return False
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        if syncfs(descriptor) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), path)
-    finally:
-        os.close(descriptor)
     return True
 
 

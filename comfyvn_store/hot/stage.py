@@ -72,9 +72,8 @@ def _write_cards(repository: Repository, plan: Plan, assets: list[Asset], texts:
                 continue
         if files.lstat(repository.absolute(asset.path)) is None:
             continue  # the user took the file away; its sidecar stays with git
-        if found != text:
-            files.write_settled(place, text)
-        written.append(path)
+        if found == text or files.replace_settled(place, text, found):
+            written.append(path)
     return written
 
 

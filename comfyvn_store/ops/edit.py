@@ -7,7 +7,7 @@ import stat
 from typing import NamedTuple
 
 from comfyvn_store.asset import worktree
-from comfyvn_store.base import files, links, names
+from comfyvn_store.base import durable, files, links, names
 from comfyvn_store.errors import Refused, from_os_error
 from comfyvn_store.ops import naming
 from comfyvn_store.ops.session import Session
@@ -39,7 +39,7 @@ def edit(session: Session, target: str) -> Editable:
     try:
         temp = worktree.copy_object(repository, hash_, full)
         try:
-            files.sync_files([temp])
+            durable.sync_files([temp])
         except OSError:
             os.unlink(temp)
             raise

@@ -8,7 +8,7 @@ import stat
 from typing import NamedTuple
 
 from comfyvn_store.asset import sidecar, worktree
-from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base import canonical, durable, files, links, names
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.index import questions
 from comfyvn_store.ops import shims, wiring
@@ -81,7 +81,7 @@ def _restore_views(session: Session) -> tuple[int, list[str]]:
         except ComfyvnError:
             missing.append(full)
             continue
-        files.sync_files([temp])
+        durable.sync_files([temp])
         restored += files.swap_for_file(place, temp, text)
     return restored, missing
 

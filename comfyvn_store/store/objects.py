@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from comfyvn_store.base import files, links
+from comfyvn_store.base import durable, files, links
 from comfyvn_store.base.sharing import PRIVATE, Sharing, is_own
 from comfyvn_store.errors import NewerStore, ObjectCorrupt, ObjectMissing
 
@@ -183,7 +183,7 @@ class Store:
     def sync(self, hashes: list[str]) -> None:
         """Makes objects durable. Raises ObjectMissing, OSError."""
         try:
-            files.sync_files([self.path(hash_) for hash_ in hashes])
+            durable.sync_files([self.path(hash_) for hash_ in hashes])
         except FileNotFoundError:
             for hash_ in hashes:
                 if not self.has(hash_):
