@@ -268,34 +268,6 @@ def test_text_that_is_no_sidecar_is_merged_as_text(art: GitRepo) -> None:
     assert art.read(path) == b"<<<<<<< ours\nours\n=======\ntheirs\n>>>>>>> theirs\n"
 
 
-def criss_cross(repo: GitRepo) -> None:
-    """Both branches set another licence, merge each other and settle that: main as MIT, side as GPL."""
-    for branch, license_ in (("side", "GPL"), ("main", "MIT")):
-        repo.git("switch", "-q", branch)
-        repo.tool("annotate", HERO, "--license", license_)
-        repo.commit(license_)
-        repo.git("tag", f"{branch}-first")
-    for branch, other, license_ in (("main", "side-first", "MIT"), ("side", "main-first", "GPL")):
-        repo.git("switch", "-q", branch)
-        repo.git("merge", "--no-edit", other, check=False)
-        text = repo.read(f"{HERO}.asset.json").replace(b'"GPL"', b'"?"').replace(b'"MIT"', b'"?"')
-        (repo.path / f"{HERO}.asset.json").write_bytes(text.replace(b'"?"', f'"{license_}"'.encode()))
-        repo.git("add", "assets")
-        repo.commit("settled")
-
-
-def test_a_conflict_that_two_people_settled_differently_is_one_again(art: GitRepo) -> None:
-    """Git makes one ancestor of the two; were it one side's value, the other's would win without a word."""
-    criss_cross(art)
-    for branch, other, ours in (("side", "main", "GPL"), ("main", "side", "MIT")):
-        art.git("switch", "-q", branch)
-        done = art.git("merge", "--no-edit", other, check=False)
-        assert (done.code, art.status()) == (1, [f"UU {HERO}.asset.json"])
-        assert done.err.count("both sides changed license") == 1
-        assert art.sidecar(HERO)["license"] == ours
-        art.git("merge", "--abort")
-
-
 @pytest.mark.parametrize("style", ["merge", "diff3", "zdiff3"])
 def test_a_conflict_has_no_markers_whatever_style_and_rerere(art: GitRepo, style: str) -> None:
     for key, value in (("merge.conflictStyle", style), ("rerere.enabled", "true"), ("rerere.autoUpdate", "true")):

@@ -1,17 +1,15 @@
-"""`resolve`: every kind of conflict, settled each way; what the user has in the work tree is not lost."""
+"""`resolve`: every kind of conflict, settled each way."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from comfyvn_store.ops.resolve import variant_path
 from tests import media, templates
 from tests.gitrepo import GitRepo
-from tests.oracle import check_all, digest, linked_hash
+from tests.oracle import check_all, linked_hash
 
 HERO, MIRA, HEROINE = (f"assets/characters/{name}.png" for name in ("hero", "mira", "heroine"))
 DEEP = "assets/characters/a/deep.png"
@@ -213,45 +211,6 @@ def test_a_licence_in_conflict_is_decided_and_bytes_that_one_side_changed_stay(a
         assert (art.sidecar(HERO)["license"], art.sidecar(HERO)["tags"], seeds(art)) == (license_, ["x"], {HERO: 2})
         check_all(art)
         art.git("reset", "-q", "--hard", start)
-
-
-def test_what_only_the_work_tree_has_is_durable_before_it_is_replaced(art: GitRepo) -> None:
-    part(art, painted(HERO, 2), painted(HERO, 3))
-    merge(art)
-    edit = media.png(seed=77)
-    art.write(HERO, edit)
-    text = art.read(f"{HERO}.asset.json").replace(b'"tags": []', b'"tags": ["by hand"]')
-    art.write(f"{HERO}.asset.json", text)
-    done = settle(art, HERO, "theirs")
-    kept = {each["path"]: each for each in done["resolved"][0]["kept"]}
-    assert {path: each["hash"] for path, each in kept.items()} == {
-        HERO: digest(edit),
-        f"{HERO}.asset.json": digest(text),
-    }
-    assert [Path(each["object"]).read_bytes() for each in kept.values()] == [edit, text]
-    assert art.sidecar(HERO)["tags"] == []
-    # A deletion asked for takes an edit as little with it.
-    art.git("reset", "-q", "--hard", "base")
-    part(art, remove, painted(HERO, 3))
-    merge(art)
-    art.write(HERO, edit)
-    said = art.tool("resolve", HERO, "--theirs")
-    assert not os.path.lexists(art.path / HERO)
-    assert f"{HERO} was neither side's; its bytes are kept in {art.object_path(digest(edit))}" in said.err
-
-
-def test_the_other_version_gets_a_free_name_that_is_not_too_long(art: GitRepo) -> None:
-    hash_ = "0123456789abcdef" * 4
-    assert variant_path("assets/x/hero.png", hash_) == "assets/x/hero.variant-01234567.png"
-    assert variant_path("assets/hero", hash_, 2) == "assets/hero.variant-01234567-2"
-    long = variant_path("assets/x/" + "é" * 120 + ".png", hash_)
-    assert len(long.rsplit("/", 1)[1].encode()) in (243, 244) and long.endswith("é.variant-01234567.png")
-    assert len(variant_path("a/b." + "c" * 240, hash_).rsplit("/", 1)[1]) == 244
-    paint(art, VARIANT.format("HERO", "02675487"), 9)
-    art.commit("taken, but for the case")
-    part(art, painted(HERO, 2), painted(HERO, 3))
-    merge(art)
-    assert settle(art, HERO, "both")["resolved"][0]["views"] == [HERO, VARIANT.format("hero", "02675487-2")]
 
 
 def test_paths_are_named_as_git_does_and_others_are_refused(art: GitRepo) -> None:

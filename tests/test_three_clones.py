@@ -198,3 +198,33 @@ def test_a_conflict_that_one_settles_is_settled_for_all(clones: list[GitRepo]) -
         assert (repo.sidecar(mira)["license"], repo.sidecar(mira)["tags"]) == ("licence 1", ["a", "b", "c"])
         check_commits(repo)
         assert repo.status() == []
+
+
+def criss_cross(repo: GitRepo) -> None:
+    """Both branches set another licence, merge each other and settle that: main as MIT, side as GPL."""
+    for branch, license_ in (("side", "GPL"), ("main", "MIT")):
+        repo.git("switch", "-q", branch)
+        repo.tool("annotate", PATHS[0], "--license", license_)
+        repo.commit(license_)
+        repo.git("tag", f"{branch}-first")
+    for branch, other, license_ in (("main", "side-first", "MIT"), ("side", "main-first", "GPL")):
+        repo.git("switch", "-q", branch)
+        repo.git("merge", "--no-edit", other, check=False)
+        text = repo.read(f"{PATHS[0]}.asset.json").replace(b'"GPL"', b'"?"').replace(b'"MIT"', b'"?"')
+        (repo.path / f"{PATHS[0]}.asset.json").write_bytes(text.replace(b'"?"', f'"{license_}"'.encode()))
+        repo.git("add", "assets")
+        repo.commit("settled")
+
+
+def test_a_conflict_that_two_people_settled_differently_is_one_again(clones: list[GitRepo]) -> None:
+    """Git makes one ancestor of the two; were it one side's value, the other's would win without a word."""
+    art = clones[0]
+    art.git("branch", "side")
+    criss_cross(art)
+    for branch, other, ours in (("side", "main", "GPL"), ("main", "side", "MIT")):
+        art.git("switch", "-q", branch)
+        done = art.git("merge", "--no-edit", other, check=False)
+        assert (done.code, art.status()) == (1, [f"UU {PATHS[0]}.asset.json"])
+        assert done.err.count("both sides changed license") == 1
+        assert art.sidecar(PATHS[0])["license"] == ours
+        art.git("merge", "--abort")

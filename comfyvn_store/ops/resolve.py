@@ -6,7 +6,6 @@ is written first and git's index last: a run that was cut short leaves the confl
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
 from contextlib import closing
@@ -14,9 +13,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from comfyvn_store.asset import ingest, merge, record
-from comfyvn_store.asset.known import KnownSidecars
+from comfyvn_store.asset.known import KnownSidecars, on_disk
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import names
+from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import ObjectMissing, Refused, UsageError, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.ops import naming, unmerged
@@ -226,13 +225,18 @@ class _Choosing:
         raise Refused(f"there are too many variants of '{names.printable(path)}'", hint="rename some with git mv")
 
     def _is_free(self, path: str, hash_: str) -> bool:
-        card = names.sidecar_path(path)
-        places = (self._repository.absolute(path), self._repository.absolute(card))
-        with contextlib.suppress(OSError):
-            folder = os.listdir(os.path.dirname(places[0]))
-            if {os.path.basename(place).casefold() for place in places} & {name.casefold() for name in folder}:
-                return False
-        return not any(entry.path in (path, card) for entry in staging.entries(self._repository.git, [path, card]))
+        """Whether nothing has that name, but for what an earlier run put there before it was cut short."""
+        repository, card = self._repository, names.sidecar_path(path)
+        if any(entry.path in (path, card) for entry in staging.entries(repository.git, [path, card])):
+            return False
+        said = on_disk(repository, path)
+        if files.read_link(repository.absolute(path)) == links.link_text(path, hash_):
+            return said is None or said.hash == hash_
+        wanted = {os.path.basename(name).casefold() for name in (path, card)}
+        try:
+            return not any(name.casefold() in wanted for name in os.listdir(os.path.dirname(repository.absolute(path))))
+        except OSError:
+            return True
 
 
 def variant_path(path: str, hash_: str, number: int = 1) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from comfyvn_store.asset import ingest, merge, sidecar, worktree
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base.files import Print
 from comfyvn_store.errors import Refused
 from comfyvn_store.ops.session import Session
 from comfyvn_store.ops.unmerged import Conflict
@@ -41,6 +42,9 @@ class Settling:
         self._has_links = self._repository.git.text("config", "--type=bool", "core.symlinks", check=False) != "false"
         self._entries: list[Entry] = []
         self._written: list[str] = []
+        # What was looked at and is safe: only that may be replaced.
+        self._files: dict[str, Print | None] = {}
+        self._texts: dict[str, bytes | None] = {}
 
     def check(self, item: Conflict, places: Sequence[Place]) -> None:
         """Raises Refused where something in the work tree cannot make room."""
@@ -67,7 +71,7 @@ class Settling:
         kept = []
         known_hashes = {version.hash for version in (item.base, item.ours, item.theirs) if version and version.hash}
         known_hashes |= {place.hash for place in places if place.hash}
-        known_texts = self._known_texts(item)
+        known_texts = self._known_texts(item) | {sidecar.encode(place.card) for place in places if place.card}
         repository.store.sync([hash_ for hash_ in known_hashes if repository.store.has(hash_)])
         for path in [*gone, *(place.path for place in places)]:
             for name, hash_ in (
@@ -107,7 +111,8 @@ class Settling:
     def _secure_view(self, path: str, known: set[str]) -> str | None:
         """Takes an ordinary file that is no known version into the store, durably; gives its hash."""
         place = self._repository.absolute(path)
-        if worktree.print_at(place) is None:
+        self._files[path] = worktree.print_at(place)
+        if self._files[path] is None:
             return None
         store = self._repository.store
         with open(place, "rb") as stream:
@@ -124,7 +129,7 @@ class Settling:
         return kept
 
     def _secure_card(self, path: str, known: set[bytes]) -> str | None:
-        found = worktree.read_sidecar(self._repository, names.sidecar_path(path))
+        found = self._texts[path] = worktree.read_sidecar(self._repository, names.sidecar_path(path))
         if found is None or sidecar.strip_commit(found) in known or found in known:
             return None
         staged = staging.entries(self._repository.git, [names.sidecar_path(path)])
@@ -137,9 +142,16 @@ class Settling:
 
     # -- what shall stand there -------------------------------------------------------------------------------------
 
+    def _require_unchanged(self, path: str) -> None:
+        """Raises Refused if view or sidecar are not what was looked at any more."""
+        found = worktree.read_sidecar(self._repository, names.sidecar_path(path))
+        if worktree.print_at(self._repository.absolute(path)) != self._files[path] or found != self._texts[path]:
+            raise _changed(path)
+
     def _remove(self, path: str) -> None:
+        self._require_unchanged(path)
         place = self._repository.absolute(path)
-        before = worktree.print_at(place)
+        before = self._files[path]
         if before is not None and not files.swap_for_link(place, links.link_text(path, "0" * 64), before):
             raise _changed(path)
         for name in (place, self._repository.absolute(names.sidecar_path(path))):
@@ -154,6 +166,7 @@ class Settling:
 
     def _put(self, place: Place) -> None:
         repository = self._repository
+        self._require_unchanged(place.path)
         card_path = names.sidecar_path(place.path)
         texts = []
         if place.hash is not None:
@@ -183,7 +196,7 @@ class Settling:
         place = repository.absolute(path)
         os.makedirs(os.path.dirname(place), exist_ok=True)
         text = links.link_text(path, hash_)
-        before, link = worktree.print_at(place), files.read_link(place)
+        before, link = self._files[path], files.read_link(place)
         if self._as_copies or not self._has_links:
             if before is not None and worktree.holds(repository, place, hash_):
                 return
