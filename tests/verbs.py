@@ -10,14 +10,15 @@ in the case as a `Limit`, which must be exactly what is found. `python -m tests.
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests import media, oracle, templates
+from tests import media, templates
 from tests.gitrepo import GitRepo, Result
+from tests.verbs_checks import check_after_a_command, check_after_a_commit, check_bytes, flat
 
 MODES = ("on", "skipped", "absent")
 WITHOUT_HOOKS = ("skipped", "absent")
@@ -36,7 +37,6 @@ INN = "assets/backgrounds/town/night/inn.png"  # nobody changes it
 WIND = "assets/sfx/weather/wind.wav"  # added on `other`
 MOON = "assets/cg/moon.png"  # added on `third`
 RAIN = "assets/sfx/rain.wav"  # added on `plain`, by a commit without hooks
-LAST = "assets/sfx/last.wav"  # added by the commit that ends each case
 
 NO_PRE_COMMIT = (
     "without pre-commit new art is committed as a file and gets no sidecar; the next commit of art does both"
@@ -150,8 +150,8 @@ class Scene:
         """Checks what holds even amid a merge or a rebase: git sees exactly this, no byte is lost, and a command that
         reads changes nothing of it."""
         for _ in range(2):
-            check_bytes(self)
-            assert _flat(self.repo.status()) == sorted(dirt)
+            check_bytes(self.repo, self.edits)
+            assert flat(self.repo.status()) == sorted(dirt)
             self.tool("list")
 
 
@@ -220,198 +220,13 @@ def check(case: Case, mode: str, factory: pytest.TempPathFactory, scratch: Path)
     scene = begin(factory, mode, scratch)
     dirt = sorted(case.act(scene) or ())
     limit = case.limit(mode)
-    assert _flat(scene.repo.status()) == dirt, "directly after the verb"
-    check_bytes(scene)
+    assert flat(scene.repo.status()) == dirt, "directly after the verb"
+    check_bytes(scene.repo, scene.edits)
     check_after_a_command(scene, dirt, limit)
     check_after_a_commit(scene, dirt)
 
 
-def check_bytes(scene: Scene) -> None:
-    """No raw bytes are in any commit, each link that git has in a commit or its index has its whole object, and what the
-    user did not stage is as it was."""
-    repo = scene.repo
-    head = ["HEAD"] if repo.git("rev-parse", "-q", "--verify", "HEAD", check=False).out else []
-    listed = repo.git("rev-list", "--objects", "--all", "--reflog", *head).out.splitlines()
-    blobs = {oid: path for oid, _, path in (line.partition(" ") for line in listed) if path.startswith("assets/")}
-    blobs |= {about[1]: path for path, about in oracle.index_entries(repo)}
-    empty = repo.git("hash-object", "-t", "blob", "--stdin", input=b"").out  # what `git add -N` puts into the index
-    blobs.pop(empty, None)
-    seen = set()
-    objects = repo.object_path("0" * 64).parent.parent
-    for oid, data in oracle.read_blobs(repo, blobs).items():
-        if blobs[oid].endswith((oracle.SUFFIX, ".gitattributes")):
-            continue
-        hash_ = oracle.linked_hash(data.decode("utf-8", "replace"))
-        assert hash_ is not None, f"raw bytes of {blobs[oid]} are in git"
-        if hash_ not in seen:
-            seen.add(hash_)
-            assert oracle.digest((objects / hash_[:2] / hash_[2:]).read_bytes()) == hash_, blobs[oid]
-    for path, data in scene.edits.items():
-        assert not (repo.path / path).is_symlink(), path
-        assert repo.read(path) == data, f"the edit of {path}"
-
-
-def check_after_a_command(scene: Scene, dirt: list[str], limit: Limit) -> None:
-    """A command has healed: sidecars name the right commit, views lead somewhere, another command changes nothing."""
-    repo = scene.repo
-    unfinished = oracle.unfinished(repo)
-    staged = {line[3:].rpartition(" -> ")[2] for line in dirt if line[0] not in " ?"}
-    assert unfinished - staged == set(limit.unfinished)
-    deleted = _deleted(dirt)
-    oracle.check_commits(repo, without_record=unfinished, deleted=deleted, misplaced=limit.misplaced)
-    assert _flat(repo.status()) == dirt, "after a command"
-    assert _dangling(scene, staged) == set(limit.dangling)
-    check_mirrors(repo)
-    repo.git("status")
-    before = contents(repo.path)
-    oracle.check_index(repo, scene.scratch)  # reads, and makes another index
-    assert _differences(before, contents(repo.path)) == []
-    check_bytes(scene)
-
-
-def check_after_a_commit(scene: Scene, dirt: list[str]) -> None:
-    """The next commit of art, with hooks, has made everything a link with its sidecar; the one after takes in the edits."""
-    repo = scene.repo
-    if scene.mode == "absent":
-        repo.tool("init")
-        assert _flat(repo.status()) == dirt, "after init"
-    repo.write(LAST, sound(99))
-    repo.git("add", LAST)
-    repo.commit("the last")
-    left = sorted(line if line[0] == "?" else " " + line[1:] for line in dirt if line[1] != " ")
-    assert _flat(repo.status()) == left, "after a commit of art"
-    if left:
-        oracle.check_views(repo, edited={*scene.edits, *_deleted(left)})
-        oracle.check_commits(repo, deleted=_deleted(left))
-        check_mirrors(repo)
-        check_bytes(scene)
-        repo.git("add", "-A")
-        repo.commit("the edits")
-        _check_taken_in(scene)
-    oracle.check_all(repo)
-    check_bytes(Scene(repo, "on", scene.scratch))
-
-
-def _check_taken_in(scene: Scene) -> None:
-    """The edits are versions now, and what their views show is them, with a marker if they are PNGs."""
-    for path, data in scene.edits.items():
-        if scene.repo.staged(path) is not None and (scene.repo.path / path).is_symlink():
-            said = scene.repo.sidecar(path)
-            assert oracle.digest(data) in (said["hash"], said["provenance"]["source_hash"]), path
-
-
-def check_mirrors(repo: GitRepo) -> None:
-    """`_meta` holds the sidecars on disk, and nothing else."""
-    expected = {}
-    for path in oracle.assets(repo):
-        place = repo.path / f"{path}{oracle.SUFFIX}"
-        if place.exists() and os.path.lexists(repo.path / path):
-            expected[os.path.splitext(path.removeprefix("assets/"))[0] + ".json"] = place.read_bytes()
-    base = repo.path / "assets/_meta"
-    found = {str(each.relative_to(base)): each.read_bytes() for each in base.rglob("*") if each.is_file()}
-    assert found == expected
-
-
-def _dangling(scene: Scene, staged: set[str]) -> set[str]:
-    """The views that do not show the bytes of their object; edits, what was taken off the disk, and files that are only
-    staged, which have no marker yet, apart."""
-    found = set()
-    for path, (_, text, _) in oracle.assets(scene.repo).items():
-        place = scene.repo.path / path
-        if path in scene.edits or not os.path.lexists(place) or (path in staged and not place.is_symlink()):
-            continue
-        if not place.exists() or oracle.digest(place.read_bytes()) != oracle.linked_hash(text):
-            found.add(path)
-    return found
-
-
-def contents(top: Path) -> dict[str, tuple[int, bytes]]:
-    """Time and bytes (or link text) of every file below a folder, the index's own files apart."""
-    found = {}
-    for folder, _, files in os.walk(top):
-        for name in files:
-            place = os.path.join(folder, name)
-            if name.startswith("index.db"):
-                continue
-            data = os.fsencode(os.readlink(place)) if os.path.islink(place) else Path(place).read_bytes()
-            found[os.path.relpath(place, top)] = (os.lstat(place).st_mtime_ns, data)
-    return found
-
-
-def _differences(before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, bytes]]) -> list[str]:
-    return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
-
-
-def _deleted(status: Iterable[str]) -> set[str]:
-    """What is gone from the disk alone."""
-    return {line[3:] for line in status if line[1] == "D"}
-
-
-def _flat(status: Iterable[str]) -> list[str]:
-    """Status lines in order; whether a change of bytes is also one of mode depends on the mode of the matrix."""
-    return sorted(line[:2].replace("T", "M") + line[2:] for line in status)
-
-
-# -- the table -----------------------------------------------------------------------------------------------------
-
-
-class Table:
-    """A pytest plugin that gathers the results of all cases."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, dict[str, str]] = {}
-        self.reasons: list[str] = []
-
-    def pytest_runtest_call(self, item: pytest.Item) -> None:
-        if (params := self._params(item)) is not None:
-            case, mode = params
-            item.user_properties.append(("verb", case.verb))
-            item.user_properties.append(("mode", mode))
-            item.user_properties.append(("reason", case.limit(mode).reason))
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        said = dict(report.user_properties)
-        if report.when == "call" and "verb" in said:
-            row = self.rows.setdefault(str(said["verb"]), {})
-            row[str(said["mode"])] = self._cell(report.outcome, str(said["reason"]))
-
-    def _params(self, item: pytest.Item) -> tuple[Case, str] | None:
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        case, mode = params.get("case"), params.get("mode")
-        return (case, mode) if isinstance(case, Case) and isinstance(mode, str) else None
-
-    def _cell(self, outcome: str, reason: str) -> str:
-        if outcome != "passed":
-            return outcome
-        if not reason:
-            return "ok"
-        if reason not in self.reasons:
-            self.reasons.append(reason)
-        return f"limit {self.reasons.index(reason) + 1}"
-
-    def text(self) -> str:
-        """The table in Markdown, and its limits below."""
-        lines = ["| verb | hooks on | skipped | absent |", "|---|---|---|---|"]
-        for verb, row in self.rows.items():
-            lines.append("| " + " | ".join([f"`{verb}`", *(row.get(mode, "") for mode in MODES)]) + " |")
-        return "\n".join([*lines, "", *(f"{number}. {reason}" for number, reason in enumerate(self.reasons, 1))])
-
-
-def main(words: Sequence[str]) -> int:
-    """Runs the cases (those of the files and options given, else all) and prints the table."""
-    os.environ["TEST_VERBS"] = "all"
-    table = Table()
-    here = Path(__file__).parent
-    files = [str(each) for each in sorted(here.glob("test_verbs_*.py"))]
-    given = [word for word in words if word.endswith(".py")]
-    options = [word for word in words if word not in given]
-    status = pytest.main(["-q", *options, *(given or files)], plugins=[table])
-    print(table.text())
-    return int(status)
-
-
 if __name__ == "__main__":
-    # The module that the cases were made of, not this second copy of it under another name.
-    from tests import verbs
+    from tests import verbs_table
 
-    sys.exit(verbs.main(sys.argv[1:]))
+    sys.exit(verbs_table.main(sys.argv[1:]))
