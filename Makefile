@@ -6,13 +6,16 @@ BIN    := $(VENV)/bin
 DIST   ?= dist
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 
-.PHONY: demo test cover bench lint style types floors format wheel clean help
+.PHONY: demo test matrix cover bench lint style types floors format wheel clean help
 
 demo: $(VENV)/.installed  ## make a small sample repository that shows everything (DIR=folder says where)
 	$(BIN)/comfyvn-store demo $(DIR)
 
 test: $(VENV)/.installed-dev  ## run the tests (ARGS='-k name' chooses)
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+matrix: $(VENV)/.installed-dev  ## run every git verb with hooks, without, and with hooks gone, and print the table
+	$(BIN)/python -m tests.verbs -n auto $(ARGS)
 
 cover: $(VENV)/.installed-dev  ## run the tests and report the lines and branches that none of them reaches
 	$(BIN)/python -m coverage erase
