@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar
@@ -18,9 +18,24 @@ from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, files, links, names
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import GitFailed
+from comfyvn_store.store.lock import locked
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
+
+# Seconds that a command waits for another one that writes views and sidecars here.
+PATIENCE = 30.0
+
+
+@contextlib.contextmanager
+def alone(repository: Repository, patience: float) -> Iterator[None]:
+    """Holds the lock of this work tree's views and sidecars: of all of ours, one writes them at a time.
+
+    Who wants git's index, too, takes that one second. Raises LockTimeout.
+    """
+    repository.make_own_dir()
+    with locked(os.path.join(repository.own_dir, "repair.lock"), patience, repository.settings.sharing):
+        yield
 
 
 class Card(NamedTuple):

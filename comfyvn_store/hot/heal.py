@@ -17,7 +17,6 @@ from comfyvn_store.errors import GitFailed, LockTimeout, ObjectCorrupt, ObjectMi
 from comfyvn_store.hot import live
 from comfyvn_store.index import catchup
 from comfyvn_store.index.database import Index
-from comfyvn_store.store.lock import locked
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
@@ -40,10 +39,8 @@ def heal(
         or (not is_hook and live.is_going_on(repository))
     ):
         return
-    repository.make_own_dir()
     try:
-        patience = _HOOK_PATIENCE if is_hook else 0.0
-        with locked(os.path.join(repository.own_dir, "repair.lock"), patience, repository.settings.sharing):
+        with worktree.alone(repository, _HOOK_PATIENCE if is_hook else 0.0):
             due = catchup.due(index)
             catchup.settle(index, due, _heal(index, repository, due.paths, restore))
     except LockTimeout:

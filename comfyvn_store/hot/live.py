@@ -19,7 +19,9 @@ def begin(repository: Repository) -> None:
     called us, one above."""
     with contextlib.suppress(OSError):
         place = os.path.join(repository.own_dir, NAME)
-        files.write_atomic(place, f"{_git_above(os.getppid())}\n".encode(), sharing=repository.settings.sharing)
+        process = _git_above(os.getppid())
+        text = f"{process}\n{_began(process) or ''}\n"
+        files.write_atomic(place, text.encode(), sharing=repository.settings.sharing)
 
 
 def end(repository: Repository) -> None:
@@ -32,12 +34,22 @@ def is_going_on(repository: Repository) -> bool:
     """Tells whether the git that began a commit still lives."""
     try:
         with open(os.path.join(repository.own_dir, NAME), encoding="ascii") as stream:
-            process = int(stream.read())
+            process, began = int(stream.readline()), stream.readline().strip()
             if time.time() - os.fstat(stream.fileno()).st_mtime > _LONGEST:
                 return False
     except (OSError, ValueError):
         return False
-    return _is_alive(process)
+    # A git that was killed leaves its note, and its id is another program's one day.
+    return _is_alive(process) and began in ("", _began(process))
+
+
+def _began(process: int) -> str | None:
+    """Gives what tells a process from a later one with its id: when it began, in ticks since boot (Linux)."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as stream:
+            return stream.read().rpartition(b")")[2].split()[19].decode("ascii")
+    except (OSError, IndexError):
+        return None
 
 
 def _git_above(parent: int) -> int:

@@ -12,11 +12,14 @@ from comfyvn_store.asset import ingest, merge, sidecar, worktree
 from comfyvn_store.asset.known import parse_all
 from comfyvn_store.asset.worktree import Card
 from comfyvn_store.base import canonical, links, names
-from comfyvn_store.errors import GitFailed
+from comfyvn_store.errors import GitFailed, LockTimeout
 from comfyvn_store.hot import follow, ground, live
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Change, Entry
+
+# Seconds to wait for another git that holds the index.
+_PATIENCE = 5.0
 
 
 def run(repository: Repository) -> int:
@@ -61,8 +64,8 @@ def mend_index(repository: Repository) -> None:
             found = _mend_view(repository, change, entry)
         if found is not None:
             mended.append(found)
-    with contextlib.suppress(GitFailed):
-        staging.write_entries(git, mended)
+    with contextlib.suppress(GitFailed, LockTimeout):  # the next commit of art does it, too
+        staging.write_entries(git, mended, patience=_PATIENCE)
         staging.refresh(git, [entry.path for entry in mended if entry.mode == staging.LINK], filters=False)
 
 

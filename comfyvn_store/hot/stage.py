@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Iterator
 
 from comfyvn_store.asset import sidecar, worktree
 from comfyvn_store.asset.worktree import Staged
 from comfyvn_store.base import canonical, files, links, names
-from comfyvn_store.errors import GitFailed
+from comfyvn_store.errors import GitFailed, LockTimeout
 from comfyvn_store.hot.plan import Asset, Plan
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
+
+# Seconds to wait for another process of ours that writes into the work tree.
+_PATIENCE = 5.0
 
 
 def stage(repository: Repository, plan: Plan, assets: list[Asset], orphans: list[Entry]) -> list[str]:
@@ -38,16 +42,29 @@ def stage(repository: Repository, plan: Plan, assets: list[Asset], orphans: list
     store.sync([a.hash for a in assets if (a.is_changed or a.path in linked) and store.has(a.hash)])
     doubtful = staging.unstaged_paths(git, [asset.path for asset in to_link])
     removed = [Entry(entry.path, staging.GONE, "0" * len(entry.oid)) for entry in orphans]
-    staging.write_entries(git, [*link_entries, *card_entries, *removed])
+    # `commit -a` and `commit FILE` hand over an index of their own, which nobody else can hold.
+    staging.write_entries(git, [*link_entries, *card_entries, *removed], patience=staging.PATIENCE)
     present = [a for a in to_link if store.has(a.hash)]
-    placed = worktree.replace_by_links(
-        repository, [Staged(a.path, a.hash, a.path not in doubtful and a.text is not None) for a in present]
-    )
-    written = _write_cards(repository, plan, carded, texts)
-    _remove_cards(repository, orphans)
+    with _alone(repository):
+        placed = worktree.replace_by_links(
+            repository, [Staged(a.path, a.hash, a.path not in doubtful and a.text is not None) for a in present]
+        )
+        written = _write_cards(repository, plan, carded, texts)
+        _remove_cards(repository, orphans)
     with contextlib.suppress(GitFailed):
         staging.refresh(git, [*placed, *written], filters=False)
     return [path[: -len(names.SIDECAR_SUFFIX)] for path in map(repository.inside, written) if path]
+
+
+@contextlib.contextmanager
+def _alone(repository: Repository) -> Iterator[None]:
+    """Waits for another process of ours that writes here, but not for ever, and not while our git holds the index that
+    the other may be waiting for."""
+    is_real = os.path.realpath(repository.index_path) == os.path.join(repository.git_dir, "index")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(LockTimeout):
+            stack.enter_context(worktree.alone(repository, _PATIENCE if is_real else 0.0))
+        yield
 
 
 def _write_cards(repository: Repository, plan: Plan, assets: list[Asset], texts: list[bytes]) -> list[str]:

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from comfyvn_store.asset import record, sidecar
+from comfyvn_store.asset import record, sidecar, worktree
 from comfyvn_store.asset.known import KnownSidecars, on_disk
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import names
@@ -33,7 +33,7 @@ def annotate(
     """Changes what people say of assets and gives their records. An empty `license_` removes the licence, a null
     value a meta key.
 
-    All targets are checked first. Raises UnknownAsset, AmbiguousAsset, Refused for a broken sidecar.
+    All targets are checked first. Raises UnknownAsset, AmbiguousAsset, LockTimeout, Refused for a broken sidecar.
     """
     repository = session.repository
     insides = [naming.resolve(session, target) for target in targets]
@@ -50,25 +50,26 @@ def annotate(
                 f"the sidecar of '{names.printable(repository.full(inside))}' is broken ({broken}) and is left as it is",
                 hint="mend it in an editor, or restore it: git checkout -- <the sidecar>",
             )
-    changed: dict[str, Sidecar] = {}
-    for inside in dict.fromkeys(insides):
-        card = _current(session, inside)
-        kept = [tag for tag in card.tags if tag not in untags]
-        changed[inside] = replace(
-            card,
-            tags=(*kept, *(tag for tag in dict.fromkeys(tags) if tag not in kept)),
-            license=card.license if license_ is None else (license_ or None),
-            meta={key: value for key, value in {**card.meta, **(meta or {})}.items() if value is not None},
-        )
-    texts = {repository.full(inside): sidecar.encode(card) for inside, card in changed.items()}
-    try:
-        for card in changed.values():
-            full = repository.full(card.path)
-            cards.write(repository, full, texts[full], cards.commit_of(session, card))
-    except OSError as error:
-        raise from_os_error(error, "write the sidecar") from error
-    if stage:
-        _stage(repository, texts)
+    with worktree.alone(repository, worktree.PATIENCE):  # two that add a tag each must see each other's
+        changed: dict[str, Sidecar] = {}
+        for inside in dict.fromkeys(insides):
+            card = _current(session, inside)
+            kept = [tag for tag in card.tags if tag not in untags]
+            changed[inside] = replace(
+                card,
+                tags=(*kept, *(tag for tag in dict.fromkeys(tags) if tag not in kept)),
+                license=card.license if license_ is None else (license_ or None),
+                meta={key: value for key, value in {**card.meta, **(meta or {})}.items() if value is not None},
+            )
+        texts = {repository.full(inside): sidecar.encode(card) for inside, card in changed.items()}
+        try:
+            for card in changed.values():
+                full = repository.full(card.path)
+                cards.write(repository, full, texts[full], cards.commit_of(session, card))
+        except OSError as error:
+            raise from_os_error(error, "write the sidecar") from error
+        if stage:
+            _stage(repository, texts)
     session.catch_up_if_free()
     return [cards.printed(session, changed[inside]) for inside in insides]
 
@@ -99,8 +100,10 @@ def _stage(repository: Repository, texts: Mapping[str, bytes]) -> None:
         entries = [Entry(names.sidecar_path(full), staging.FILE, oid) for full, oid in zip(texts, oids, strict=True)]
         staging.write_entries(repository.git, entries, patience=staging.PATIENCE)
         staging.refresh(repository.git, [entry.path for entry in entries], filters=True, patience=staging.PATIENCE)
-    except (GitFailed, LockTimeout) as error:
+    except GitFailed as error:
         raise MachineError(
             f"the sidecars are changed but not staged: {error.message}",
             hint="run `git add` on them when git can write again",
         ) from error
+    except LockTimeout as error:
+        raise LockTimeout(f"the sidecars are changed but not staged: {error.message}", hint=error.hint) from error

@@ -11,12 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from comfyvn_store.asset import ingest, record, sidecar
+from comfyvn_store.asset import ingest, record, sidecar, worktree
 from comfyvn_store.asset.generators import comfyui
 from comfyvn_store.asset.known import KnownSidecars, on_disk
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, files, links, names
-from comfyvn_store.errors import ComfyvnError, Refused, UnknownFile, UsageError, from_os_error
+from comfyvn_store.errors import ComfyvnError, LockTimeout, Refused, UnknownFile, UsageError, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.index import sight
 from comfyvn_store.ops import cards
@@ -54,6 +54,17 @@ def register(
     if failed is None:
         for wish in wishes:
             check_source(wish.source)
+    # One at a time: of two that register the same bytes at one place the second finds the record of the first.
+    with worktree.alone(session.repository, worktree.PATIENCE):
+        done = _register_all(session, wishes, failed)
+    session.catch_up_if_free()
+    session.make_previews_later()
+    return [cards.printed(session, item.card) for item in done]
+
+
+def _register_all(
+    session: Session, wishes: Sequence[Wish], failed: Callable[[Wish, ComfyvnError], None] | None
+) -> list[_Registered]:
     done: list[_Registered] = []
     try:
         with closing(HistoryRecords(session.repository)) as history:
@@ -66,9 +77,7 @@ def register(
                     failed(wish, error)
     finally:
         _stage(session.repository, done)
-    session.catch_up_if_free()
-    session.make_previews_later()
-    return [cards.printed(session, item.card) for item in done]
+    return done
 
 
 class _Registered(NamedTuple):
@@ -243,10 +252,13 @@ def _stage(repository: Repository, done: Sequence[_Registered]) -> None:
         for item, oid in zip(staged, oids[len(staged) :], strict=True)
     ]
     current = {entry.path: entry for entry in staging.entries(repository.git, [entry.path for entry in wanted])}
-    staging.write_entries(
-        repository.git, [entry for entry in wanted if current.get(entry.path) != entry], patience=staging.PATIENCE
-    )
-    staging.refresh(repository.git, [entry.path for entry in wanted], filters=True, patience=staging.PATIENCE)
+    try:
+        staging.write_entries(
+            repository.git, [entry for entry in wanted if current.get(entry.path) != entry], patience=staging.PATIENCE
+        )
+        staging.refresh(repository.git, [entry.path for entry in wanted], filters=True, patience=staging.PATIENCE)
+    except LockTimeout as error:
+        raise LockTimeout(f"the files are registered but not staged: {error.message}", hint=error.hint) from error
     before = sight.read_unstaged(repository)
     after = {*before, *(item.wish.inside for item in done)} - {item.wish.inside for item in staged}
     if after != set(before):

@@ -6,6 +6,7 @@ import contextlib
 import os
 from typing import Any
 
+from comfyvn_store.asset import worktree
 from comfyvn_store.asset.known import on_disk
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import Refused
@@ -19,8 +20,15 @@ from comfyvn_store.vcs.staging import Entry
 def remove(session: Session, name: str) -> dict[str, Any]:
     """Removes a view and its sidecar and stages that; gives the asset's last record.
 
-    Raises UnknownAsset, AmbiguousAsset, Refused where the view or the sidecar may hold an edit.
+    Raises UnknownAsset, AmbiguousAsset, LockTimeout, Refused where the view or the sidecar may hold an edit.
     """
+    with worktree.alone(session.repository, worktree.PATIENCE):
+        last = _remove(session, name)
+    session.catch_up()
+    return last
+
+
+def _remove(session: Session, name: str) -> dict[str, Any]:
     repository = session.repository
     inside = naming.resolve(session, name)
     last = questions.asset_at(session.index, session.repository, inside) or {}
@@ -45,5 +53,4 @@ def remove(session: Session, name: str) -> dict[str, Any]:
     files.remove_empty_folders(os.path.dirname(place), repository.absolute(repository.root))
     if inside in unstaged:
         sight.write_unstaged(repository, [path for path in unstaged if path != inside])
-    session.catch_up()
     return last

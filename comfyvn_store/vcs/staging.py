@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from comfyvn_store.errors import GitFailed, LockTimeout
+from comfyvn_store.errors import GitFailed
+from comfyvn_store.vcs import holders
 from comfyvn_store.vcs.git import WITHOUT_FILTERS, Git
 
 LINK = "120000"
@@ -163,10 +164,7 @@ def _update(git: Git, words: list[str], data: bytes, patience: float) -> None:
             if not patience or "index.lock" not in error.stderr:
                 raise
             if time.monotonic() >= deadline:
-                raise LockTimeout(
-                    "another git process holds the index ('index.lock' exists)",
-                    hint="wait for it to end; if none is running, remove .git/index.lock",
-                ) from None
+                raise holders.timeout(git) from None
         time.sleep(0.02)
 
 
