@@ -196,3 +196,12 @@ def test_words_in_a_sidecar_that_git_was_not_told_of_are_kept(art: GitRepo) -> N
     assert json.loads(art.blob(f"HEAD:{new}.asset.json"))["tags"] == ["red"]
     assert art.sidecar(new)["provenance"]["id"] == said["provenance"]["id"]
     assert art.status() == []
+
+
+def test_committing_one_view_of_a_moved_folder_leaves_its_sidecar_clean(art: GitRepo) -> None:
+    art.git("mv", "assets/characters", "assets/heroes")
+    art.git("commit", "-qm", "the view alone", "--", "assets/heroes/alice.png")
+    assert art.status() == [f"D  {ALICE}", f"D  {CARD}"]
+    art.git("commit", "-qm", "the rest")
+    assert art.status() == []
+    assert art.sidecar("assets/heroes/alice.png")["path"] == "heroes/alice.png"

@@ -141,7 +141,8 @@ def _merged(repository: Repository, change: Change, entry: Entry) -> Entry | Non
     mine, head, base = parsed.get(entry.oid), parsed.get(change.new_oid), parsed.get(change.old_oid)
     if mine is None or head is None or (base is not None and mine.hash not in (base.hash, head.hash)):
         return None
-    text = sidecar.encode(merge.merge(base, mine, head).sidecar)
+    inside = repository.inside(change.path[: -len(names.SIDECAR_SUFFIX)]) or head.path
+    text = sidecar.encode(merge.merge(base, mine, head).sidecar.moved(inside))
     oid = blobs.write_blobs(repository.git, repository.object_format, [text])[0]
     merged = Entry(change.path, staging.FILE, oid)
     # Else the file would still speak of the bytes before, and the next `git add` would stage that.
