@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 
 from tests import media
+from tests.gitrepo import GitRepo
 from tests.histories.machine import BRANCHES, PATHS, Machine, any_time, seeds, step, which
 from tests.oracle import SUFFIX
 
@@ -94,8 +95,7 @@ class Housekeeping(Machine):
         words = [place, name] if name in self.world.branches() else ["-b", name, place]
         if self.git("worktree", "add", "-q", *words, check=False).code:
             return
-        (self.world.folder / f"linked-{self.number}/assets/w").mkdir(parents=True)
-        (self.world.folder / f"linked-{self.number}/assets/w/w.png").write_bytes(media.comfy_png(seed))
+        GitRepo(self.world.folder / f"linked-{self.number}").write("assets/w/w.png", media.comfy_png(seed))
         self.git("add", "-A", cwd=place)
         self.git("commit", "-q", "--allow-empty", "-m", f"linked {self.number}", cwd=place)
         self.tool("list", cwd=place)
