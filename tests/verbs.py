@@ -80,14 +80,22 @@ class Cases(list[Case]):
 
         return add
 
-    def matrix(self) -> pytest.MarkDecorator:
-        """Parametrises a test over `case` and `mode`: all three with TEST_VERBS=all, else one in turn."""
+    def matrix(self, *, every: int = 1) -> pytest.MarkDecorator:
+        """Parametrises a test over `case` and `mode`: all three with TEST_VERBS=all, else one in turn, and that of one case
+        in `every` so many."""
         rows = [
             pytest.param(case, mode, id=f"{case.verb}-{mode}")
             for number, case in enumerate(self)
-            for mode in (MODES if os.environ.get("TEST_VERBS") == "all" else _IN_TURN[number % 4 : number % 4 + 1])
+            for mode in _modes(number, every)
         ]
         return pytest.mark.parametrize(("case", "mode"), rows)
+
+
+def _modes(number: int, every: int) -> Sequence[str]:
+    if os.environ.get("TEST_VERBS") == "all":
+        return MODES
+    turn, rest = divmod(number, every)
+    return [] if rest else [_IN_TURN[turn % len(_IN_TURN)]]
 
 
 class Scene:
