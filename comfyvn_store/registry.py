@@ -161,7 +161,9 @@ class AssetRegistry:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._open() as session:
-                due = any(session.repository.store.has(hash_) for hash_, _ in questions.previews_due(session.index))
+                due = any(
+                    session.repository.store.is_sound(hash_) for hash_, _ in questions.previews_due(session.index)
+                )
                 if not due and not worker.is_running(session.repository):
                     return True
                 if due and not worker.is_running(session.repository):

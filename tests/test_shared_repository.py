@@ -120,9 +120,10 @@ def project(place: Path, name: str, owner: User, shared: str | None) -> Path:
 
 
 def modes(top: Path) -> dict[str, tuple[int, int, int, int]]:
-    """Mode, owner, inode and time of everything in the store."""
+    """Mode, owner, inode and time of everything in the store, and beside it in linked work trees."""
     found = {}
-    for each in [top / ".git/comfyvn", *(top / ".git/comfyvn").rglob("*")]:
+    ours = [top / ".git/comfyvn", *top.glob(".git/worktrees/*/comfyvn")]
+    for each in [*ours, *(inside for place in ours for inside in place.rglob("*"))]:
         info = each.lstat()
         found[str(each.relative_to(top))] = (stat.S_IMODE(info.st_mode), info.st_uid, info.st_ino, info.st_mtime_ns)
     return found
@@ -133,7 +134,7 @@ def check_modes(top: Path) -> None:
     for name, (mode, *_) in modes(top).items():
         if (top / name).is_dir():
             assert mode & 0o2070 == 0o2070, (name, oct(mode))
-        elif "/objects/" in name:
+        elif "comfyvn/objects/" in name:
             assert mode & 0o040 and not mode & 0o333, (name, oct(mode))
         else:
             assert mode & 0o060 == 0o060, (name, oct(mode))

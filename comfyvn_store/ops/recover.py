@@ -165,8 +165,8 @@ def _make_version(session: Session, item: Recovered, edited: dict[str, _Edited])
     assert taken.new is not None
     if links.parse_link(files.read_link(place) or "") != item.hash:
         item.notes.append(
-            f"'{names.printable(item.view)}' shows another version by now and stays as it is; "
-            f"the damaged bytes are kept as the object {taken.new[:16]}"
+            f"'{names.printable(item.view)}' is no link to those bytes and stays as it is; "
+            f"what was written is kept as the object {taken.new[:16]}"
         )
         return
     inside = repository.inside(item.view) or ""

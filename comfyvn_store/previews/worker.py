@@ -67,7 +67,8 @@ def _work(repository: Repository, progress: Progress | None) -> int:
     with catchup.open_index(repository) as index:
         while True:
             due = list(questions.previews_due(index))
-            due = [(hash_, mime) for hash_, mime in due if repository.store.has(hash_)]
+            # A preview bears the object's hash: none is made of bytes that somebody wrote into it.
+            due = [(hash_, mime) for hash_, mime in due if repository.store.is_sound(hash_)]
             if not due:
                 return made
             for number, (hash_, mime) in enumerate(due):
