@@ -96,3 +96,19 @@ def test_views_and_sidecars_that_moved_without_hooks_are_set_right_by_the_next_c
     art.commit("another door", "-a")
     assert art.sidecar(moved)["path"] == "all/cast/hero.png"
     check_all(art)
+
+
+def test_art_and_root_that_moved_to_another_folder(art: GitRepo) -> None:
+    (art.path / "game").mkdir()
+    art.git("mv", "assets", "game/assets")
+    art.git("commit", "-q", "-n", "-m", "moved")
+    art.git("config", "comfyvn.assetsRoot", "game/assets")
+    art.tool("init")
+    assert art.status() == ["A  .comfyvnconfig"]
+    art.write("game/assets/sfx/bell.wav", media.wav(frequency=300))
+    art.git("add", ".")
+    art.commit("a bell")
+    moved = "game/assets/characters/hero.png"
+    assert art.link(moved) == oracle.link_text(moved, art.sidecar(moved)["hash"])
+    assert [path for path in art.git("ls-files").out.splitlines() if path.endswith(".comfyvn")] == []
+    assert art.status() == []

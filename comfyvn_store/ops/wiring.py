@@ -75,8 +75,12 @@ def exclude_file(repository: Repository) -> str:
 def exclude_lines(repository: Repository) -> list[str]:
     """Gives what git shall not see: the store link, derived files, our temporary files."""
     root = _pattern(repository.root)
+    parts = repository.root.split("/")
+    # Links that were made under another root may lead between the top and this one.
+    above = [_pattern("/".join(parts[:count])) for count in range(1, len(parts))]
     lines = [
         f"/{links.STORE_LINK}",
+        *(f"/{folder}/{links.STORE_LINK}" for folder in above),
         f"/{root}/**/{links.STORE_LINK}",
         f"/{root}/{names.META_FOLDER}/",
         f"{names.TEMP_PREFIX}*",
