@@ -6,7 +6,7 @@ import pytest
 
 from tests import media, oracle
 from tests.gitrepo import GitRepo
-from tests.histories.world import contents, differences
+from tests.histories.disk import contents, differences
 
 HERO = "assets/characters/hero.png"
 DOOR = "assets/sfx/door.wav"

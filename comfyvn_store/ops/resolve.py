@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from comfyvn_store.asset import ingest, merge, record
+from comfyvn_store.asset import ingest, merge, record, worktree
 from comfyvn_store.asset.known import KnownSidecars, on_disk
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import files, links, names
@@ -58,28 +58,29 @@ class Outcome:
 def resolve(session: Session, targets: Sequence[str], choice: Choice) -> Outcome:
     """Settles the conflicts that `targets` (assets, sidecars, folders) name. All are checked before anything is written.
 
-    Raises UsageError for a path that is not in conflict, Refused, MachineError.
+    Raises UsageError for a path that is not in conflict, Refused, LockTimeout, MachineError.
     """
     repository = session.repository
-    under_way, found = unmerged.find(repository)
-    chosen = _named(repository, targets, found)
-    with closing(HistoryRecords(repository)) as history:
-        paths = [version.path for item in chosen for version in (item.ours, item.theirs) if version]
-        choosing = _Choosing(repository, choice, KnownSidecars(repository, paths, history.newest_blob))
-        plans = [(item, choosing.places(item)) for item in chosen]
-    settling = Settling(session)
-    for item, places in plans:
-        settling.check(item, places)
-    done = []
-    try:
+    with worktree.alone(repository, worktree.PATIENCE):
+        under_way, found = unmerged.find(repository)
+        chosen = _named(repository, targets, found)
+        with closing(HistoryRecords(repository)) as history:
+            paths = [version.path for item in chosen for version in (item.ours, item.theirs) if version]
+            choosing = _Choosing(repository, choice, KnownSidecars(repository, paths, history.newest_blob))
+            plans = [(item, choosing.places(item)) for item in chosen]
+        settling = Settling(session)
         for item, places in plans:
-            gone = [path for path in item.places if path not in {place.path for place in places}]
-            kept = settling.settle(item, places, gone)
-            views = [place.path if place.hash else names.sidecar_path(place.path) for place in places]
-            done.append(Resolved(item.name, choice, views, sorted(gone), kept))
-        settling.stage()
-    except OSError as error:
-        raise from_os_error(error, "settle the conflict") from error
+            settling.check(item, places)
+        done = []
+        try:
+            for item, places in plans:
+                gone = [path for path in item.places if path not in {place.path for place in places}]
+                kept = settling.settle(item, places, gone)
+                views = [place.path if place.hash else names.sidecar_path(place.path) for place in places]
+                done.append(Resolved(item.name, choice, views, sorted(gone), kept))
+            settling.stage()
+        except OSError as error:
+            raise from_os_error(error, "settle the conflict") from error
     session.catch_up_if_free()
     return Outcome(done, sorted(staging.unmerged(repository.git, "")), under_way.proceed)
 

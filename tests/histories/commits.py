@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
+from tests.histories.disk import without_commit
 from tests.histories.machine import BRANCHES, Machine, amid, step, which
-from tests.histories.world import without_commit
 from tests.oracle import SUFFIX
 
 branches = st.sampled_from(BRANCHES)
