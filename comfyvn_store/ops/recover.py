@@ -163,7 +163,8 @@ def _make_version(session: Session, item: Recovered, edited: dict[str, _Edited])
     if taken.new in (None, item.hash):
         return
     assert taken.new is not None
-    if links.parse_link(files.read_link(place) or "") != item.hash:
+    # It leads to the new version already where an earlier run could not stage it.
+    if links.parse_link(files.read_link(place) or "") not in (item.hash, taken.new):
         item.notes.append(
             f"'{names.printable(item.view)}' is no link to those bytes and stays as it is; "
             f"what was written is kept as the object {taken.new[:16]}"
