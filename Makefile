@@ -71,4 +71,6 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
 	@$(PIP) --editable '.[dev]'
+	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(VENV) husky@9 || \
+	  echo "note: husky could not be installed; its tests will be skipped" >&2
 	@touch $(VENV)/.installed $@

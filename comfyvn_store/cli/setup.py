@@ -13,15 +13,24 @@ from comfyvn_store.cli.output import count
 
 
 @click.command("init", short_help="set this git repository up")
-def init_command() -> None:
+@click.option("--print", "is_print", is_flag=True, help="Only show what would be written, and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def init_command(is_print: bool, as_json: bool) -> None:
     """Set this git repository up, once. Running it again changes nothing.
 
-    Art goes below assets/, in a folder for each type: assets/characters/alice.png. Hooks of yours are kept and called.
+    Art goes below assets/, in a folder for each type: assets/characters/alice.png. Hooks of yours are kept and called;
+    where a hook manager is in use, --print shows what to write into its file so that it calls ours.
     """
     from comfyvn_store.ops import init
     from comfyvn_store.vcs.repository import open_repository
 
+    if is_print:
+        _print_intention(as_json)
+        return
     done = init.init(open_repository())
+    if as_json:
+        output.as_json({"store": done.repository.store.root, **done._asdict(), "repository": done.repository.top})
+        return
     repository = done.repository
     word = "Reinitialized existing" if done.was_there else "Initialized"
     output.line(f"{word} comfyvn-store in {repository.store.root}/")
@@ -42,6 +51,56 @@ def init_command() -> None:
         output.line("\nNow put art below a folder for its type, and use git as always:")
         output.line(f"      {repository.root}/characters/alice.png")
         output.line(f"      git add {repository.root} && git commit -m 'first art'")
+
+
+def _print_intention(as_json: bool) -> None:
+    from comfyvn_store.ops import intention
+    from comfyvn_store.vcs.repository import open_repository
+
+    found = intention.intention(open_repository())
+    if as_json:
+        output.as_json(found.as_dict())
+        return
+    if found.is_store_new:
+        _title("the store", found.store + "/")
+    if found.link:
+        _title("a link to it, which git does not see", f"{found.link[0]} -> {found.link[1]}")
+    if found.tracked_settings:
+        _title("the assets root, for clones, staged", f"{found.tracked_settings[0]}: {found.tracked_settings[1]}")
+    if found.config:
+        _title(
+            "git config, of this repository", *(_shortened(f"{key} = {value}") for key, value in found.config.items())
+        )
+    if found.hooks:
+        _title(
+            "hooks" + (" (git tracks files in that folder: commit them)" if found.are_hooks_tracked else ""),
+            *(
+                f"{hook.path}: {hook.action}" + (f", kept as {hook.kept_as}" if hook.kept_as else "")
+                for hook in found.hooks
+            ),
+        )
+    if found.attributes:
+        _title(f"attributes, at the top of {found.attributes[0]}, staged", *found.attributes[1])
+    if found.excludes:
+        _title(f"what git shall not see, in {found.excludes[0]}", *found.excludes[1])
+    for manager in found.managers:
+        if not manager.called:
+            _title(
+                f"{manager.name} is in use; so that it calls ours by itself, add to {manager.file}",
+                *manager.snippet.split("\n"),
+            )
+    if not (found.is_store_new or found.config or found.hooks or found.link or found.attributes or found.excludes):
+        output.line("nothing to write: this repository is set up")
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= 120 else line[:100] + " ...  (--json shows all of it)"
+
+
+def _title(title: str, *lines: str) -> None:
+    output.line(output.strong(title))
+    for line in lines:
+        output.line(f"    {output.path(line) if not line.startswith(' ') else line}")
 
 
 def _pathspec(root: str) -> str:

@@ -33,11 +33,7 @@ def init(repository: Repository) -> Initialised:
     """Sets the repository up: store, link, filters, attributes, hooks, excludes, index. Raises Refused, MachineError."""
     folder = shims.folder_of(repository)
     was_there = repository.is_initialised
-    repository.store.check_format()
-    _refuse_tracked_link(repository)
-    _refuse_without_symlinks(repository)
-    _refuse_unsuitable_root(repository)
-    shims.require_folder(folder)
+    require_suitable(repository, folder)
     repository.ensure_store_link()
     repository.store.create()
     was_retired = repository.store.is_retired
@@ -57,6 +53,15 @@ def init(repository: Repository) -> Initialised:
         _link_again(repository, rows)
     missing = sum(1 for _, hash_, _ in rows if not repository.store.has(hash_))
     return Initialised(repository, was_there, kept, _raw_art(repository), missing, len(rows))
+
+
+def require_suitable(repository: Repository, folder: str) -> None:
+    """Raises Refused or NewerStore where `init` would not be right to do anything; `folder` is that of the hooks."""
+    repository.store.check_format()
+    _refuse_tracked_link(repository)
+    _refuse_without_symlinks(repository)
+    _refuse_unsuitable_root(repository)
+    shims.require_folder(folder)
 
 
 def _link_again(repository: Repository, rows: list[tuple[str, str, int | None]]) -> None:

@@ -92,10 +92,13 @@ def look(folder: str) -> list[Hook]:
         place = os.path.join(folder, name)
         is_kept = os.path.lexists(place + KEPT_SUFFIX)
         if is_chained(place):
-            place, is_kept = place + CHAINED_SUFFIX, True
-        if is_own(place):
-            state = _state_of_own(place, name)
-            hooks.append(Hook(name, place, state, None, is_kept))
+            hooks.append(
+                Hook(
+                    name, place + CHAINED_SUFFIX, _state_of_own(place + CHAINED_SUFFIX, name), managers.FRAMEWORK, True
+                )
+            )
+        elif is_own(place):
+            hooks.append(Hook(name, place, _state_of_own(place, name), None, is_kept))
         elif os.path.lexists(place):
             hooks.append(Hook(name, place, FOREIGN, managers.maker_of(place), is_kept))
         else:
@@ -111,13 +114,23 @@ def _state_of_own(place: str, name: str) -> str:
 
 
 def install(repository: Repository, folder: str) -> list[str]:
-    """Installs the shims; a hook that is there is kept beside ours and called by it. Gives the names of those."""
+    """Installs the shims; a hook that is there is kept beside ours and called by it, unless it is a manager's that was told
+    to call ours. Gives the names of those kept."""
     for where in (folder, own_folder(repository)):
         _sharing(repository, where).make_folders(where)
     kept = []
+    callers = managers.callers(repository)
     for hook in [*look(folder), *look(own_folder(repository))]:
+        is_called = hook.name in callers.get(hook.maker or "", ())
+        if is_called and hook.state == FOREIGN:
+            continue
+        if is_called and hook.place.endswith(CHAINED_SUFFIX):
+            os.unlink(hook.place)  # else it would run twice
+            continue
         if hook.state == FOREIGN:
             _keep(hook.place)
+        if is_own(hook.place + ASIDE_SUFFIX):
+            os.unlink(hook.place + ASIDE_SUFFIX)  # lefthook puts none aside where one lies already
         if hook.is_kept or hook.state == FOREIGN:
             kept.append(hook.name)
         if hook.state != CURRENT:

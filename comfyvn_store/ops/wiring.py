@@ -89,10 +89,10 @@ def exclude_lines(repository: Repository) -> list[str]:
         relative = os.path.relpath(place, repository.top).replace(os.sep, "/")
         if not relative.startswith(("../", ".git/")):
             lines.append(f"/{_pattern(relative)}{suffix}")
-    return [BEGIN, *lines, *_hook_lines(repository), END]
+    return [BEGIN, *lines, *hook_lines(repository), END]
 
 
-def _hook_lines(repository: Repository) -> list[str]:
+def hook_lines(repository: Repository) -> list[str]:
     """Gives our hooks where `core.hooksPath` leads into the work tree; where git tracks hooks there ours belong to them."""
     hooks = shims.folder_of(repository)
     folder = os.path.relpath(os.path.realpath(hooks), os.path.realpath(repository.top))

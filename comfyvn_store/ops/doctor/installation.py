@@ -23,10 +23,10 @@ def hooks(repository: Repository) -> Iterator[Finding]:
             [folder],
         )
         return
-    called = {manager.name for manager in managers.found(repository) if manager.calls_us}
+    callers = managers.callers(repository)
     by_state: dict[tuple[str, str | None], list[str]] = {}
     for hook in shims.look(folder):
-        if hook.state == shims.FOREIGN and hook.maker in called:
+        if hook.state == shims.FOREIGN and hook.name in callers.get(hook.maker or "", ()):
             continue
         if hook.state != shims.CURRENT:
             by_state.setdefault((hook.state, hook.maker), []).append(hook.place)
@@ -133,7 +133,11 @@ def excludes(repository: Repository) -> Iterator[Finding]:
             lines = set(os.fsdecode(stream.read()).splitlines())
     except OSError:
         lines = set()
-    missing = [line for line in wiring.exclude_lines(repository) if line not in lines]
+    wanted = wiring.exclude_lines(repository)
+    if not any(shims.is_own(hook.place) for hook in shims.look(shims.folder_of(repository))):
+        hooks = wiring.hook_lines(repository)
+        wanted = [line for line in wanted if line not in hooks]
+    missing = [line for line in wanted if line not in lines]
     if missing:
         message = "git would see files that are only ours, because .git/info/exclude lacks lines of init"
         yield Finding("excludes", message, INIT, [line for line in missing if not line.startswith("#")], True)
