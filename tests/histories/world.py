@@ -222,7 +222,9 @@ class World:
             if path not in dirty and path not in conflicts:  # the same as git has: its bytes back
                 assert self.shows(path, entries), f"git takes the edit of {path} for what it has"
                 del self.unstaged[path]
-        unexpected = dirty - self.unstaged.keys() - self.loose - conflicts
+        # A file that was moved to another depth after `git add` is modified until the commit (docs/git.md).
+        moved = {path for path in dirty & entries.keys() if self.is_of_another_depth(path, entries[path])}
+        unexpected = dirty - self.unstaged.keys() - self.loose - conflicts - moved
         assert not unexpected, {path: status[path] for path in sorted(unexpected)}
         # A view and its sidecar go together: what became of the one may show only when the other is committed.
         assets = {path.removesuffix(SUFFIX) for path in self.loose & dirty}
@@ -230,6 +232,11 @@ class World:
         for path, entry in entries.items():
             if path not in dirty and path not in conflicts and self.hash_of(entry):
                 assert self.shows(path, entries), f"{path} does not show what is staged"
+
+    def is_of_another_depth(self, path: str, entry: Entry) -> bool:
+        """Whether git's index has a link that leads right only from the folder that the file was moved from."""
+        hash_ = self.hash_of(entry)
+        return hash_ is not None and self.blob(entry.oid).decode() != oracle.link_text(path, hash_)
 
     def shows(self, path: str, entries: dict[str, Entry]) -> bool:
         """Whether a program that opens the path sees what is staged there, the marker apart."""
