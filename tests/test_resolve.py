@@ -9,7 +9,7 @@ import pytest
 
 from tests import media, templates
 from tests.gitrepo import GitRepo
-from tests.oracle import check_all, linked_hash
+from tests.oracle import check_all, digest, linked_hash
 
 HERO, MIRA, HEROINE = (f"assets/characters/{name}.png" for name in ("hero", "mira", "heroine"))
 DEEP = "assets/characters/a/deep.png"
@@ -244,10 +244,31 @@ def test_files_that_a_commit_without_hooks_left_are_settled_into_links(art: GitR
         art.write(HERO, media.comfy_png(seed))
         art.git("commit", "-qnam", branch)
     merge(art)
-    settle(art, HERO, "both")
+    assert art.read(HERO).startswith(b"<<<<<<< HEAD\n"), "git merges links that are ordinary files as text"
+    art.git("add", HERO)
+    refused = art.git("commit", "-q", "--no-edit", check=False)
+    assert (refused.code, "holds git's conflict markers and no art" in refused.err) == (1, True)
+    art.git("checkout", "-m", "--", HERO)
+    assert settle(art, HERO, "both")["resolved"][0]["kept"] == []
     art.git("commit", "-q", "--no-edit")
     assert seeds(art) == {HERO: 3, VARIANT.format("hero", "02675487"): 2}
     check_all(art)
+
+
+def test_views_that_are_copies_stay_ordinary_files(art: GitRepo) -> None:
+    art.git("config", "comfyvn.views", "copy")
+    art.git("branch", "side")
+    for branch, seed in (("side", 2), ("main", 3)):
+        art.git("switch", "-q", branch)
+        art.write(HERO, media.comfy_png(seed))
+        art.git("commit", "-qnam", branch)
+    merge(art)
+    first, other = settle(art, HERO, "both")["resolved"][0]["views"]
+    for path, seed in ((first, 3), (other, 2)):
+        mode, oid = art.staged(path) or ("", "")
+        assert (mode, digest(art.read(path))) == ("100644", linked_hash(art.blob(oid).decode()))
+        assert art.sidecar(path)["provenance"]["inputs"]["seed"] == seed
+    assert not [line for line in art.status() if line[1] != " "]
 
 
 def test_links_that_git_settled_take_their_sidecar_along(art: GitRepo) -> None:

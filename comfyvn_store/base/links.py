@@ -54,3 +54,14 @@ def parse_link_bytes(data: bytes) -> str | None:
         return parse_link(data.decode("ascii"))
     except UnicodeDecodeError:
         return None
+
+
+_MARKERS = (b"<<<<<<< ", b"=======", b">>>>>>> ", b"|||||||")
+
+
+def is_conflict(data: bytes) -> bool:
+    """Tells whether bytes are what git writes for two links that are ordinary files and in conflict: both, with markers."""
+    if not data.startswith(_MARKERS[0]) or len(data) > 2 * LONGEST:
+        return False
+    lines = data.splitlines()
+    return all(line.startswith(_MARKERS) or parse_link_bytes(line) is not None for line in lines)

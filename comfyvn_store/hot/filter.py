@@ -123,7 +123,7 @@ class _Bytes(_Process):
 
     def _clean(self, path: str, blocks: Iterator[bytes]) -> None:
         first, rest = _head(blocks, links.LONGEST + 1)
-        if not first or links.parse_link_bytes(first) is not None:
+        if not first or links.parse_link_bytes(first) is not None or links.is_conflict(first):
             self._give(first)
             return
         repository = self.repository

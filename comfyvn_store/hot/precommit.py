@@ -82,6 +82,11 @@ def _take_raw_blobs(repository: Repository, assets: list[Asset]) -> None:
         if asset.text is not None:
             continue
         oid = asset.entry.oid
+        if links.is_conflict(blobs.read_small_blobs(repository.git, [oid], links.LONGEST).get(oid, b"")):
+            raise Refused(
+                f"'{names.printable(asset.path)}' holds git's conflict markers and no art",
+                hint="bring the conflict back with git checkout -m -- FILE FILE.asset.json, then: comfyvn-store resolve FILE",
+            )
         if oid not in done:
             stream = blobs.stream_blob(repository.git, oid)
             done[oid] = ingest.ingest(repository.store, stream, mark=repository.settings.marker).hash

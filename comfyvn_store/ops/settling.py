@@ -116,7 +116,8 @@ class Settling:
             return None
         store = self._repository.store
         with open(place, "rb") as stream:
-            if links.parse_link_bytes(stream.read(links.LONGEST + 1)) is not None:
+            head = stream.read(links.LONGEST + 1)
+            if links.parse_link_bytes(head) is not None or links.is_conflict(head):
                 return None
             stream.seek(0)
             blocks = ingest.file_blocks(stream)
