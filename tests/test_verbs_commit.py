@@ -67,13 +67,13 @@ def add_update(scene: Scene) -> list[str]:
 
 @case("add -p")
 def add_patch(scene: Scene) -> list[str]:
-    place = f"{DOOR}.asset.json"
-    old = scene.repo.read(place)
-    new = old.replace(b'"license": null', b'"license": "CC0-1.0"').replace(b'"parent": null', b'"parent": null ')
-    scene.write(place, old.replace(b'"license": null', b'"license": "CC0-1.0"'))
-    scene.git("add", "-p", place, input=b"y\n")
-    assert new != old
-    return [f"M  {place}"]
+    card = f"{DOOR}.asset.json"
+    licensed = scene.repo.read(card).replace(b'"license": null', b'"license": "CC0-1.0"')
+    scene.keep(card, licensed.replace(b"  }\n}\n", b'  },\n  "note": "mine"\n}\n'))
+    scene.git("add", "-p", card, input=b"y\nn\n")
+    staged = scene.repo.blob(f":{card}")
+    assert b"CC0-1.0" in staged and b"mine" not in staged
+    return [f"MM {card}"]
 
 
 @case("add -p of a picture")
