@@ -99,8 +99,12 @@ def test_a_partial_clone_without_its_remote_says_so_and_goes_on_later(
         done = clone.tool(*words, check=False)
         assert (done.code, "its remote does not give" in done.err, "hint: connect" in done.err) == (15, True, True)
     assert clone.status() == []
+    clone.write(life.SKY, media.png(seed=50))
+    clone.git("add", "-A")
+    mine = clone.commit("without the remote")
+    assert oracle.assets(clone)[life.SKY][0] == "120000"
     clone.git("remote", "set-url", "origin", str(origin.path))
-    assert life.commits(clone) == life.commits(origin)
+    assert life.commits(clone) == {**life.commits(origin), life.SKY: mine}
     oracle.check_index(clone, tmp_path)
     assert clone.status() == []
 

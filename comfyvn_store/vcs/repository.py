@@ -195,7 +195,7 @@ def _explanation(lines: list[str], stderr: str, here: str) -> ComfyvnError:
     if lines[0] == "true":
         return Refused(
             f"'{names.printable(here)}' is a bare repository; art is worked on in a work tree",
-            hint="clone it (`comfyvn-store clone`) and run the command in the clone",
+            hint="clone it (`comfyvn-store clone`), or go to a work tree of it, and run the command there",
         )
     if lines[0] == "false":
         return Refused("this is git's own folder, not a work tree", hint="go to the folder that holds your files")
