@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -254,51 +252,3 @@ def test_a_conflict_is_resolved_first(art: GitRepo) -> None:
     write_through(art, HERO, NEW)
     assert art.tool("recover", HERO, check=False).code == 20
     assert art.read(HERO) == NEW
-
-
-# -- dying on the way ----------------------------------------------------------------------------------------------
-
-DIE = """
-import os, sys
-left = int(sys.argv[1])
-def dying(call):
-    def step(*words, **options):
-        global left
-        left -= 1
-        if left < 0:
-            os._exit(99)
-        return call(*words, **options)
-    return step
-for name in ("rename", "replace", "link", "unlink", "symlink", "utime", "chmod", "fsync"):
-    setattr(os, name, dying(getattr(os, name)))
-from comfyvn_store.base import files
-files._exchange = dying(files._exchange)
-from comfyvn_store.vcs.git import Git
-Git.outcome = dying(Git.outcome)
-from comfyvn_store.cli.main import run
-run(sys.argv[2:])
-"""
-
-
-def test_nothing_is_lost_wherever_it_dies_and_the_next_run_does_the_rest(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
-    step, survived = 12, False
-    while not survived:
-        repo = copied(tmp_path_factory, make_art, tmp_path / str(step))
-        before, old = repo.read(HERO), repo.sidecar(HERO)["hash"]
-        shutil.copy(repo.object_path(old), store(repo) / "trash" / "copy")
-        write_through(repo, HERO, NEW)
-        words = [sys.executable, "-P", "-c", DIE, str(step), "recover", HERO]
-        survived = subprocess.run(words, cwd=repo.path, capture_output=True).returncode == 0
-        assert {before, NEW} <= all_bytes(repo), step
-        (repo.path / ".git/index.lock").unlink(missing_ok=True)
-        recover(repo, HERO)
-        repo.git("commit", "-qm", "recovered")
-        assert repo.object_path(old).read_bytes() == before == repo.read(TWIN), step
-        assert repo.sidecar(HERO)["provenance"]["parent"] == old, step
-        assert repo.sidecar(HERO)["provenance"]["inputs"]["seed"] == 77 and repo.status() == [], step
-        shutil.rmtree(repo.path)
-        step += 9
-    assert step > 40, "it has more steps than that"
