@@ -220,7 +220,7 @@ def test_git_stops_at_two_licences_and_keeps_ours(art: GitRepo) -> None:
     assert done.err.splitlines() == [
         f"comfyvn-store: {HERO}.asset.json: both sides changed license; ours is kept",
         '  license: ours "CC0-1.0", theirs "MIT"',
-        f"hint: `comfyvn-store conflicts` shows both sides; `comfyvn-store resolve {HERO} --ours` or `--theirs` decides",
+        f"hint: `comfyvn-store conflicts` shows both sides; `comfyvn-store resolve {HERO}` with `--ours` or `--theirs` decides",
     ]
     assert art.status() == [f"UU {HERO}.asset.json"]
     assert art.sidecar(HERO)["license"] == "CC0-1.0"

@@ -109,11 +109,14 @@ def test_one_that_was_cut_short_leaves_the_conflict_and_the_next_does_the_rest(
     check_all(art)
 
 
-def test_hooks_that_are_absent_are_not_needed(art: GitRepo, tmp_path: Path) -> None:
+def test_hooks_are_not_needed_and_a_settled_conflict_can_be_brought_back(art: GitRepo, tmp_path: Path) -> None:
     part(art, painted(HERO, 2), painted(HERO, 3))
     art.git("config", "core.hooksPath", str(tmp_path / "none"))
     art.git("switch", "-q", "side")
     art.git("rebase", "main", check=False)
+    settle(art, HERO, "theirs")
+    art.git("checkout", "-m", "--", HERO, f"{HERO}.asset.json")
+    assert len(art.status()) == 2, "the conflict is back"
     settle(art, HERO, "both")
     art.git("rebase", "--continue")
     assert seeds(art) == {HERO: 3, VARIANT.format("hero", "02675487"): 2}

@@ -211,6 +211,27 @@ def test_a_conflict_that_one_settles_is_settled_for_all(clones: list[GitRepo]) -
         assert repo.status() == []
 
 
+def test_the_same_file_that_two_added_has_one_record_everywhere(clones: list[GitRepo]) -> None:
+    a, b, _ = clones
+    new, again = "assets/characters/new.png", PATHS[1]
+    for repo in (a, b):
+        repo.write(new, media.png(seed=5))
+        repo.write(again, media.png(seed=6))
+        repo.git("add", "assets")
+        repo.commit("the same on both sides")
+    ids = {path: sorted(repo.sidecar(path)["provenance"]["id"] for repo in (a, b)) for path in (new, again)}
+    b.git("fetch", "-q", "a")
+    pull(a, b)
+    b.git("merge", "-q", "--no-edit", "a/main")
+    assert cards(a) == cards(b)
+    for path, (older, newer) in ids.items():
+        assert older != newer
+        assert a.sidecar(path)["provenance"]["id"] == older
+    for repo in (a, b):
+        check_commits(repo)
+        assert repo.status() == []
+
+
 def criss_cross(repo: GitRepo) -> None:
     """Both branches set another licence, merge each other and settle that: main as MIT, side as GPL."""
     for branch, license_ in (("side", "GPL"), ("main", "MIT")):

@@ -49,10 +49,15 @@ def explain(path: str, clashes: Sequence[Clash]) -> str:
     lines = [
         f"comfyvn-store: {shown}: both sides changed {', '.join(names.printable(c.field) for c in clashes)}; ours is kept"
     ]
-    lines += [f"  {names.printable(c.field)}: ours {_value(c.ours)}, theirs {_value(c.theirs)}" for c in clashes]
+    for clash in clashes:
+        ours, theirs = clash.ours, clash.theirs
+        if clash.field == merge.BYTES:
+            ours, theirs = ours[:16], theirs[:16]
+        lines.append(f"  {names.printable(clash.field)}: ours {_value(ours)}, theirs {_value(theirs)}")
+    sides = "`--ours`, `--theirs` or `--both`" if clashes[0].field == merge.BYTES else "`--ours` or `--theirs`"
     lines.append(
         "hint: `comfyvn-store conflicts` shows both sides;"
-        f" `comfyvn-store resolve {shown.removesuffix(names.SIDECAR_SUFFIX)} --ours` or `--theirs` decides"
+        f" `comfyvn-store resolve {shown.removesuffix(names.SIDECAR_SUFFIX)}` with {sides} decides"
     )
     return "".join(f"{line}\n" for line in lines)
 

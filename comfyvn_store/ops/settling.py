@@ -57,7 +57,9 @@ class Settling:
         info = files.lstat(place)
         if info is None or stat.S_ISREG(info.st_mode):
             return
-        if is_view and stat.S_ISLNK(info.st_mode) and links.parse_link(files.read_link(place) or "") is not None:
+        text = files.read_link(place) or ""
+        # `git checkout -m` merges two links as text and makes a link of that.
+        if is_view and (links.parse_link(text) is not None or links.is_conflict(os.fsencode(text))):
             return
         what = "a link of yours" if stat.S_ISLNK(info.st_mode) else "a folder or no ordinary file"
         raise Refused(f"'{names.printable(path)}' is {what}", hint="move it elsewhere and run the command again")
