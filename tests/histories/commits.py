@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from tests import oracle
 from tests.histories.disk import without_commit
 from tests.histories.machine import BRANCHES, Machine, amid, step, which
 from tests.oracle import SUFFIX
@@ -137,6 +138,20 @@ class Commits(Machine):
             patch = self.git("format-patch", "-1", "--stdout", "--binary", name).stdout
             with self.stages_nothing():
                 self.git("am", "-q", "-3", input=patch, check=False)
+
+    @step(amid, how=st.sampled_from(["--ours", "--theirs", "--both"]))
+    def resolve(self, how: str) -> None:
+        listed = self.git("ls-files", "-u", "-z", "--", "assets").out.split("\0")[:-1]
+        sides = {(each.split("\t", 1)[1], each.split(" ")[1], each.split("\t")[0][-1]) for each in listed}
+        done = self.tool("resolve", "assets", how, codes=(0, 2, 20))
+        self.world.told(path for path, _, _ in sides)
+        if done.code == 0 and sides:
+            assert not any(entry.stage for entry in self.world.entries().values())
+            kept = {self.world.hash_of(entry) for entry in self.world.entries().values()}
+            wanted = {"--ours": "2", "--theirs": "3", "--both": "23"}[how]
+            for path, oid, stage in sides:
+                if stage in wanted and not path.endswith(SUFFIX):
+                    assert oracle.linked_hash(self.world.blob(oid).decode()) in kept, f"{path} of side {stage} is lost"
 
     @step(amid, how=st.sampled_from(["ours", "theirs", "theirs", "abort", "skip"]))
     def finish(self, how: str) -> None:
