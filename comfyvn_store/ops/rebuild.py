@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -186,6 +187,8 @@ def _make_previews(session: Session, result: Rebuilt, tell: Progress) -> int:
         result.problems.append(("previews", error.message))
         return 0
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         result.problems.append(("previews", from_os_error(error, "make previews").message))
         return 0
     return made

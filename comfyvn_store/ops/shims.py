@@ -118,6 +118,7 @@ def install(repository: Repository, folder: str) -> list[str]:
     to call ours. Gives the names of those kept."""
     for where in (folder, own_folder(repository)):
         _sharing(repository, where).make_folders(where)
+        _sharing(repository, where).adjust(where)
     kept = []
     callers = managers.callers(repository)
     for hook in [*look(folder), *look(own_folder(repository))]:
