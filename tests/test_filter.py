@@ -109,7 +109,30 @@ def test_a_link_passes_unchanged_whatever_its_depth(store_repo: GitRepo, client:
     assert objects(store_repo) == []
 
 
-@pytest.mark.parametrize("change", [b"\n", b" ", b"\0", b"/"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n"])
+def test_a_link_with_line_ends_is_the_link(store_repo: GitRepo, client: FilterClient, end: bytes) -> None:
+    text = link(PATH, b"never seen")
+    assert client.clean(PATH, text + end).data == client.clean(PATH, end + text).data == text
+    assert objects(store_repo) == []
+
+
+@pytest.mark.parametrize("bent", [b"cut", b"cut early", b"two", b"conflict", b"diff3"])
+def test_what_became_of_links_is_refused(store_repo: GitRepo, client: FilterClient, bent: bytes) -> None:
+    one, other = link(PATH, b"x"), link(PATH, b"y")
+    data = {
+        b"cut": one[:-1],
+        b"cut early": one[:7],
+        b"two": one + b"\r\n" + other,
+        b"conflict": b"<<<<<<< HEAD\n%s\n=======\n%s\n>>>>>>> side\n" % (one, other),
+        b"diff3": b"<<<<<<< ours\r\n%s\r\n||||||| base\r\n%s\r\n=======\r\n%s\r\n>>>>>>> theirs" % (one, other, one),
+    }[bent]
+    assert client.clean(PATH, data).status == "status=error"
+    assert objects(store_repo) == []
+    text = b"../../notes about links, and the word .comfyvn/objects/ in them"
+    assert stored(store_repo, client.clean(PATH, text)) == text
+
+
+@pytest.mark.parametrize("change", [b" ", b"\0", b"/"])
 def test_what_is_almost_a_link_is_bytes(store_repo: GitRepo, client: FilterClient, change: bytes) -> None:
     for data in (
         link(PATH, b"x") + change,

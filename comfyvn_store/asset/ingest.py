@@ -7,11 +7,12 @@ flat whatever the size.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from comfyvn_store.asset import generators, marker
-from comfyvn_store.base import png
+from comfyvn_store.base import names, png
+from comfyvn_store.errors import Refused
 from comfyvn_store.store.objects import BLOCK, Incoming, Store
 
 
@@ -32,19 +33,37 @@ class Ingested(NamedTuple):
     source_hash: str
 
 
-def ingest(store: Store, blocks: Iterable[bytes], *, mark: bool, stated: Stated = NOTHING_STATED) -> Ingested:
+# Whether the bytes with this hash are to stay as they are, because they are an object that is meant.
+IsMeant = Callable[[str], bool]
+
+
+def ingest(
+    store: Store,
+    blocks: Iterable[bytes],
+    *,
+    mark: bool,
+    stated: Stated = NOTHING_STATED,
+    is_meant: IsMeant | None = None,
+) -> Ingested:
     """Takes bytes into the store as an object, marking PNGs if `mark`. Raises OSError; nothing is left behind then."""
     with store.temp() as incoming:
-        stream = _Intake(incoming, mark)
+        stream = _Intake(incoming, mark, is_meant)
         for block in blocks:
             stream.take(block)
         return stream.finish(stated, store)
 
 
-def hash_as_ingested(store: Store, blocks: Iterable[bytes], *, mark: bool, stated: Stated = NOTHING_STATED) -> str:
+def hash_as_ingested(
+    store: Store,
+    blocks: Iterable[bytes],
+    *,
+    mark: bool,
+    stated: Stated = NOTHING_STATED,
+    is_meant: IsMeant | None = None,
+) -> str:
     """Gives the hash that `ingest` would give, storing nothing that lasts."""
     with store.temp() as incoming:
-        stream = _Intake(incoming, mark)
+        stream = _Intake(incoming, mark, is_meant)
         for block in blocks:
             stream.take(block)
         return stream.finish(stated, None).hash
@@ -56,11 +75,21 @@ def file_blocks(stream: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
+def bent(path: str) -> Refused:
+    """Gives the error for a file that holds what a merge or a checkout made of link texts (`links.is_bent`)."""
+    shown = names.printable(path)
+    return Refused(
+        f"'{shown}' holds no art, but broken or conflicting text of links",
+        hint=f"take a whole version, such as: git checkout HEAD -- '{shown}'",
+    )
+
+
 class _Intake:
     """One file coming in."""
 
-    def __init__(self, incoming: Incoming, mark: bool) -> None:
+    def __init__(self, incoming: Incoming, mark: bool, is_meant: IsMeant | None) -> None:
         self._incoming = incoming
+        self._is_meant = is_meant
         self._digest = hashlib.sha256()
         self._scanner: png.PngScanner | None = png.PngScanner() if mark else None
         self._size = 0
@@ -89,6 +118,8 @@ class _Intake:
         source_hash = self._stripped_hash(scanner) if scanner.markers else whole
         said = marker.read(scanner.marker_payload)
         if len(scanner.markers) == 1 and said is not None and said["source_hash"] == source_hash:
+            return self._keep(store, whole, source_hash)
+        if self._is_meant is not None and self._is_meant(whole):
             return self._keep(store, whole, source_hash)
         return self._mark(scanner, source_hash, stated, store)
 

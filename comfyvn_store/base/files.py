@@ -192,7 +192,7 @@ def swap_for_link(path: str, text: str, expected: Print) -> bool:
 
 
 def _replace_watched(path: str, temp: str, expected: Print) -> bool:
-    """Renames the symlink `temp` over a file, and puts the file back if it changed before or after."""
+    """Renames `temp` over a file, and puts the file back if it changed before or after."""
     aside = temp_beside(path)
     try:
         os.link(path, aside, follow_symlinks=False)
@@ -258,6 +258,8 @@ def swap_for_file(path: str, temp: str, expected_link: str | None, expected: Pri
         if not _is_expected(path, expected_link, expected):
             return False
         if not _exchange(temp, path):
+            if expected is not None:
+                return _replace_watched(path, temp, expected)
             os.replace(temp, path)
             return True
         if _is_expected(temp, expected_link, expected):

@@ -56,12 +56,48 @@ def parse_link_bytes(data: bytes) -> str | None:
         return None
 
 
-_MARKERS = (b"<<<<<<< ", b"=======", b">>>>>>> ", b"|||||||")
+def parse_written(data: bytes) -> str | None:
+    """Same as `parse_link_bytes`, for what a file holds in which an editor or a checkout put line ends around the text."""
+    return parse_link_bytes(data.strip(b"\r\n"))
+
+
+# The lines that git puts around the sides of a conflict (git-merge, "How conflicts are presented").
+_MARKS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
+# Three sides of a conflict, with the marks and the names of what was merged behind them.
+LONGEST_BENT = 4 * (LONGEST + 1024)
 
 
 def is_conflict(data: bytes) -> bool:
     """Tells whether bytes are what git writes for two links that are ordinary files and in conflict: both, with markers."""
-    if not data.startswith(_MARKERS[0]) or len(data) > 2 * LONGEST:
+    if not data.startswith(_MARKS[0]) or len(data) > 2 * LONGEST:
         return False
     lines = data.splitlines()
-    return all(line.startswith(_MARKERS) or parse_link_bytes(line) is not None for line in lines)
+    return all(line.startswith(_MARKS) or parse_link_bytes(line) is not None for line in lines)
+
+
+def is_bent(data: bytes) -> bool:
+    """Tells whether a file holds nothing but what became of link texts: several of them, with conflict markers, or cut off.
+
+    Such a file is no art, and what it stands for cannot be told. `data` is all of the file, or more of its beginning than
+    `LONGEST_BENT` bytes.
+    """
+    if not 3 <= len(data) <= LONGEST_BENT:
+        return False
+    lines = [line for line in data.replace(b"\r", b"\n").split(b"\n") if line]
+    texts = [line for line in lines if not line.startswith(_MARKS)]
+    return bool(texts) and all(map(_begins_link, texts)) and not (len(lines) == 1 and parse_link_bytes(lines[0]))
+
+
+def _begins_link(text: bytes) -> bool:
+    """Whether a text is a link, or the first three bytes of one or more."""
+    steps = 0
+    while text.startswith(b"../", 3 * steps):
+        steps += 1
+    rest = text[3 * steps :]
+    middle = _MIDDLE.encode("ascii")
+    if len(rest) < len(middle):
+        return len(text) >= 3 and (middle.startswith(rest) or rest == b"..")
+    folder, slash, name = rest[len(middle) :].partition(b"/")
+    digits = folder + name
+    whole = len(folder) == 2 if slash else len(folder) <= 2
+    return rest.startswith(middle) and whole and len(digits) <= 64 and set(digits) <= set(b"0123456789abcdef")

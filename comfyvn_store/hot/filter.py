@@ -16,6 +16,7 @@ from comfyvn_store.asset import ingest, sidecar
 from comfyvn_store.base import canonical, links, names, pktline
 from comfyvn_store.base.pktline import FLUSH, LONGEST_PAYLOAD, PacketReader, packet, text_packets, write_all
 from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, ObjectMissing, from_os_error
+from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository, open_repository
 
 if TYPE_CHECKING:
@@ -122,8 +123,12 @@ class _Bytes(_Process):
     """The driver of art."""
 
     def _clean(self, path: str, blocks: Iterator[bytes]) -> None:
-        first, rest = _head(blocks, links.LONGEST + 1)
-        if not first or links.parse_link_bytes(first) is not None or links.is_conflict(first):
+        first, rest = _head(blocks, links.LONGEST_BENT + 1)
+        if not first or links.parse_written(first) is not None:
+            # Without the line end that an editor or a checkout may have put there.
+            self._give(first.strip(b"\r\n") if links.parse_written(first) else first)
+            return
+        if links.is_conflict(first):
             self._give(first)
             return
         repository = self.repository
@@ -135,8 +140,24 @@ class _Bytes(_Process):
             self._pass(path, first, rest)
             return
         repository.require_initialised()
-        taken = ingest.ingest(repository.store, _chain(first, rest), mark=repository.settings.marker)
+        if links.is_bent(first):
+            raise ingest.bent(path)
+
+        def is_staged(hash_: str) -> bool:
+            return repository.store.has(hash_) and self._staged_hash(path) == hash_
+
+        blocks = _chain(first, rest)
+        # A picture that was registered as it is, without marker, stays that when nobody changed it.
+        taken = ingest.ingest(repository.store, blocks, mark=repository.settings.marker, is_meant=is_staged)
         self._give(links.link_text(path, taken.hash).encode("ascii"))
+
+    def _staged_hash(self, path: str) -> str | None:
+        """Gives the object that git's index has at a path, asked for only where bytes without marker are an object."""
+        git = self.repository.git
+        oids = [entry.oid for entry in staging.entries(git, [path]) if entry.path == path and entry.stage in (0, 2)]
+        for data in blobs.read_small_blobs(git, oids, links.LONGEST).values():
+            return links.parse_link_bytes(data)
+        return None
 
     def _smudge(self, path: str, blocks: Iterator[bytes], words: dict[str, str]) -> None:
         first, rest = _head(blocks, links.LONGEST + 1)

@@ -10,10 +10,11 @@ import os
 import stat
 from collections.abc import Iterable
 
-from comfyvn_store.asset import sidecar, worktree
+from comfyvn_store.asset import sidecar, views, worktree
+from comfyvn_store.asset.views import View
 from comfyvn_store.asset.worktree import Card
 from comfyvn_store.base import canonical, files, links, names
-from comfyvn_store.errors import GitFailed, LockTimeout, ObjectCorrupt, ObjectMissing
+from comfyvn_store.errors import GitFailed, LockTimeout, from_os_error
 from comfyvn_store.hot import live
 from comfyvn_store.index import catchup
 from comfyvn_store.index.database import Index
@@ -31,7 +32,7 @@ def heal(
 
     `ends_sequence` is for post-rewrite: git's sequencer has written its last index then, though its folder is there.
     """
-    if index.in_memory or not catchup.pending(index):
+    if index.in_memory or not (catchup.pending(index) or catchup.arrived(index, repository)):
         return
     if (
         (repository.in_sequence and not ends_sequence)
@@ -41,14 +42,14 @@ def heal(
         return
     try:
         with worktree.alone(repository, _HOOK_PATIENCE if is_hook else 0.0):
-            due = catchup.due(index)
-            catchup.settle(index, due, _heal(index, repository, due.paths, restore))
+            due = catchup.due(index, repository)
+            catchup.settle(index, due, *_heal(index, repository, due.paths, restore))
     except LockTimeout:
         return
 
 
-def _heal(index: Index, repository: Repository, due: set[str], restore: bool) -> set[str]:
-    """Heals; gives the paths whose turn comes when they are committed."""
+def _heal(index: Index, repository: Repository, due: set[str], restore: bool) -> tuple[set[str], set[str]]:
+    """Heals; gives the paths whose turn comes later, and those that wait for their object."""
     cards = list(_cards(index, repository, due))
     if cards:
         apart = staging.unmerged(repository.git, repository.root)
@@ -56,10 +57,10 @@ def _heal(index: Index, repository: Repository, due: set[str], restore: bool) ->
             apart |= staging.skipped(repository.git, repository.root)
         cards = [card for card in cards if card.entry.path not in apart]
     if not worktree.write_sidecars(repository, cards, restore=restore):
-        return due
-    waiting = _mend_views(index, repository, due)
+        return due, set()
+    waiting, missing = _mend_views(index, repository, due)
     mirror(index, repository, due)
-    return waiting
+    return waiting, missing
 
 
 def _cards(index: Index, repository: Repository, paths: Iterable[str]) -> Iterable[Card]:
@@ -104,67 +105,42 @@ def _name_in(path: str, folder: str) -> str | None:
     return name if parent == folder else None
 
 
-def _mend_views(index: Index, repository: Repository, paths: Iterable[str]) -> set[str]:
-    """Mends views that a commit without hooks left behind: unmarked files, and links of another depth.
+def _mend_views(index: Index, repository: Repository, paths: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Mends views that a commit without hooks left behind (unmarked files, links of another depth), and fills files that
+    hold no more than link text.
 
-    Gives those that are staged and not committed yet: the commit's hook may do better, and until then they are left.
+    Gives those whose turn comes later: what is staged and not committed yet, since the commit's hook may do better, and
+    what has no object here.
     """
-    files_due = []
+    without_links = not repository.settings.symlinks
+    ordinary: dict[str, View] = {}
     for path in paths:
         row = index.db.execute(
-            "SELECT mode, hash FROM assets_registry WHERE path = ? AND staged = 1", (path,)
+            "SELECT mode, hash, link_oid FROM assets_registry WHERE path = ? AND staged = 1", (path,)
         ).fetchone()
-        if row is None:
-            continue
         full = repository.full(path)
-        info = files.lstat(repository.absolute(full))
+        info = files.lstat(repository.absolute(full)) if row is not None else None
         if info is None:
             continue
-        if row[0] != staging.LINK and stat.S_ISREG(info.st_mode):
-            files_due.append((path, full, row[1], info))
+        if without_links or (row[0] != staging.LINK and stat.S_ISREG(info.st_mode)):
+            ordinary[path] = View(full, row[1], row[2])
         elif stat.S_ISLNK(info.st_mode):
             _mend_dangling(repository, full)
-    if not files_due:
-        return set()
-    head = blobs.resolve(repository.git, "HEAD") or staging.empty_tree(repository.git)
-    uncommitted = {change.path for change in staging.staged_changes(repository.git, head, repository.root)}
-    settled = {full: (hash_, info) for _, full, hash_, info in files_due if full not in uncommitted}
-    for entry in staging.entries(repository.git, sorted(settled)) if settled else ():
-        if entry.path in settled and entry.mode in (staging.FILE, staging.EXECUTABLE):
-            _give_stored_bytes(repository, entry, *settled[entry.path])
-    return {path for path, full, *_ in files_due if full in uncommitted}
-
-
-def _give_stored_bytes(repository: Repository, entry: Entry, hash_: str, info: os.stat_result) -> None:
-    """Replaces an ordinary file by the object's bytes if it is that file without its marker."""
-    path = entry.path
-    place = repository.absolute(path)
-    stored = repository.store.stat(hash_)
-    if stored is None or stored.st_size == info.st_size or not worktree.holds(repository, place, hash_):
-        return
-    if not repository.store.is_sound(hash_):
-        return  # the file may be the last good copy
-    if links.parse_link_bytes(_head(place)) is not None:
-        return
+    if not ordinary:
+        return set(), set()
     try:
-        repository.store.sync([hash_])
-        staging.write_entries(repository.git, [entry])
-        temp = worktree.copy_object(repository, hash_, path, mode=stat.S_IMODE(info.st_mode))
-    except (GitFailed, ObjectMissing, ObjectCorrupt):
-        return
-    files.swap_for_file(place, temp, None, files.print_of(info))
-    try:
-        staging.refresh(repository.git, [path], filters=True)
+        filled, missing = views.fill(repository, ordinary.values(), links_too=without_links)
+        head = blobs.resolve(repository.git, "HEAD") or staging.empty_tree(repository.git)
+        uncommitted = {change.path for change in staging.staged_changes(repository.git, head, repository.root)}
+        done = {*filled, *missing}
+        views.mend(repository, [v for v in ordinary.values() if v.path not in uncommitted and v.path not in done])
     except GitFailed:
-        return
-
-
-def _head(place: str) -> bytes:
-    try:
-        with open(place, "rb") as stream:
-            return stream.read(links.LONGEST + 1)
-    except OSError:
-        return b""
+        return set(ordinary), set()
+    except OSError as error:
+        index.notes.append(f"some views could not be brought up to date: {from_os_error(error, 'write').message}")
+        return set(ordinary), set()
+    later = {path for path, view in ordinary.items() if view.path in uncommitted and view.path not in done}
+    return later, {path for path, view in ordinary.items() if view.path in missing}
 
 
 def _mend_dangling(repository: Repository, path: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from comfyvn_store.asset import ingest, views
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import links, names
 from comfyvn_store.vcs import blobs, staging
@@ -64,22 +65,24 @@ def assets(
         for path, entry in plan.views.items()
         if path in plan.changes
         or path in also
-        or entry.mode != staging.LINK
+        or entry.mode != views.mode_of(repository, entry)
         or path not in plan.cards
         or names.sidecar_path(path) in plan.changes
         or path in outdated
         or (entry.oid in sizes and sizes[entry.oid].size != links.link_size(path))
     ]
-    small = [entry.oid for entry in due if entry.oid in sizes and sizes[entry.oid].size <= links.LONGEST]
+    small = [entry.oid for entry in due if entry.oid in sizes and sizes[entry.oid].size <= links.LONGEST_BENT]
     texts = dict(blobs.read_blobs(repository.git, small))
     found = []
     for entry in due:
         size = sizes[entry.oid].size if entry.oid in sizes else 0
         text = texts.get(entry.oid)
-        hash_ = links.parse_link_bytes(text) if text is not None else None
+        hash_ = links.parse_written(text) if text is not None else None
         is_changed = entry.path in plan.changes
         if hash_ is not None and text is not None:
             found.append(Asset(entry.path, entry, text.decode("ascii"), hash_, is_changed))
+        elif entry.mode != staging.LINK and is_changed and text is not None and links.is_bent(text):
+            raise ingest.bent(entry.path)
         elif entry.mode != staging.LINK and (is_changed or entry.path in also) and size:
             # Raw art that was in git before `init` is left alone; only what this commit brings is taken in.
             found.append(Asset(entry.path, entry, None, "", True))

@@ -106,8 +106,10 @@ def _check_objects(repository: Repository, assets: list[Asset]) -> None:
         place = repository.absolute(asset.path)
         if worktree.print_at(place) is not None:
             with open(place, "rb") as stream:
-                head_bytes = stream.read(links.LONGEST + 1)
-                if links.parse_link_bytes(head_bytes) is not None:
+                head_bytes = stream.read(links.LONGEST_BENT + 1)
+                if links.is_bent(head_bytes):
+                    raise ingest.bent(asset.path)
+                if links.parse_written(head_bytes) is not None:
                     continue  # link text in place of the bytes: a checkout without the object
                 stream.seek(0)
                 ingest.ingest(repository.store, ingest.file_blocks(stream), mark=repository.settings.marker)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 from collections.abc import Iterator
 
-from comfyvn_store.asset import sidecar, worktree
+from comfyvn_store.asset import sidecar, views, worktree
 from comfyvn_store.asset.worktree import Staged
 from comfyvn_store.base import canonical, files, links, names
-from comfyvn_store.errors import GitFailed, LockTimeout
+from comfyvn_store.base.files import Print
+from comfyvn_store.errors import GitFailed, LockTimeout, from_os_error
 from comfyvn_store.hot.plan import Asset, Plan
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -26,29 +28,41 @@ def stage(repository: Repository, plan: Plan, assets: list[Asset], orphans: list
     Gives the assets (relative to the assets root) whose sidecar lies on the disk in git's form now.
     """
     git, store = repository.git, repository.store
-    to_link = [a for a in assets if a.entry.mode != staging.LINK or a.text != links.link_text(a.path, a.hash)]
+    changed = [a for a in assets if a.is_changed or not _is_right(repository, a)]
+    to_change = [a for a in changed if not _is_right(repository, a)]
     carded = [asset for asset in assets if asset.new_card is not None]
     texts = [sidecar.encode(asset.new_card) for asset in carded if asset.new_card is not None]
-    rewritten = [asset for asset in to_link if asset.text != links.link_text(asset.path, asset.hash)]
+    rewritten = [asset for asset in to_change if asset.text != links.link_text(asset.path, asset.hash)]
     new_links = [links.link_text(asset.path, asset.hash).encode("ascii") for asset in rewritten]
     oids = blobs.write_blobs(git, repository.object_format, [*new_links, *texts])
     link_oids = {asset.path: oid for asset, oid in zip(rewritten, oids, strict=False)}
-    link_entries = [Entry(a.path, staging.LINK, link_oids.get(a.path, a.entry.oid)) for a in to_link]
     card_entries = [
         Entry(names.sidecar_path(a.path), staging.FILE, oid)
         for a, oid in zip(carded, oids[len(rewritten) :], strict=True)
     ]
-    linked = {asset.path for asset in to_link}
-    store.sync([a.hash for a in assets if (a.is_changed or a.path in linked) and store.has(a.hash)])
-    doubtful = staging.unstaged_paths(git, [asset.path for asset in to_link])
+    store.sync([asset.hash for asset in changed if store.has(asset.hash)])
+    views_due = changed if repository.copies_views else to_change
+    doubtful = staging.unstaged_paths(git, [asset.path for asset in views_due])
+    present = [
+        Staged(a.path, a.hash, a.path not in doubtful and a.text is not None) for a in views_due if store.has(a.hash)
+    ]
+    late = views.behind(repository, present) if repository.copies_views else []
+    # git forgets size and times of the files that are about to be replaced, too.
+    touched = {asset.path for asset in to_change} | {path for path, *_ in late}
+    link_entries = [
+        Entry(a.path, views.mode_of(repository, a.entry), link_oids.get(a.path, a.entry.oid))
+        for a in changed
+        if a.path in touched
+    ]
     removed = [Entry(entry.path, staging.GONE, "0" * len(entry.oid)) for entry in orphans]
     # `commit -a` and `commit FILE` hand over an index of their own, which nobody else can hold.
     staging.write_entries(git, [*link_entries, *card_entries, *removed], patience=staging.PATIENCE)
-    present = [a for a in to_link if store.has(a.hash)]
+    placed: list[str] = []
     with _alone(repository):
-        placed = worktree.replace_by_links(
-            repository, [Staged(a.path, a.hash, a.path not in doubtful and a.text is not None) for a in present]
-        )
+        if repository.copies_views:
+            _bring_copies(repository, late, touched)
+        else:
+            placed = worktree.replace_by_links(repository, present)
         written = _write_cards(repository, plan, carded, texts)
         _remove_cards(repository, orphans)
     with contextlib.suppress(GitFailed):
@@ -65,6 +79,24 @@ def _alone(repository: Repository) -> Iterator[None]:
         with contextlib.suppress(LockTimeout):
             stack.enter_context(worktree.alone(repository, _PATIENCE if is_real else 0.0))
         yield
+
+
+def _is_right(repository: Repository, asset: Asset) -> bool:
+    """Whether an asset's entry has the mode and the text that it is to have."""
+    is_mode = asset.entry.mode == views.mode_of(repository, asset.entry)
+    return is_mode and asset.text == links.link_text(asset.path, asset.hash)
+
+
+def _bring_copies(repository: Repository, late: list[tuple[str, str, Print]], touched: set[str]) -> None:
+    """Gives the files that are `late` the bytes that are stored, and lets git look at all whose stat data is zero."""
+    try:
+        done = views.replace_by_copies(repository, late)
+    except OSError as error:  # the commit is whole without it, and the next command tries again
+        sys.stderr.write(f"comfyvn-store: {from_os_error(error, 'write').message}; the next command does it\n")
+        return
+    present = [path for path in touched.difference(done) if files.lstat(repository.absolute(path)) is not None]
+    with contextlib.suppress(GitFailed):
+        staging.look_again(repository.git, sorted(present))
 
 
 def _write_cards(repository: Repository, plan: Plan, assets: list[Asset], texts: list[bytes]) -> list[str]:

@@ -71,10 +71,10 @@ class Due(NamedTuple):
     noted: str | None
 
 
-def due(index: Index) -> Due:
-    """Gives what is pending now, for `settle`."""
+def due(index: Index, repository: Repository) -> Due:
+    """Gives what is pending now, for `settle`, and what was waiting for an object that has arrived."""
     noted = index.state("noted")  # first: what is noted between these two reads must not be settled
-    return Due(pending(index), noted)
+    return Due(pending(index) | arrived(index, repository), noted)
 
 
 def add_pending(index: Index, paths: Collection[str]) -> None:
@@ -84,14 +84,33 @@ def add_pending(index: Index, paths: Collection[str]) -> None:
         index.remember("noted", f"{time.time_ns()} {os.getpid()}")  # no counter: a rebuild would begin it anew
 
 
-def settle(index: Index, done: Due, waiting: Collection[str]) -> None:
-    """Takes what is done out of `pending`, all but those `waiting`.
+def settle(index: Index, done: Due, waiting: Collection[str], unfilled: Collection[str]) -> None:
+    """Takes what is done out of `pending`, all but those `waiting`. `unfilled` are those whose file holds link text and
+    whose object is not here.
 
     Nothing, if another process noted something meanwhile: it may have been one of these paths, with news of it.
     """
     with index.writing():
         if index.state("noted") == done.noted:
             index.remember("pending", "\0".join(sorted((pending(index) - done.paths) | set(waiting))))
+            before = _unfilled(index)
+            now = (before - done.paths) | set(unfilled)
+            if now != before:
+                index.remember("unfilled", "\0".join(sorted(now)))
+
+
+def arrived(index: Index, repository: Repository) -> set[str]:
+    """Gives the assets whose file held link text for want of the object, which is here now."""
+    found = set()
+    for path in _unfilled(index):
+        row = index.db.execute("SELECT hash FROM assets_registry WHERE path = ?", (path,)).fetchone()
+        if row is None or repository.store.has(row[0]):
+            found.add(path)
+    return found
+
+
+def _unfilled(index: Index) -> set[str]:
+    return set(filter(None, (index.state("unfilled") or "").split("\0")))
 
 
 def rebuild(index: Index, repository: Repository) -> None:
@@ -122,7 +141,9 @@ def _sound(index: Index, work: Callable[[], None]) -> None:
 
 def _key(index: Index, repository: Repository, now: ledger.Snapshot) -> str:
     settings = repository.settings
-    return _storable(f"{repository.root}\n{settings.thumbs_root}\n{now.key}\n{sight.look(index, repository)}")
+    # Where git makes no symlinks any more, files follow.
+    mode = str(settings.symlinks)
+    return _storable(f"{repository.root}\n{settings.thumbs_root}\n{mode}\n{now.key}\n{sight.look(index, repository)}")
 
 
 def _storable(text: str) -> str:
@@ -158,7 +179,17 @@ def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_proces
     written = changes.written | changes.removed | changes.rewritten
     if not worktree.has_mirrors(repository):  # `git clean -fdx`
         written |= {path for (path,) in index.db.execute("SELECT path FROM assets_registry")}
-    add_pending(index, stale | stray | written | rows.speaking_of_others(index))
+    add_pending(index, stale | stray | written | rows.speaking_of_others(index) | _switched(index, repository))
+
+
+def _switched(index: Index, repository: Repository) -> set[str]:
+    """Gives all assets where git stopped making symlinks since the last update: their views are to become files."""
+    state = "links" if repository.settings.symlinks else "copies"
+    before = index.state("views") or "links"
+    index.remember("views", state)
+    if state == before or state == "links":
+        return set()
+    return {row[0] for row in index.db.execute("SELECT path FROM assets_registry")}
 
 
 def _name_commits(

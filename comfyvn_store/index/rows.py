@@ -35,7 +35,8 @@ class Wanted(NamedTuple):
 class RowChanges(NamedTuple):
     """What an update changed: asset paths (relative to the assets root) and provenance records.
 
-    `rewritten` are the assets whose sidecar on disk somebody wrote since the last update, git perhaps, without our filter.
+    `rewritten` are the assets whose sidecar on disk somebody wrote since the last update, git perhaps, without our filter,
+    and those whose copy may be no more than link text.
     """
 
     written: set[str]
@@ -61,7 +62,7 @@ def update(index: Index, repository: Repository, *, in_process: bool) -> RowChan
     gone, folders = sight.vanished(repository, wanted, entries)
     wanted = {path: want for path, want in wanted.items() if path not in gone}
     carded = [path for path, want in wanted.items() if want.sidecar_oid is not None]
-    rewritten = sight.rewritten(index, repository, carded, folders)
+    rewritten = sight.rewritten(index, repository, carded, folders) | sight.stand_ins(repository, wanted)
     _add_unstaged(repository, wanted)
     changed = [path for path, want in wanted.items() if known.get(path) != want]
     texts = _texts(repository, changed, wanted, in_process)
@@ -123,12 +124,29 @@ def _add_unstaged(repository: Repository, wanted: dict[str, Wanted]) -> None:
     for path in sight.read_unstaged(repository):
         if path in wanted or not names.is_asset_name(path):
             continue
-        text = files.read_link(repository.absolute(repository.full(path)))
+        text = _unstaged_link(repository, path)
         card = files.lstat(repository.absolute(repository.full(names.sidecar_path(path))))
         if text is not None and links.parse_link(text) and card is not None:
             mark = ":".join(str(part) for part in files.print_of(card))
             oid = blobs.blob_id(text.encode(), repository.object_format)
             wanted[path] = Wanted(staging.LINK, oid, f"disk:{mark}", 0)
+
+
+def _unstaged_link(repository: Repository, path: str) -> str | None:
+    """Gives the link of a view that git does not know: its own text or, of a copy, that of the object its sidecar names,
+    while the copy is as long."""
+    full = repository.full(path)
+    text = files.read_link(repository.absolute(full))
+    if text is not None or not repository.copies_views:
+        return text
+    info = files.lstat(repository.absolute(full))
+    with contextlib.suppress(OSError, BrokenSidecar):
+        place = repository.absolute(names.sidecar_path(full))
+        hash_ = sidecar.decode(files.read_small(place, canonical.LONGEST_JSON)).hash
+        stored = repository.store.stat(hash_)
+        if info is not None and stored is not None and info.st_size == stored.st_size:
+            return links.link_text(full, hash_)
+    return None
 
 
 def _texts(
@@ -178,8 +196,7 @@ def _complete_hashes(
                 hashes[oid] = said
                 continue
         if not wanted[path].staged:
-            text = files.read_link(repository.absolute(repository.full(path))) or ""
-            hashes[oid] = links.parse_link(text) or ""
+            hashes[oid] = links.parse_link(_unstaged_link(repository, path) or "") or ""
         else:
             unknown.add(oid)
     for oid, data in blobs.read_small_blobs(repository.git, unknown, links.LONGEST).items():

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 
-from comfyvn_store.base import files, names
+from comfyvn_store.base import files, links, names
 from comfyvn_store.index.database import Index
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
@@ -80,6 +80,18 @@ def rewritten(index: Index, repository: Repository, paths: Iterable[str], folder
             continue
         info = files.lstat(repository.absolute(names.sidecar_path(full)))
         if info is None or info.st_mtime_ns > since:
+            found.add(path)
+    return found
+
+
+def stand_ins(repository: Repository, paths: Iterable[str]) -> set[str]:
+    """Gives the assets whose file is short enough to be link text, where git writes that instead of making symlinks."""
+    if repository.settings.symlinks:
+        return set()
+    found = set()
+    for path in paths:
+        info = files.lstat(repository.absolute(repository.full(path)))
+        if info is not None and info.st_size <= links.LONGEST + 2:
             found.add(path)
     return found
 

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from comfyvn_store.asset import worktree
+from comfyvn_store.asset import views, worktree
 from comfyvn_store.base import durable, files, links, names
 from comfyvn_store.errors import Refused, from_os_error
 from comfyvn_store.ops import naming
@@ -31,6 +31,7 @@ def edit(session: Session, target: str) -> Editable:
     info = files.lstat(place)
     shown = names.printable(full)
     if info is not None and stat.S_ISREG(info.st_mode):
+        _fill(session, full)
         return Editable(full, False)
     text = files.read_link(place)
     hash_ = links.parse_link(text or "")
@@ -49,3 +50,17 @@ def edit(session: Session, target: str) -> Editable:
         raise Refused(f"'{shown}' changed meanwhile", hint="run the command again")
     os.utime(place)
     return Editable(full, True)
+
+
+def _fill(session: Session, full: str) -> None:
+    """Puts the bytes where a file holds link text only. Raises ObjectMissing, MachineError."""
+    repository = session.repository
+    hash_ = naming.version(session, full).hash
+    found = views.stand_in(repository, full, hash_, links_too=False)
+    if found is None:
+        return
+    try:
+        if not views.place_copy(repository, full, hash_, None, found.file):
+            raise Refused(f"'{names.printable(full)}' changed meanwhile", hint="run the command again")
+    except OSError as error:
+        raise from_os_error(error, f"copy '{names.printable(full)}'") from error

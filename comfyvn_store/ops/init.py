@@ -12,7 +12,7 @@ from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import Refused
 from comfyvn_store.hot import heal
 from comfyvn_store.index import catchup, questions
-from comfyvn_store.ops import shims, wiring
+from comfyvn_store.ops import shims, switching, wiring
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import CONFIG_FILE, DEFAULT_ROOT
@@ -34,6 +34,7 @@ def init(repository: Repository) -> Initialised:
     folder = shims.folder_of(repository)
     was_there = repository.is_initialised
     require_suitable(repository, folder)
+    repository = switching.to_copies(repository)
     repository.ensure_store_link()
     repository.store.create()
     was_retired = repository.store.is_retired
@@ -49,7 +50,8 @@ def init(repository: Repository) -> Initialised:
         catchup.catch_up(index, repository, in_process=True)
         heal.heal(index, repository, restore=True)
         rows = questions.sized_hashes(index)
-    if was_retired:
+    repository = switching.to_links(repository)
+    if was_retired and not repository.copies_views:
         _link_again(repository, rows)
     missing = sum(1 for _, hash_, _ in rows if not repository.store.has(hash_))
     return Initialised(repository, was_there, kept, _raw_art(repository), missing, len(rows))
@@ -59,7 +61,6 @@ def require_suitable(repository: Repository, folder: str) -> None:
     """Raises Refused or NewerStore where `init` would not be right to do anything; `folder` is that of the hooks."""
     repository.store.check_format()
     _refuse_tracked_link(repository)
-    _refuse_without_symlinks(repository)
     _refuse_unsuitable_root(repository)
     shims.require_folder(folder)
 
@@ -109,15 +110,6 @@ def _folders(path: str) -> list[str]:
     """Gives a folder's path and those of its parents below the top, the outermost first."""
     parts = path.split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
-
-
-def _refuse_without_symlinks(repository: Repository) -> None:
-    """Views are symlinks; where git may make none, it would write their text into small files."""
-    if repository.git.text("config", "--type=bool", "--get", "core.symlinks", check=False) == "false":
-        raise Refused(
-            "this work tree has no symlinks (core.symlinks is false), and views are symlinks",
-            hint="on Windows switch developer mode on, then: git config core.symlinks true, git checkout -- .",
-        )
 
 
 def _configure(repository: Repository) -> None:

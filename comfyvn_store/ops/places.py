@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from comfyvn_store.asset import ingest, worktree
+from comfyvn_store.asset import ingest, views, worktree
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import Refused
 from comfyvn_store.vcs import blobs, staging
@@ -154,20 +154,42 @@ def place_view(repository: Repository, full: str, hash_: str, taken: Taken, *, r
     text = links.link_text(full, hash_)
     os.makedirs(os.path.dirname(place), exist_ok=True)
     before = worktree.print_at(place)
+    if repository.copies_views:
+        _place_copy(repository, full, hash_, taken, before, replace)
+        return
     if before is None:
         _place_link(place, text, taken.link, full)
         return
     # Adopting gave the file the object's mode and time, so its fingerprint is not the one it had.
     stored = repository.store.stat(hash_)
     is_object = stored is not None and stored.st_ino == before.inode
-    if not is_object and before != taken.file and not replace:
+    if not is_object:
+        _keep_other_bytes(repository, full, hash_, taken, before, replace)
+    if not files.swap_for_link(place, text, before):
         raise _changed(full)
-    if not is_object and not worktree.holds(repository, place, hash_):
+
+
+def _place_copy(
+    repository: Repository, full: str, hash_: str, taken: Taken, before: files.Print | None, replace: bool
+) -> None:
+    if before is not None:
+        _keep_other_bytes(repository, full, hash_, taken, before, replace)
+    if not views.place_copy(repository, full, hash_, taken.link, before):
+        raise _changed(full)
+
+
+def _keep_other_bytes(
+    repository: Repository, full: str, hash_: str, taken: Taken, before: files.Print, replace: bool
+) -> None:
+    """Takes a file into the store that is about to be replaced by other bytes. Raises Refused if it is not the one that
+    was looked at."""
+    if before != taken.file and not replace:
+        raise _changed(full)
+    place = repository.absolute(full)
+    if not worktree.holds(repository, place, hash_):
         with open(place, "rb") as stream:
             kept = ingest.ingest(repository.store, ingest.file_blocks(stream), mark=False).hash
         repository.store.sync([kept])
-    if not files.swap_for_link(place, text, before):
-        raise _changed(full)
 
 
 def _place_link(place: str, text: str, expected: str | None, full: str) -> None:

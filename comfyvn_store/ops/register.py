@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from comfyvn_store.asset import ingest, record, sidecar, worktree
+from comfyvn_store.asset import ingest, record, sidecar, views, worktree
 from comfyvn_store.asset.generators import comfyui
 from comfyvn_store.asset.known import KnownSidecars, on_disk
 from comfyvn_store.asset.sidecar import Sidecar
@@ -212,7 +212,15 @@ def _with_notes(card: Sidecar, wish: Wish) -> Sidecar:
 def _store(repository: Repository, wish: Wish) -> str:
     """Takes the bytes into the store, by copy or by adopting the file itself."""
     stated = ingest.Stated(wish.origin.source, wish.origin.workflow_hash)
-    if not wish.copy and not os.path.islink(wish.source):
+    with open(wish.source, "rb") as stream:
+        head = stream.read(links.LONGEST_BENT + 1)
+    if links.is_bent(head) or links.parse_written(head) is not None:
+        raise Refused(
+            f"'{names.printable(wish.source)}' holds the text of a link, not the bytes it stands for",
+            hint="get the bytes from whoever has them; `comfyvn-store list` shows what is missing here",
+        )
+    # A copy stays in place as it is, and one inode cannot be both the object and a file that people write to.
+    if not wish.copy and not os.path.islink(wish.source) and not repository.copies_views:
         adopted = _adopt(repository, wish.source)
         if adopted is not None:
             return adopted
@@ -246,7 +254,11 @@ def _stage(repository: Repository, done: Sequence[_Registered]) -> None:
     staged = [item for item in done if item.wish.stage]
     contents = [links.link_text(item.full, item.card.hash).encode("ascii") for item in staged]
     oids = blobs.write_blobs(repository.git, repository.object_format, [*contents, *(item.text for item in staged)])
-    wanted = [Entry(item.full, staging.LINK, oid) for item, oid in zip(staged, oids, strict=False)]
+    before = {entry.path: entry for entry in staging.entries(repository.git, [item.full for item in staged])}
+    wanted = [
+        Entry(item.full, views.mode_of(repository, before.get(item.full)), oid)
+        for item, oid in zip(staged, oids, strict=False)
+    ]
     wanted += [
         Entry(names.sidecar_path(item.full), staging.FILE, oid)
         for item, oid in zip(staged, oids[len(staged) :], strict=True)
@@ -259,7 +271,7 @@ def _stage(repository: Repository, done: Sequence[_Registered]) -> None:
         staging.refresh(repository.git, [entry.path for entry in wanted], filters=True, patience=staging.PATIENCE)
     except LockTimeout as error:
         raise LockTimeout(f"the files are registered but not staged: {error.message}", hint=error.hint) from error
-    before = sight.read_unstaged(repository)
-    after = {*before, *(item.wish.inside for item in done)} - {item.wish.inside for item in staged}
-    if after != set(before):
+    unstaged = sight.read_unstaged(repository)
+    after = {*unstaged, *(item.wish.inside for item in done)} - {item.wish.inside for item in staged}
+    if after != set(unstaged):
         sight.write_unstaged(repository, after)

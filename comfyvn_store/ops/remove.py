@@ -35,7 +35,9 @@ def _remove(session: Session, name: str) -> dict[str, Any]:
     full = repository.full(inside)
     place = repository.absolute(full)
     unstaged = sight.read_unstaged(repository)
-    if files.lstat(place) is not None and links.parse_link(files.read_link(place) or "") is None:
+    is_link = links.parse_link(files.read_link(place) or "") is not None
+    is_copy = repository.copies_views and bool(last) and worktree.holds(repository, place, last["hash"])
+    if files.lstat(place) is not None and not is_link and not is_copy:
         raise Refused(f"'{names.printable(full)}' is a file that may hold an edit", hint="`git add` it first")
     broken = cards.broken_on_disk(repository, full)
     said = on_disk(repository, full)

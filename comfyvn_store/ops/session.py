@@ -11,6 +11,7 @@ from comfyvn_store.errors import LockTimeout, MachineError
 from comfyvn_store.hot import follow, heal
 from comfyvn_store.index import catchup, database, questions
 from comfyvn_store.index.database import Index
+from comfyvn_store.ops import switching
 from comfyvn_store.vcs.repository import Repository, open_repository
 from comfyvn_store.vcs.settings import DEFAULT_THUMBS
 
@@ -24,7 +25,8 @@ class Session:
     def __init__(self, repository: Repository, index: Index) -> None:
         self.repository = repository
         self.index = index
-        self._notes = _ignored_config(repository)
+        advice = switching.advice(repository)
+        self._notes = [*_ignored_config(repository), *([advice] if advice else [])]
 
     @property
     def notes(self) -> list[str]:

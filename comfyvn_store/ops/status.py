@@ -186,7 +186,7 @@ def _look_at_modes(repository: Repository, result: Status) -> None:
     staged = set(result.staged)
     for entry in ordinary:
         if links.parse_link_bytes(texts.get(entry.oid, b"")) is not None:
-            if entry.path not in staged:
+            if entry.path not in staged and not repository.copies_views:
                 result.unflipped.append(entry.path)
         elif entry.oid in sizes and sizes[entry.oid].size:
             result.raw.append(entry.path)

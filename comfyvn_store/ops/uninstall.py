@@ -7,11 +7,11 @@ import os
 import stat
 from typing import NamedTuple
 
-from comfyvn_store.asset import sidecar, worktree
+from comfyvn_store.asset import sidecar, views, worktree
 from comfyvn_store.base import canonical, durable, files, links, names
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.index import questions
-from comfyvn_store.ops import shims, wiring
+from comfyvn_store.ops import shims, switching, wiring
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -47,6 +47,7 @@ def uninstall(session: Session) -> Uninstalled:
     hooks, are_shared = shims.remove(repository, shims.folder_of(repository))
     restored, missing = _restore_views(session)
     _strip_sidecars(repository)
+    _show_copies_to_git(repository, switching.restore(repository))
     for section in _SECTIONS:
         if repository.git.text("config", "--local", "--get-regexp", f"^{section}\\.", check=False):
             repository.git.run("config", "--local", "--remove-section", section)
@@ -66,12 +67,17 @@ def uninstall(session: Session) -> Uninstalled:
 def _restore_views(session: Session) -> tuple[int, list[str]]:
     repository = session.repository
     restored, missing = 0, []
-    for path, _, _ in questions.sized_hashes(session.index):
+    for path, hash_, _ in questions.sized_hashes(session.index):
         full = repository.full(path)
         place = repository.absolute(full)
         text = files.read_link(place)
         info = files.lstat(place)
         if text is None and info is not None and stat.S_ISREG(info.st_mode):
+            stands = views.stand_in(repository, full, hash_, links_too=False)
+            if stands is not None and not _fill(repository, full, hash_, stands):
+                missing.append(full)
+            elif repository.copies_views:
+                restored += 1
             continue
         found = links.parse_link(text or "")
         if found is None:
@@ -84,6 +90,31 @@ def _restore_views(session: Session) -> tuple[int, list[str]]:
         durable.sync_files([temp])
         restored += files.swap_for_file(place, temp, text)
     return restored, missing
+
+
+def _fill(repository: Repository, full: str, hash_: str, found: views.StandIn) -> bool:
+    """Puts the bytes where a file holds link text; tells whether they are here."""
+    try:
+        return views.place_copy(repository, full, hash_, found.link, found.file)
+    except ComfyvnError:
+        return False
+
+
+def _show_copies_to_git(repository: Repository, symlinks: bool) -> None:
+    """Lets git see that files hold bytes where it has links: its notes of size and times say that nothing changed.
+
+    Where git makes no symlinks it would keep the mode of one and put the bytes into it, so that is taken away.
+    """
+    entries = staging.filtered_entries(repository.git, repository.root, "comfyvn")
+    texts = blobs.read_small_blobs(repository.git, (entry.oid for entry in entries), links.LONGEST)
+    changed = [
+        entry._replace(mode=entry.mode if symlinks else staging.FILE)
+        for entry in entries
+        if entry.stage == 0
+        and links.parse_link_bytes(texts.get(entry.oid, b""))
+        and worktree.print_at(repository.absolute(entry.path)) is not None
+    ]
+    staging.write_entries(repository.git, changed, patience=staging.PATIENCE)
 
 
 def _strip_sidecars(repository: Repository) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import stat
@@ -118,7 +119,18 @@ class Store:
 
     def is_touched(self, info: os.stat_result) -> bool:
         """Tells whether an object's mode or mtime is not as stored, so that its bytes should be checked."""
-        return bool(info.st_mode & 0o222) or info.st_mtime_ns % 1_000_000_000 != 0
+        is_writable = bool(info.st_mode & 0o222) and self._keeps_modes
+        return is_writable or info.st_mtime_ns % 1_000_000_000 != 0
+
+    @functools.cached_property
+    def _keeps_modes(self) -> bool:
+        """Whether the disk can make a file read-only (FAT and exFAT cannot); where it cannot be tried, it can."""
+        try:
+            with self.temp() as trial:
+                os.chmod(trial.path, 0o444)
+                return not os.stat(trial.path).st_mode & 0o222
+        except OSError:
+            return True
 
     def verify(self, hash_: str) -> None:
         """Reads an object and compares. Raises ObjectMissing or ObjectCorrupt."""

@@ -19,10 +19,12 @@ END = "# comfyvn-store: end"
 BLOCK = (
     BEGIN,
     "* filter=comfyvn -text",
+    # The text of a link is one line that no merge can make out of two.
+    "* merge=binary",
     "*.asset.json filter=comfyvn-sidecar merge=comfyvn-sidecar diff=comfyvn-sidecar text",
-    ".* !filter !text",
-    "Thumbs.db !filter !text",
-    "desktop.ini !filter !text",
+    ".* !filter !text !merge",
+    "Thumbs.db !filter !text !merge",
+    "desktop.ini !filter !text !merge",
     END,
 )
 # The `.gitattributes` of a tree: path and blob of each. Trees with the same ones give every path the same attributes.

@@ -10,7 +10,7 @@ from comfyvn_store.base import links, names
 from comfyvn_store.errors import ComfyvnError, NotInitialised, Refused
 from comfyvn_store.store.objects import Store
 from comfyvn_store.vcs.git import Git
-from comfyvn_store.vcs.settings import Settings, read_settings
+from comfyvn_store.vcs.settings import COPY, Settings, read_settings
 
 # Folders and files in the git dir that say a rebase, am, cherry-pick or revert of several commits is under way.
 _SEQUENCES = ("rebase-merge", "rebase-apply", "sequencer")
@@ -41,6 +41,11 @@ class Repository:
     def root(self) -> str:
         """The assets root, relative to the work tree's top."""
         return self.settings.assets_root
+
+    @property
+    def copies_views(self) -> bool:
+        """Whether views are ordinary files with the bytes, because that was asked for or because git makes no symlinks."""
+        return self.settings.views == COPY or not self.settings.symlinks
 
     @property
     def is_linked(self) -> bool:
@@ -105,12 +110,17 @@ class Repository:
         self.store.check_format()
 
     def ensure_store_link(self) -> None:
-        """Puts the `.comfyvn` link back if it is not there or leads elsewhere; anything else there is refused."""
+        """Puts the `.comfyvn` link back if it is not there or leads elsewhere; anything else there is refused.
+
+        Without symlinks nothing leads through it, and it need not, mostly cannot, be made.
+        """
         path = self.absolute(links.STORE_LINK)
         text = self._store_link_text()
         try:
             found = os.readlink(path)
         except FileNotFoundError:
+            if not self.settings.symlinks:
+                return
             found = None
         except OSError:
             raise Refused(

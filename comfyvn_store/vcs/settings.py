@@ -16,12 +16,14 @@ from comfyvn_store.vcs.git import Git
 
 CONFIG_FILE = ".comfyvnconfig"
 DEFAULT_ROOT = "assets"
+LINK, COPY = "link", "copy"
+VIEWS = (LINK, COPY)
 DEFAULT_THUMBS = "cache/thumbs"
 # The only keys a repository may set for whoever clones it: none names a command or a path outside the work tree.
 _WHITELIST = frozenset(("assetsroot", "marker", "views", "fetch"))
 # git's own setting, which is heeded too.
-_SHARED = "core.sharedrepository"
-_WANTED = rf"^(comfyvn\.|{_SHARED}$|extensions\.partialclone$|remote\..*\.promisor$)"
+_SHARED, _SYMLINKS = "core.sharedrepository", "core.symlinks"
+_WANTED = rf"^(comfyvn\.|{_SHARED}$|{_SYMLINKS}$|extensions\.partialclone$|remote\..*\.promisor$)"
 _FALSE = frozenset(("false", "no", "off", "0", ""))
 _TRUE = frozenset(("true", "yes", "on", "1"))
 
@@ -35,7 +37,11 @@ class Settings:
     thumbs_root: str
     marker: bool = True
     user: str | None = None
-    views: str = "link"
+    views: str = LINK
+    # git's own `core.symlinks`: where it is false, git writes the text of a symlink into an ordinary file.
+    symlinks: bool = True
+    # What `core.symlinks` was before we switched it off ("unset" where it was not set), None where we did not.
+    symlinks_before: str | None = None
     fetch: str | None = None
     remotes: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
@@ -71,7 +77,9 @@ def read_settings(
         thumbs_root=os.path.normpath(os.path.join(top, thumbs)),
         marker=_flag("marker", merged.get("marker", "true")),
         user=env.get("COMFYVN_USER") or local.get("user") or None,
-        views=merged.get("views", "link"),
+        views=_views(own, local),
+        symlinks=local.get(_SYMLINKS, "true").lower() not in _FALSE,
+        symlinks_before=local.get("symlinks"),
         fetch=merged.get("fetch"),
         remotes={key[7:-4]: value for key, value in merged.items() if _is_remote(key)},
         ignored=tuple(ignored),
@@ -136,7 +144,7 @@ def _git_config(git: Git) -> tuple[dict[str, str], tuple[str, ...]]:
     own: dict[str, str] = {}
     promisors: list[str] = []
     for key, value in _pairs(listing):
-        if key.startswith("comfyvn.") or key == _SHARED:
+        if key.startswith("comfyvn.") or key in (_SHARED, _SYMLINKS):
             own[key.removeprefix("comfyvn.")] = value
         elif key == "extensions.partialclone":
             promisors.append(value)
@@ -157,6 +165,17 @@ def _pairs(listing: bytes) -> list[tuple[str, str]]:
             key, newline, value = item.partition(b"\n")
             pairs.append((os.fsdecode(key), os.fsdecode(value) if newline else "true"))
     return pairs
+
+
+def _views(own: Mapping[str, str], local: Mapping[str, str]) -> str:
+    """Gives how views lie in the work tree. What a later version may write into a repository's own file is not heeded."""
+    said = local.get("views", "").lower()
+    if said:
+        if said not in VIEWS:
+            raise UsageError(f"comfyvn.views is '{names.printable(said)}'", hint="use link or copy")
+        return said
+    shared = own.get("views", "").lower()
+    return shared if shared in VIEWS else LINK
 
 
 def _flag(name: str, value: str) -> bool:

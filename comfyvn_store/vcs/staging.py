@@ -153,7 +153,22 @@ def refresh(git: Git, paths: Iterable[str], *, filters: bool, patience: float = 
         _update(git, [*drivers, "update-index", "-z", "--stdin"], data, patience)
 
 
-def _update(git: Git, words: list[str], data: bytes, patience: float) -> None:
+def look_again(git: Git, paths: Sequence[str], *, patience: float = 0.0) -> None:
+    """Lets git read those files again and note their size and times where they are what is in the index.
+
+    Other than `refresh` this never stages an edit. Raises as `write_entries`.
+    """
+    if not paths:
+        return
+    if len(paths) > _MANY:  # git compares every entry with every path
+        _update(git, ["update-index", "-q", "--refresh"], b"", patience, is_refresh=True)
+        return
+    data = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    words = ["--literal-pathspecs", "add", "--refresh", "--pathspec-from-file=-", "--pathspec-file-nul"]
+    _update(git, words, data, patience)
+
+
+def _update(git: Git, words: list[str], data: bytes, patience: float, *, is_refresh: bool = False) -> None:
     """Runs update-index, again and again while another git holds the index; git itself does not wait for it."""
     deadline = time.monotonic() + patience
     while True:
@@ -161,6 +176,8 @@ def _update(git: Git, words: list[str], data: bytes, patience: float) -> None:
             git.run(*words, data=data)
             return
         except GitFailed as error:
+            if is_refresh and "index.lock" not in error.stderr:
+                return  # its status only says that some file differs
             if not patience or "index.lock" not in error.stderr:
                 raise
             if time.monotonic() >= deadline:
