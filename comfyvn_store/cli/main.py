@@ -35,6 +35,7 @@ COMMANDS = {
     "conflicts": "conflicts",
     "resolve": "conflicts",
     "db": "reading",
+    "export": "build",
     "rebuild": "upkeep",
     "doctor": "health",
     "check": "health",
