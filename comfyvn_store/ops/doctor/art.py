@@ -62,19 +62,12 @@ def look(repository: Repository) -> Art:
             if entry.mode != staging.LINK and entry.oid in sizes and sizes[entry.oid].size:
                 found.raw.append(entry.path)
             continue
-        if entry.mode != staging.LINK and makes_links(repository):
+        if entry.mode != staging.LINK and not repository.copies_views:
             found.unflipped.append(entry.path)
         if text.decode("ascii") != links.link_text(entry.path, hash_):
             found.misplaced.append(entry.path)
     _look_at_sidecars(repository, found, linked, staged, apart)
     return found
-
-
-def makes_links(repository: Repository) -> bool:
-    """Whether views are symlinks here, rather than copies of the bytes."""
-    if repository.settings.views == "copy":
-        return False
-    return repository.git.text("config", "--type=bool", "--get", "core.symlinks", check=False) != "false"
 
 
 def _look_at_sidecars(

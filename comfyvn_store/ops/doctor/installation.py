@@ -154,7 +154,8 @@ def store_link(repository: Repository) -> Iterator[Finding]:
             [links.STORE_LINK],
         )
     if not os.path.lexists(place):
-        yield Finding("link-missing", "the link to the store is not there", INIT, [links.STORE_LINK], True)
+        if repository.settings.symlinks:
+            yield Finding("link-missing", "the link to the store is not there", INIT, [links.STORE_LINK], True)
     elif not os.path.islink(place):
         yield Finding(
             "link-blocked",

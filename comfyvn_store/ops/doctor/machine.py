@@ -12,7 +12,6 @@ from comfyvn_store.base import files, names
 from comfyvn_store.hot import live
 from comfyvn_store.index import database
 from comfyvn_store.ops import wiring
-from comfyvn_store.ops.doctor.art import makes_links
 from comfyvn_store.ops.doctor.finding import FIX, INIT, Finding
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
@@ -62,7 +61,7 @@ def _object_folders(objects: str) -> list[str]:
 
 def symlinks(repository: Repository) -> Iterator[Finding]:
     """A work tree that is to hold links on a disk that has none."""
-    if not makes_links(repository):
+    if repository.copies_views:
         return
     place = os.path.join(repository.top, f"{names.TEMP_PREFIX}{os.getpid()}")
     try:
