@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from comfyvn_store.asset import sidecar, worktree
-from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base import canonical, durable, files, links, names
 from comfyvn_store.errors import (
     GitFailed,
     MachineError,
@@ -82,7 +82,7 @@ def export(
         size = _write(repository, commit, survey, temp, tell)
         _place_symlinks(survey, temp)
         with contextlib.suppress(FileNotFoundError):
-            files.sync_files([os.path.join(temp, path) for path in survey.art])
+            durable.sync_files([os.path.join(temp, path) for path in survey.art])
         os.rename(temp, target)
     except OSError as error:
         raise from_os_error(error, f"export to '{names.printable(folder)}'") from error
