@@ -81,7 +81,7 @@ def assets(
         is_changed = entry.path in plan.changes
         if hash_ is not None and text is not None:
             found.append(Asset(entry.path, entry, text.decode("ascii"), hash_, is_changed))
-        elif entry.mode != staging.LINK and is_changed and text is not None and links.is_bent(text):
+        elif is_changed and text is not None and links.is_bent(text):
             raise ingest.bent(entry.path)
         elif entry.mode != staging.LINK and (is_changed or entry.path in also) and size:
             # Raw art that was in git before `init` is left alone; only what this commit brings is taken in.
