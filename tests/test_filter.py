@@ -116,15 +116,14 @@ def test_a_link_with_line_ends_is_the_link(store_repo: GitRepo, client: FilterCl
     assert objects(store_repo) == []
 
 
-@pytest.mark.parametrize("bent", [b"cut", b"cut early", b"two", b"conflict", b"diff3"])
+@pytest.mark.parametrize("bent", [b"cut", b"cut early", b"two", b"CR"])
 def test_what_became_of_links_is_refused(store_repo: GitRepo, client: FilterClient, bent: bytes) -> None:
     one, other = link(PATH, b"x"), link(PATH, b"y")
     data = {
         b"cut": one[:-1],
         b"cut early": one[:7],
         b"two": one + b"\r\n" + other,
-        b"conflict": b"<<<<<<< HEAD\n%s\n=======\n%s\n>>>>>>> side\n" % (one, other),
-        b"diff3": b"<<<<<<< ours\r\n%s\r\n||||||| base\r\n%s\r\n=======\r\n%s\r\n>>>>>>> theirs" % (one, other, one),
+        b"CR": one + b"\r" + one,
     }[bent]
     assert client.clean(PATH, data).status == "status=error"
     assert objects(store_repo) == []

@@ -81,9 +81,14 @@ def assets(
         is_changed = entry.path in plan.changes
         if hash_ is not None and text is not None:
             found.append(Asset(entry.path, entry, text.decode("ascii"), hash_, is_changed))
-        elif is_changed and text is not None and links.is_bent(text):
+        elif is_changed and text is not None and links.is_bent(text) and not _waits_for_resolve(entry, text):
             raise ingest.bent(entry.path)
         elif entry.mode != staging.LINK and (is_changed or entry.path in also) and size:
             # Raw art that was in git before `init` is left alone; only what this commit brings is taken in.
             found.append(Asset(entry.path, entry, None, "", True))
     return found
+
+
+def _waits_for_resolve(entry: Entry, text: bytes) -> bool:
+    """Whether a file holds both sides of a conflict, of which pre-commit says how it is settled."""
+    return entry.mode != staging.LINK and links.is_conflict(text)
