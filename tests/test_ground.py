@@ -1,5 +1,7 @@
 """Branches without our attributes: pre-commit lays the ground, so that no raw bytes get into their history either."""
 
+import shutil
+
 import pytest
 
 from tests import media, oracle
@@ -112,3 +114,16 @@ def test_art_and_root_that_moved_to_another_folder(art: GitRepo) -> None:
     assert art.link(moved) == oracle.link_text(moved, art.sidecar(moved)["hash"])
     assert [path for path in art.git("ls-files").out.splitlines() if path.endswith(".comfyvn")] == []
     assert art.status() == []
+
+
+def test_a_stash_of_everything_comes_back_once_what_it_took_is_away(art: GitRepo) -> None:
+    art.write(DOOR, media.wav(frequency=300))
+    art.tool("annotate", HERO, "--tag", "mine")
+    art.git("stash", "-a")
+    art.tool("list")
+    (art.path / ".comfyvn").unlink()
+    shutil.rmtree(art.path / "assets/_meta")
+    art.git("stash", "pop")
+    assert sorted(art.status()) == [f" M {HERO}.asset.json", f"?? {DOOR}"]
+    assert art.read(DOOR) == media.wav(frequency=300)
+    assert art.git("stash", "list").out == ""

@@ -48,6 +48,7 @@ def _converse(driver: str, reader: PacketReader, target: int) -> int:
         try:
             words = dict(line.partition("=")[::2] for line in reader.lines())
         except EOFError:
+            process.end()
             return 0
         process.answer(words, reader)
 
@@ -83,6 +84,9 @@ class _Process:
             self._fail(path, error, blocks)
         except EOFError:
             raise pktline.StreamEnded("git ended before a file did") from None
+
+    def end(self) -> None:
+        """Does what is left when git has done its work."""
 
     def _clean(self, path: str, blocks: Iterator[bytes]) -> None:
         raise AssertionError("a driver of its own")
@@ -202,6 +206,11 @@ class _Sidecars(_Process):
         super().__init__(target)
         self._commits: CommitNames | None = None
 
+    def end(self) -> None:
+        # Not before: `git stash pop` of a stash of everything brings a `.comfyvn` of its own, and stops at another.
+        if self._commits is not None:
+            _put_store_link(self.repository)
+
     def _clean(self, path: str, blocks: Iterator[bytes]) -> None:
         data, is_whole = _small(blocks)
         self._give(sidecar.strip_commit(data) if is_whole else data)
@@ -213,7 +222,6 @@ class _Sidecars(_Process):
                 from comfyvn_store.hot.commits import CommitNames  # SQLite is for checkouts; `git add` does without
 
                 self._commits = CommitNames(self.repository)
-                _put_store_link(self.repository)
             data = sidecar.fill_commit(data, self._commits.commit_of(id_))
         self._give(data)
 
