@@ -25,7 +25,10 @@ class Housekeeping(Machine):
     @step(how=st.sampled_from([[], ["-u"], ["--staged"], ["-k"]]))
     def stash(self, how: list[str]) -> None:
         count = len(self.git("stash", "list").out.splitlines())
-        staged, tracked, before = self.staged(), self.world.entries().keys(), {**self.world.unstaged}
+        staged, before = self.staged(), {**self.world.unstaged}
+        # git stashes what either HEAD or its index knows.
+        head = self.git("ls-tree", "-r", "-z", "--name-only", "HEAD").out.split("\0")
+        tracked = {*self.world.entries(), *head}
         self.git("stash", "push", "-q", *how, check=False)
         if len(self.git("stash", "list").out.splitlines()) == count:
             return
