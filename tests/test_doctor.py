@@ -160,7 +160,7 @@ def test_the_same_faults_by_the_command_that_is_named(art: GitRepo) -> None:
 
 
 def test_lines_between_our_markers_are_kept(art: GitRepo) -> None:
-    text = art.read("assets/.gitattributes").decode().replace("Thumbs.db !filter !text\n", "*.md -filter\n")
+    text = art.read("assets/.gitattributes").decode().replace("Thumbs.db !filter !text !merge\n", "*.md -filter\n")
     art.write("assets/.gitattributes", text)
     assert list(found(art)) == ["attributes"]
     assert found(art, "--fix") == {}
