@@ -123,7 +123,7 @@ class _Choosing:
         card = self._merged(item, version)
         if card is None:
             return [Place(version.path, self._hash(version), None, version.card_entry)]
-        return [Place(version.path, card.hash, card.moved(self._inside(version.path)))]
+        return [Place(version.path, card.hash, card.moved(self._inside(version.path)), mode=_mode(version))]
 
     def _of_one(self, item: Conflict) -> list[Place]:
         side = "ours" if item.ours is not None else "theirs"
@@ -160,7 +160,7 @@ class _Choosing:
         if hash_ is None:
             return Place(version.path, None, None, version.card_entry)
         card = self._with_record(version, hash_, version.card)
-        return Place(version.path, hash_, card.moved(self._inside(version.path)))
+        return Place(version.path, hash_, card.moved(self._inside(version.path)), mode=_mode(version))
 
     def _merged(self, item: Conflict, version: Version) -> Sidecar | None:
         """Gives the sidecar in which one side decides what is in conflict and all else is merged; None for no art."""
@@ -238,6 +238,10 @@ class _Choosing:
             return not any(name.casefold() in wanted for name in os.listdir(os.path.dirname(repository.absolute(path))))
         except OSError:
             return True
+
+
+def _mode(version: Version) -> str | None:
+    return version.link.mode if version.link else None
 
 
 def variant_path(path: str, hash_: str, number: int = 1) -> str:

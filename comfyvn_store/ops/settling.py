@@ -8,7 +8,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from comfyvn_store.asset import ingest, merge, sidecar, worktree
+from comfyvn_store.asset import ingest, merge, sidecar, views, worktree
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, files, links, names
 from comfyvn_store.base.files import Print
@@ -23,13 +23,15 @@ from comfyvn_store.vcs.staging import Entry
 class Place:
     """What shall stand at a path (relative to the top): the bytes' hash, and the sidecar, or its blob as it is.
 
-    Without a hash there is no view: a file that is named like a sidecar and is none.
+    `mode` is the one that git has for it, None if it has none. Without a hash there is no view: a file that is named like
+    a sidecar and is none.
     """
 
     path: str
     hash: str | None
     card: Sidecar | None
     card_entry: Entry | None = None
+    mode: str | None = None
 
 
 class Settling:
@@ -38,8 +40,6 @@ class Settling:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._repository = session.repository
-        self._as_copies = self._repository.settings.views == "copy"
-        self._has_links = self._repository.git.text("config", "--type=bool", "core.symlinks", check=False) != "false"
         self._entries: list[Entry] = []
         self._written: list[str] = []
         # What was looked at and is safe: only that may be replaced.
@@ -155,7 +155,9 @@ class Settling:
         self._require_unchanged(path)
         place = self._repository.absolute(path)
         before = self._files[path]
-        if before is not None and not files.swap_for_link(place, links.link_text(path, "0" * 64), before):
+        # Through a link, so that an edit saved just now is seen; where there are none, the look above has to do.
+        swaps = before is not None and not self._repository.copies_views
+        if swaps and before is not None and not files.swap_for_link(place, links.link_text(path, "0" * 64), before):
             raise _changed(path)
         for name in (place, self._repository.absolute(names.sidecar_path(path))):
             with contextlib.suppress(FileNotFoundError):
@@ -179,7 +181,8 @@ class Settling:
             texts.append(sidecar.encode(place.card))
         oids = blobs.write_blobs(repository.git, repository.object_format, texts)
         if place.hash is not None:
-            self._entries.append(Entry(place.path, staging.FILE if self._as_copies else staging.LINK, oids[0]))
+            as_git = Entry(place.path, place.mode, oids[0]) if place.mode else None
+            self._entries.append(Entry(place.path, views.mode_of(repository, as_git), oids[0]))
             self._written.append(place.path)
         if place.card is not None:
             text = sidecar.fill_commit(texts[-1], self._commit_of(place.card))
@@ -200,7 +203,7 @@ class Settling:
         os.makedirs(os.path.dirname(place), exist_ok=True)
         text = links.link_text(path, hash_)
         before, link = self._files[path], files.read_link(place)
-        if self._as_copies or not self._has_links:
+        if repository.copies_views:
             if before is not None and worktree.holds(repository, place, hash_):
                 return
             if repository.store.has(hash_):
