@@ -198,7 +198,7 @@ def reset_merge(scene: Scene) -> list[str]:
 @case("reset of paths")
 def reset_paths(scene: Scene) -> list[str]:
     scene.keep(HERO, picture(41))
-    scene.keep(RIVAL, picture(42))
+    scene.write(RIVAL, picture(42))
     scene.git("add", ".")
     scene.git("reset", "-q", "--", HERO)
     return [f" M {HERO}", f"M  {RIVAL}"]
