@@ -219,7 +219,10 @@ class World:
             place = self.repo.path / path
             assert place.is_file() and not place.is_symlink(), f"the edit of {path} is gone"
             assert place.read_bytes() == data, f"the edit of {path} is another"
-            if path not in dirty and path not in conflicts:  # the same as git has: its bytes back
+            entry = entries.get(path)
+            if entry and self.is_of_another_depth(path, entry) and self.shows(path, entries):
+                del self.unstaged[path]  # what is staged, moved: git calls it modified for the link's sake alone
+            elif path not in dirty and path not in conflicts:  # the same as git has: its bytes back
                 assert self.shows(path, entries), f"git takes the edit of {path} for what it has"
                 del self.unstaged[path]
         # A file that was moved to another depth after `git add` is modified until the commit (docs/git.md).
