@@ -10,6 +10,7 @@ import os
 
 from comfyvn_store.base import files, links
 from comfyvn_store.vcs import attributes, blobs, staging
+from comfyvn_store.vcs.git import Git
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
 
@@ -23,6 +24,8 @@ def lay(repository: Repository, head: str) -> bool:
     path = path_of(repository)
     if staging.entries(repository.git, [path]) or staging.tree_entries(repository.git, head, [path]):
         return False
+    if repository.git.environment.get("GIT_INDEX_FILE") and staging.entries(_own_index(repository), [path]):
+        return False  # `git commit PATH` does not name them: their turn comes
     if _has_raw_art(repository, head):
         return False
     text = "".join(f"{line}\n" for line in attributes.BLOCK).encode()
@@ -42,6 +45,11 @@ def lay(repository: Repository, head: str) -> bool:
 def path_of(repository: Repository) -> str:
     """Gives where the attributes of the assets root stand."""
     return repository.full(attributes.NAME)
+
+
+def _own_index(repository: Repository) -> Git:
+    """Gives git with the index that the work tree has, whatever index a commit was given."""
+    return Git(repository.top, {k: v for k, v in repository.git.environment.items() if k != "GIT_INDEX_FILE"})
 
 
 def _is_led_elsewhere(repository: Repository) -> bool:
