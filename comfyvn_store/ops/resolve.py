@@ -67,7 +67,7 @@ def resolve(session: Session, targets: Sequence[str], choice: Choice) -> Outcome
         with closing(HistoryRecords(repository)) as history:
             paths = [version.path for item in chosen for version in (item.ours, item.theirs) if version]
             choosing = _Choosing(repository, choice, KnownSidecars(repository, paths, history.newest_blob))
-            plans = [(item, choosing.places(item)) for item in chosen]
+            plans = [(item, [replace(place, mode=_mode(item)) for place in choosing.places(item)]) for item in chosen]
         settling = Settling(session)
         for item, places in plans:
             settling.check(item, places)
@@ -123,7 +123,7 @@ class _Choosing:
         card = self._merged(item, version)
         if card is None:
             return [Place(version.path, self._hash(version), None, version.card_entry)]
-        return [Place(version.path, card.hash, card.moved(self._inside(version.path)), mode=_mode(version))]
+        return [Place(version.path, card.hash, card.moved(self._inside(version.path)))]
 
     def _of_one(self, item: Conflict) -> list[Place]:
         side = "ours" if item.ours is not None else "theirs"
@@ -160,7 +160,7 @@ class _Choosing:
         if hash_ is None:
             return Place(version.path, None, None, version.card_entry)
         card = self._with_record(version, hash_, version.card)
-        return Place(version.path, hash_, card.moved(self._inside(version.path)), mode=_mode(version))
+        return Place(version.path, hash_, card.moved(self._inside(version.path)))
 
     def _merged(self, item: Conflict, version: Version) -> Sidecar | None:
         """Gives the sidecar in which one side decides what is in conflict and all else is merged; None for no art."""
@@ -240,8 +240,10 @@ class _Choosing:
             return True
 
 
-def _mode(version: Version) -> str | None:
-    return version.link.mode if version.link else None
+def _mode(item: Conflict) -> str | None:
+    """Gives the mode that git has for the asset: a link where any version is one, so that no merge turns it back."""
+    modes = {version.link.mode for version in (item.base, item.ours, item.theirs) if version and version.link}
+    return staging.LINK if staging.LINK in modes else min(modes, default=None)
 
 
 def variant_path(path: str, hash_: str, number: int = 1) -> str:
