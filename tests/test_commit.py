@@ -384,6 +384,42 @@ def test_two_pictures_that_change_places_keep_their_records(art: GitRepo) -> Non
     check_all(art)
 
 
+def test_a_picture_moved_over_another_keeps_its_record_and_its_words(art: GitRepo) -> None:
+    target = "assets/characters/old/other.png"
+    art.write(target, media.comfy_png(2))
+    art.git("add", ".")
+    art.tool("annotate", HERO, "--tag", "mira", "--license", "CC0-1.0", "--meta", "mood=calm")
+    art.tool("annotate", target, "--tag", "other", "--license", "MIT", "--meta", "pose=run")
+    art.commit("two")
+    kept = ("hash", "tags", "license", "meta", "provenance")
+    before = art.sidecar(HERO)
+    art.git("mv", "-f", HERO, target)
+    art.commit("the hero takes the place")
+    after = art.sidecar(target)
+    assert [after[key] for key in kept] == [before[key] for key in kept]
+    assert after["path"] == "characters/old/other.png"
+    assert HERO not in tree(art) and f"{HERO}.asset.json" not in tree(art)
+    check_all(art)
+
+
+def test_words_about_a_picture_that_was_moved_over_another_stay(art: GitRepo) -> None:
+    target = "assets/characters/other.png"
+    art.write(target, media.comfy_png(2))
+    art.git("add", ".")
+    art.tool("annotate", HERO, "--tag", "mira", "--license", "CC0-1.0")
+    art.tool("annotate", target, "--tag", "other", "--license", "MIT")
+    art.commit("two")
+    record = art.sidecar(HERO)["provenance"]
+    art.git("mv", "-f", HERO, target)
+    place = art.path / f"{target}.asset.json"
+    place.write_bytes(place.read_bytes().replace(b'"other"', b'"new"'))
+    art.git("add", ".")
+    art.commit("the hero takes the place, with words")
+    after = art.sidecar(target)
+    assert (after["tags"], after["license"], after["provenance"]) == (["mira", "new"], "CC0-1.0", record)
+    check_all(art)
+
+
 def test_a_removed_asset_takes_its_sidecar_along(art: GitRepo) -> None:
     art.git("rm", "-q", HERO)
     art.commit("gone")

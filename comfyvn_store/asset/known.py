@@ -46,8 +46,12 @@ class KnownSidecars:
 
     def previous(self, path: str) -> Sidecar | None:
         """Gives the version that stood at this path before: HEAD's, else what lies on disk."""
+        return self.in_head(path) or on_disk(self._repository, path)
+
+    def in_head(self, path: str) -> Sidecar | None:
+        """Gives the version that HEAD has at this path."""
         entry = self._trees[-1].get(names.sidecar_path(path)) if self._trees else None
-        return (self._parsed.get(entry.oid) if entry else None) or on_disk(self._repository, path)
+        return self._parsed.get(entry.oid) if entry else None
 
     def _said(self, path: str) -> Iterable[Sidecar]:
         card = names.sidecar_path(path)

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Collection
 
-from comfyvn_store.asset import ingest, record, sidecar, worktree
+from comfyvn_store.asset import ingest, merge, record, sidecar, worktree
 from comfyvn_store.asset.known import HEADS, KnownSidecars, on_disk, parse_all
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, links, names
@@ -172,11 +172,14 @@ def _find_or_make(
     departed = _departed(repository, plan)
     for asset, said in open_assets:
         inside = repository.inside(asset.path) or ""
-        found = _moved_here(departed, asset) if said is None else None
-        if found is None:
-            found = known.find(asset.path, asset.hash)
         # A sidecar that this commit's index does not have may lie on the disk, with words that are nowhere else.
         notes = said or on_disk(repository, asset.path)
+        found = _moved_here(departed, asset)
+        if found is not None and said is not None:
+            # It took the place of another asset, whose words go; what was said here since HEAD stays.
+            notes = merge.merge(known.in_head(asset.path), found, said).sidecar
+        if found is None:
+            found = known.find(asset.path, asset.hash)
         if found is not None:
             card = found.moved(inside)
         else:
