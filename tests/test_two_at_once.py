@@ -289,3 +289,18 @@ def test_the_id_of_a_killed_git_may_become_another_programs(art: GitRepo) -> Non
     (art.path / ".git/comfyvn/commit.pid").write_text(f"{os.getpid()}\n1\n")
     art.tool("list")
     oracle.check_all(art)
+
+
+def test_a_killed_git_that_nobody_waited_for_is_at_work_no_more(art: GitRepo) -> None:
+    """A container's first process often leaves the ended ones as they are, and their ids look alive."""
+    art.git("-c", "core.hooksPath=/dev/null", "commit", "-q", "--amend", "-m", "another name")
+    ended = subprocess.Popen(["true"])
+
+    def words() -> list[str]:
+        return Path(f"/proc/{ended.pid}/stat").read_text().rpartition(")")[2].split()
+
+    until(lambda: words()[0] == "Z")
+    (art.path / ".git/comfyvn/commit.pid").write_text(f"{ended.pid}\n{words()[19]}\n")
+    art.tool("list")
+    oracle.check_all(art)
+    ended.wait()

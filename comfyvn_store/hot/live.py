@@ -44,10 +44,14 @@ def is_going_on(repository: Repository) -> bool:
 
 
 def _began(process: int) -> str | None:
-    """Gives what tells a process from a later one with its id: when it began, in ticks since boot (Linux)."""
+    """Gives what tells a process from a later one with its id: when it began, in ticks since boot (Linux).
+
+    None for one that has ended and whose parent never asked (a zombie), as in containers whose first process does not.
+    """
     try:
         with open(f"/proc/{process}/stat", "rb") as stream:
-            return stream.read().rpartition(b")")[2].split()[19].decode("ascii")
+            words = stream.read().rpartition(b")")[2].split()
+        return None if words[0] in (b"Z", b"X") else words[19].decode("ascii")
     except (OSError, IndexError):
         return None
 
