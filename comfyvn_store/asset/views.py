@@ -52,7 +52,7 @@ def stand_in(repository: Repository, path: str, hash_: str, *, links_too: bool) 
     symlink."""
     place = repository.absolute(path)
     info = files.lstat(place)
-    if info is None:
+    if info is None or repository.is_beyond_link(path):
         return None
     if stat.S_ISLNK(info.st_mode):
         text = files.read_link(place)
@@ -99,7 +99,7 @@ def behind(repository: Repository, assets: Sequence[Staged]) -> list[tuple[str, 
     found = []
     for asset in assets:
         place = repository.absolute(asset.path)
-        before = worktree.print_at(place)
+        before = None if repository.is_beyond_link(asset.path) else worktree.print_at(place)
         stored = repository.store.stat(asset.hash)
         if before is None or stored is None or stand_in(repository, asset.path, asset.hash, links_too=False):
             continue

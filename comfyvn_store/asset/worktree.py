@@ -88,7 +88,8 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
 def _is_due(repository: Repository, card: Card, found: bytes | None, wanted: bytes, restore: bool) -> bool:
     """Whether the file has to be written: what was found in it is something else, and that is no edit of the user's."""
     if found is None:
-        return restore and files.lstat(repository.absolute(card.entry.path)) is None
+        path = card.entry.path
+        return restore and files.lstat(repository.absolute(path)) is None and not repository.is_beyond_link(path)
     return found != wanted and bool({found, sidecar.strip_commit(found)} & {card.text, card.replaces})
 
 
@@ -100,6 +101,8 @@ def _is_young(repository: Repository, path: str) -> bool:
 
 def read_sidecar(repository: Repository, path: str) -> bytes | None:
     """Gives a sidecar's bytes on disk, or None if there is no such ordinary file of a sensible size."""
+    if repository.is_beyond_link(path):
+        return None
     try:
         return files.read_small(repository.absolute(path), canonical.LONGEST_JSON)
     except OSError:
@@ -126,7 +129,7 @@ def replace_by_links(repository: Repository, assets: Sequence[Staged]) -> list[s
         place = repository.absolute(asset.path)
         text = links.link_text(asset.path, asset.hash)
         info = files.lstat(place)
-        if info is None:
+        if info is None or repository.is_beyond_link(asset.path):
             continue
         if stat.S_ISLNK(info.st_mode):
             found = files.read_link(place)
@@ -226,6 +229,8 @@ def mirror(repository: Repository, folder: str, present: Iterable[str], group: s
     `folder` is relative to the assets root ("" for the root itself), `present` the names of the group's assets there
     now, `group` the part before the first dot that they share. Files in `_meta/` that are not ours stay.
     """
+    if repository.is_beyond_link(repository.full(f"{names.META_FOLDER}/{folder}/{group}")):
+        return
     base = repository.absolute(repository.root)
     target = os.path.join(base, names.META_FOLDER, folder) if folder else os.path.join(base, names.META_FOLDER)
     wanted = {}
@@ -244,7 +249,7 @@ def mirror(repository: Repository, folder: str, present: Iterable[str], group: s
                 os.unlink(os.path.join(target, name))
     for name, text in wanted.items():
         place = os.path.join(target, name)
-        if _small(place) != text and not os.path.islink(target):
+        if _small(place) != text:
             files.write_atomic(place, text)
     if not wanted:
         files.remove_empty_folders(target, base)

@@ -120,7 +120,7 @@ def _mend_views(index: Index, repository: Repository, paths: Iterable[str]) -> t
         ).fetchone()
         full = repository.full(path)
         info = files.lstat(repository.absolute(full)) if row is not None else None
-        if info is None:
+        if info is None or repository.is_beyond_link(full):
             continue
         if without_links or (row[0] != staging.LINK and stat.S_ISREG(info.st_mode)):
             ordinary[path] = View(full, row[1], row[2])

@@ -108,7 +108,7 @@ def _write_cards(repository: Repository, plan: Plan, assets: list[Asset], texts:
         path = names.sidecar_path(asset.path)
         place = repository.absolute(path)
         found = worktree.read_sidecar(repository, path)
-        if found is None and files.lstat(place) is not None:
+        if found is None and (files.lstat(place) is not None or repository.is_beyond_link(path)):
             continue
         if found is not None and found != text:
             clean = sidecar.strip_commit(found)

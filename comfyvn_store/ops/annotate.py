@@ -14,6 +14,7 @@ from comfyvn_store.base import names
 from comfyvn_store.errors import GitFailed, LockTimeout, MachineError, Refused, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.ops import cards, naming
+from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -39,6 +40,7 @@ def annotate(
     insides = [naming.resolve(session, target) for target in targets]
     conflicts = staging.unmerged(repository.git, repository.root)
     for inside in insides:
+        check_folders(repository, repository.full(inside))
         if names.sidecar_path(repository.full(inside)) in conflicts:
             raise Refused(
                 f"the sidecar of '{names.printable(repository.full(inside))}' is in conflict",

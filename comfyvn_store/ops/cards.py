@@ -29,7 +29,7 @@ def staged(repository: Repository, full: str) -> Sidecar | None:
 def broken_on_disk(repository: Repository, full: str) -> str | None:
     """Says why the sidecar on disk does not parse, or None if it does or is not there."""
     place = repository.absolute(names.sidecar_path(full))
-    if files.lstat(place) is None:
+    if files.lstat(place) is None or repository.is_beyond_link(full):
         return None
     data = worktree.read_sidecar(repository, names.sidecar_path(full))
     if data is None:

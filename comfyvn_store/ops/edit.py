@@ -10,6 +10,7 @@ from comfyvn_store.asset import views, worktree
 from comfyvn_store.base import durable, files, links, names
 from comfyvn_store.errors import Refused, from_os_error
 from comfyvn_store.ops import naming
+from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
 
 
@@ -27,6 +28,7 @@ def edit(session: Session, target: str) -> Editable:
     """
     repository = session.repository
     full = repository.full(naming.resolve(session, target))
+    check_folders(repository, full)
     place = repository.absolute(full)
     info = files.lstat(place)
     shown = names.printable(full)

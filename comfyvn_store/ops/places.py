@@ -47,7 +47,7 @@ def check_place(repository: Repository, inside: str) -> None:
     if not names.is_asset_name(inside):
         raise Refused(f"'{shown}' cannot be an asset's name", hint="dot-files, sidecars and '_meta' are kept apart")
     full = repository.full(inside)
-    _check_folders(repository, full)
+    check_folders(repository, full)
     driver = filter_drivers(repository, [full])[full]
     if driver != "comfyvn":
         raise Refused(
@@ -65,7 +65,7 @@ def filter_drivers(repository: Repository, paths: Sequence[str]) -> dict[str, st
     return {os.fsdecode(path): os.fsdecode(value) for path, value in zip(said[::3], said[2::3], strict=False)}
 
 
-def _check_folders(repository: Repository, full: str) -> None:
+def check_folders(repository: Repository, full: str) -> None:
     """Refuses a place below something that is no real folder: git tracks nothing beyond a symlink."""
     folder = os.path.dirname(full)
     while folder:

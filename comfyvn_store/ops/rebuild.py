@@ -125,7 +125,7 @@ def _check_sidecars(session: Session, result: Rebuilt) -> None:
         broken = cards.broken_on_disk(repository, repository.full(path))
         if broken:
             result.problems.append((card, f"broken on disk: {broken}"))
-        elif card in sparse:
+        elif card in sparse or repository.is_beyond_link(card):
             continue
         elif files.lstat(repository.absolute(card)) is None and cards.staged(repository, repository.full(path)):
             result.problems.append((card, "not restored, because git is at work here; run rebuild again later"))

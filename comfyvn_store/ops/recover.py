@@ -22,6 +22,7 @@ from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.index import questions
 from comfyvn_store.ops import cards, copies, naming, register
 from comfyvn_store.ops.copies import Wanted
+from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
@@ -97,6 +98,7 @@ def recover(session: Session, targets: Sequence[str]) -> list[Recovered]:
 def _refuse_conflicts(repository: Repository, insides: Sequence[str]) -> None:
     conflicts = staging.unmerged(repository.git, repository.root)
     for full in map(repository.full, insides):
+        check_folders(repository, full)
         if full in conflicts or names.sidecar_path(full) in conflicts:
             raise Refused(f"'{names.printable(full)}' is in conflict", hint="resolve it first, then recover it")
 

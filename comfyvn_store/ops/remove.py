@@ -12,6 +12,7 @@ from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import Refused
 from comfyvn_store.index import questions, sight
 from comfyvn_store.ops import cards, naming
+from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.staging import Entry
@@ -33,6 +34,7 @@ def _remove(session: Session, name: str) -> dict[str, Any]:
     inside = naming.resolve(session, name)
     last = questions.asset_at(session.index, session.repository, inside) or {}
     full = repository.full(inside)
+    check_folders(repository, full)
     place = repository.absolute(full)
     unstaged = sight.read_unstaged(repository)
     is_link = links.parse_link(files.read_link(place) or "") is not None

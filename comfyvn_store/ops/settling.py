@@ -13,6 +13,7 @@ from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, files, links, names
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import Refused
+from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
 from comfyvn_store.ops.unmerged import Conflict
 from comfyvn_store.vcs import blobs, staging
@@ -53,15 +54,18 @@ class Settling:
                 self._check(name, is_view=name == path)
 
     def _check(self, path: str, *, is_view: bool) -> None:
+        check_folders(self._repository, path)
         place = self._repository.absolute(path)
         info = files.lstat(place)
-        if info is None or stat.S_ISREG(info.st_mode):
+        is_long = not is_view and info is not None and info.st_size > canonical.LONGEST_JSON
+        if info is None or (stat.S_ISREG(info.st_mode) and not is_long):
             return
         text = files.read_link(place) or ""
         # `git checkout -m` merges two links as text and makes a link of that.
         if is_view and (links.parse_link(text) is not None or links.is_conflict(os.fsencode(text))):
             return
         what = "a link of yours" if stat.S_ISLNK(info.st_mode) else "a folder or no ordinary file"
+        what = "too long for a sidecar" if stat.S_ISREG(info.st_mode) else what
         raise Refused(f"'{names.printable(path)}' is {what}", hint="move it elsewhere and run the command again")
 
     def settle(self, item: Conflict, places: Sequence[Place], gone: Sequence[str]) -> list[dict[str, str]]:
@@ -193,8 +197,9 @@ class Settling:
             self._entries.append(Entry(card_path, staging.FILE, place.card_entry.oid))
         else:
             return
-        if worktree.read_sidecar(repository, card_path) != text:
-            files.write_settled(repository.absolute(card_path), text)
+        before = self._texts[place.path]
+        if before != text and not files.replace_settled(repository.absolute(card_path), text, before):
+            raise _changed(card_path)
         self._written.append(card_path)
 
     def _put_view(self, path: str, hash_: str) -> None:
@@ -217,7 +222,10 @@ class Settling:
             if not files.swap_for_link(place, text, before):
                 raise _changed(path)
         elif link != text:
-            files.place_symlink(place, text)
+            temp = files.temp_beside(place)
+            os.symlink(text, temp)
+            if not files.swap_for_file(place, temp, link):
+                raise _changed(path)
 
     def _commit_of(self, card: Sidecar) -> str | None:
         row = self._session.index.db.execute(

@@ -105,5 +105,9 @@ def _make_links(repository: Repository) -> None:
     ]
     texts = blobs.read_small_blobs(repository.git, (entry.oid for entry in entries), links.LONGEST)
     hashes = {oid: links.parse_link_bytes(text) for oid, text in texts.items()}
-    found = [(entry, hashes.get(entry.oid)) for entry in entries if os.path.lexists(repository.absolute(entry.path))]
+    found = [
+        (entry, hashes.get(entry.oid))
+        for entry in entries
+        if os.path.lexists(repository.absolute(entry.path)) and not repository.is_beyond_link(entry.path)
+    ]
     views.make_links(repository, [View(entry.path, hash_, entry.oid) for entry, hash_ in found if hash_])

@@ -72,6 +72,8 @@ def _restore_views(session: Session) -> tuple[int, list[str]]:
         place = repository.absolute(full)
         text = files.read_link(place)
         info = files.lstat(place)
+        if repository.is_beyond_link(full):
+            continue
         if text is None and info is not None and stat.S_ISREG(info.st_mode):
             stands = views.stand_in(repository, full, hash_, links_too=False)
             if stands is not None and not _fill(repository, full, hash_, stands):

@@ -89,6 +89,16 @@ class Repository:
         """Gives the absolute path of one relative to the work tree's top."""
         return os.path.join(self.top, path)
 
+    def is_beyond_link(self, path: str) -> bool:
+        """Tells whether a folder on the way to a top-relative path is a symlink. To git nothing is there, whatever lies
+        where the symlink leads, which may be outside the work tree."""
+        folder = os.path.dirname(path)
+        while folder:
+            if os.path.islink(self.absolute(folder)):
+                return True
+            folder = os.path.dirname(folder)
+        return False
+
     def inside(self, path: str) -> str | None:
         """Gives a top-relative path relative to the assets root, or None if it lies elsewhere."""
         prefix = self.root + "/"
