@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import media
-from tests.gitrepo import GitRepo
+from tests.gitrepo import GitRepo, run
 from tests.oracle import link_text
 from tests.templates import copied
 
@@ -90,7 +90,7 @@ def test_each_kind_of_fault_is_named_with_commit_path_and_remedy(art: GitRepo) -
         assert finding["commit"] == commit and finding["remedy"] and finding["message"]
         said = art.tool("check", check=False)
         assert said.out == f"{commit[:10]} {path}: {finding['message']}"
-        assert said.err == f"hint: {finding['remedy']}"
+        assert said.err == f"hint: {finding['remedy'].replace(' --amend', '')}"
         art.git("reset", "-q", "--hard", first)
 
 
@@ -104,6 +104,23 @@ def test_a_commit_without_hooks_is_mended_by_what_is_said(art: GitRepo) -> None:
     art.commit("the next commit of art")
     assert found(art) == []
     assert [kind for _, kind in found(art, "HEAD~2..HEAD")] == ["unflipped", "no-sidecar"]
+
+
+def test_a_commit_that_a_server_refused_passes_once_it_does_as_it_is_told(art: GitRepo) -> None:
+    stage(art, "assets/two words.png", media.png(seed=9))
+    unhooked(art, "raw")
+    done = art.tool("check", "HEAD", "^HEAD^", check=False)
+    assert done.err == "hint: git add --renormalize 'assets/two words.png' && git commit --amend"
+    art.git("reset", "-q", "--hard")
+    run(["sh", "-c", done.err.removeprefix("hint: ") + " --no-edit"], cwd=art.path)
+    assert art.tool("check", "HEAD", "^HEAD^").out == "1 commit, 1 asset: nothing wrong"
+    older = art.head()
+    stage(art, "assets/raw.png", media.png(seed=8))
+    unhooked(art, "raw again")
+    stage(art, "notes.txt", b"x")
+    unhooked(art, "later")
+    hints = art.tool("check", f"{older}..", check=False).err.splitlines()
+    assert len(hints) == 2 and "git rebase -i" in hints[1]
 
 
 def test_a_repository_of_copies_may_hold_files(art: GitRepo) -> None:
@@ -193,6 +210,7 @@ def test_answers_where_there_is_nothing_to_check(repo: GitRepo, tmp_path: Path) 
     repo.commit("before init")
     assert repo.tool("check").out == "1 commit, 0 assets: nothing wrong"
     assert repo.tool("check", "HEAD..HEAD").out == "HEAD..HEAD: no commit to check"
+    assert repo.tool("check", "HEAD", "^HEAD").out == "no commit to check"
 
 
 # -- without init, store and work tree -----------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Merging sidecars by field: the function, and the driver as git starts it."""
 
+import re
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -212,6 +214,21 @@ def test_git_merges_notes_of_both_sides(art: GitRepo) -> None:
     assert (found["tags"], found["license"], found["meta"]) == (["final", "x"], "MIT", {"mood": "glad"})
     assert (found["type"], found["path"]) == ("characters", "characters/hero.png")
     check_all(art)
+
+
+def test_what_a_conflict_tells_to_type_can_be_pasted(art: GitRepo) -> None:
+    spaced = "assets/characters/the hero.png"
+    for path in (HERO, f"{HERO}.asset.json"):
+        art.git("mv", path, path.replace(HERO, spaced))
+    art.commit("a name with a space")
+    art.git("branch", "-f", "side")
+    for branch, licence in (("side", "MIT"), ("main", "CC0-1.0")):
+        art.git("switch", "-q", branch)
+        art.tool("annotate", spaced, "--license", licence)
+        art.commit(branch)
+    said = art.git("merge", "--no-edit", "side", check=False).err
+    command = re.search(r"`(comfyvn-store resolve [^`]*)`", said)
+    assert command and shlex.split(command[1]) == ["comfyvn-store", "resolve", spaced]
 
 
 def test_git_stops_at_two_licences_and_keeps_ours(art: GitRepo) -> None:

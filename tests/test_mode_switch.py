@@ -49,6 +49,15 @@ def test_there_and_back_again(linked: GitRepo, tmp_path: Path) -> None:
     assert linked.git("config", "--local", "--list").out == before
 
 
+def test_init_says_what_views_are_where_that_changed(linked: GitRepo) -> None:
+    for views, said in (("copy", "ordinary files"), ("link", "links")):
+        linked.git("config", "comfyvn.views", views)
+        assert f"\n  views are {said} now" in linked.tool("init").out
+        done = linked.tool("init", "--json").json()
+        assert (done["views"], done["were_views_switched"]) == (views, False)
+        assert "views are" not in linked.tool("init").out
+
+
 def test_a_setting_of_symlinks_comes_back(linked: GitRepo) -> None:
     linked.git("config", "core.symlinks", "true")
     switch(linked, "copy")

@@ -12,6 +12,7 @@ import pytest
 from tests import oracle
 from tests.gitrepo import GitRepo
 from tests.media import comfy_png, png
+from tests.oracle import digest
 from tests.templates import copied
 
 HERO, TWIN, PLAIN = "assets/characters/hero.png", "assets/ui/twin.png", "assets/ui/plain.png"
@@ -228,6 +229,20 @@ def test_a_file_that_was_saved_at_the_place_meanwhile_stays(art: GitRepo, tmp_pa
     assert (found["state"], found["new"]) == ("recovered", None) and found["notes"]
     assert mine.read_bytes() == comfy_png(5) and art.read(TWIN) == before
     assert NEW in all_bytes(art) and art.status() == [f" T {HERO}"]
+
+
+def test_a_folder_means_the_art_in_it_that_is_damaged_or_missing(art: GitRepo, tmp_path: Path) -> None:
+    in_a_remote(art, art.path, tmp_path)
+    write_through(art, HERO, NEW)
+    art.object_path(art.sidecar(PLAIN)["hash"]).unlink()
+    status = art.tool("status", "--json").json()
+    assert (status["damaged"], status["missing"]) == ([HERO, TWIN], [PLAIN])
+    assert [item["view"] for item in recover(art, "assets/characters")] == [HERO]
+    found = recover(art, ".", "assets")
+    assert [(item["view"], item["state"]) for item in found] == [(PLAIN, "recovered")]
+    assert art.tool("recover", "assets").out == "nothing there is damaged or missing"
+    assert art.tool("recover", "assets/nowhere", check=False).code == 2
+    assert digest(art.read(PLAIN)) == art.sidecar(PLAIN)["hash"]
 
 
 def test_it_is_seen_and_recovered_in_a_linked_work_tree(art: GitRepo, tmp_path: Path) -> None:

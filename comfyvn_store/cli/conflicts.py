@@ -81,6 +81,8 @@ def _show(item: Mapping[str, Any], words: Mapping[str, str]) -> None:
         key for key, each in differing.items() if each["conflict"] and not key.startswith(("hash", "bytes", *_OF_BYTES))
     ]
     if marked:
+        # Where the bytes are in conflict, too, a line that left them out would read as if they were not.
+        marked[:0] = ["file"] if any(each["conflict"] for key, each in differing.items() if key == "hash") else []
         output.line(f"  in conflict: {', '.join(output.path(key) for key in marked)}")
     for command in item["next"]:
         output.line(f"  {output.dim(command)}")

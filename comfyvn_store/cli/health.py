@@ -75,9 +75,13 @@ def check_command(revisions: tuple[str, ...], as_json: bool) -> int:
         output.line(f"{output.commit(finding.commit, '')} {output.path(finding.path)}: {output.bad(finding.message)}")
     for remedy in dict.fromkeys(finding.remedy for finding in done.findings[:20]):
         output.hint(remedy)
+    if done.findings and done.commits > 1:
+        output.hint("do that in the commit itself; to stop at an older one: git rebase -i COMMIT^, with 'edit'")
     if not done.findings:
         if not done.commits:
-            output.line(f"{output.path(done.range)}: no commit to check")
+            # A server's hook names every branch it has: nobody wants to read those.
+            asked = f"{output.path(done.range)}: " if len(revisions) < 2 else ""
+            output.line(f"{asked}no commit to check")
         else:
             output.line(f"{count(done.commits, 'commit')}, {count(done.assets, 'asset')}: nothing wrong")
     return 1 if done.findings else 0

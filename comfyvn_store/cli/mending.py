@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def recover_command(paths: tuple[str, ...], as_json: bool) -> int:
-    """Make what a program wrote through a link a new version, and bring the old bytes back.
+    """Make what a program wrote through a link a new version, and bring the old bytes back; a folder means all art in it
+    that is damaged or missing.
 
     The edited bytes are staged as a new version of PATH. The old ones are looked for beside the object, in the store's
     quarantine and trash, in all work trees, in the stores of git remotes that are folders and of repositories that git
@@ -37,12 +38,18 @@ def recover_command(paths: tuple[str, ...], as_json: bool) -> int:
     else:
         for item in found:
             _print(item)
+        if not found:
+            output.line("nothing there is damaged or missing")
         if any(item.new for item in found):
             output.line(f"{count(sum(1 for item in found if item.new), 'new version')} staged; now: git commit")
     if not lost:
         return 0
-    uids = ", ".join(dict.fromkeys(item.hash[:16] for item in lost))
-    output.error(f"no copy of {uids} was found anywhere", "copy it from a colleague's store into yours")
+    uids = list(dict.fromkeys(item.hash[:16] for item in lost))
+    which = ", ".join(uids) if len(uids) <= 4 else f"{len(uids)} objects"
+    output.error(
+        f"no copy of {which} was found anywhere",
+        f"copy {'it' if len(uids) == 1 else 'them'} from a colleague's store into yours",
+    )
     return ObjectMissing.exit_code
 
 

@@ -220,16 +220,20 @@ def status_command(as_json: bool) -> None:
         ("not in git yet", found.untracked, "git add them, or leave them"),
         ("deleted, not staged", found.vanished, "git rm, or bring back with git checkout --"),
         (
-            "committed without the hook, still files",
+            "ordinary files in git still",
             found.unflipped,
             "the next commit of art makes them links",
         ),
         ("in git as ordinary files, not in the store", found.raw, f"git add --renormalize {found.assets_root}"),
-        ("bytes not in the store", found.missing, "recover looks for copies; or copy a colleague's objects"),
+        (
+            "bytes not in the store",
+            found.missing,
+            "comfyvn-store recover looks for copies; or copy a colleague's objects",
+        ),
         (
             "damaged: something wrote through the link",
             found.damaged,
-            "recover keeps what it wrote and looks for the old bytes",
+            "comfyvn-store recover keeps what it wrote and looks for the old bytes",
         ),
     )
     clean = True

@@ -45,9 +45,16 @@ def init_command(is_print: bool, as_json: bool) -> None:
     if done.missing_objects:
         output.line(
             f"  {count(done.missing_objects, 'file')} of {done.assets} not here yet: their bytes are in the store "
-            "of whoever added them"
+            "of whoever added them; to copy them from there:"
         )
-    if not done.was_there:
+        output.line(f"      cp -Rpn OTHER/.git/comfyvn/objects/. {shlex.quote(repository.store.root)}/objects/")
+    if done.were_views_switched:
+        output.line(
+            "  views are links now"
+            if done.views == "link"
+            else "  views are ordinary files now; to change art, save over them: no need to `comfyvn-store edit`"
+        )
+    if not done.was_there and not done.assets:
         output.line("\nNow put art below a folder for its type, and use git as always:")
         output.line(f"      {repository.root}/characters/alice.png")
         output.line(f"      git add {repository.root} && git commit -m 'first art'")

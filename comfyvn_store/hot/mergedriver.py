@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -54,10 +55,10 @@ def explain(path: str, clashes: Sequence[Clash]) -> str:
         if clash.field == merge.BYTES:
             ours, theirs = ours[:16], theirs[:16]
         lines.append(f"  {names.printable(clash.field)}: ours {_value(ours)}, theirs {_value(theirs)}")
+    asset = shlex.quote(shown.removesuffix(names.SIDECAR_SUFFIX))
     sides = "`--ours`, `--theirs` or `--both`" if clashes[0].field == merge.BYTES else "`--ours` or `--theirs`"
     lines.append(
-        "hint: `comfyvn-store conflicts` shows both sides;"
-        f" `comfyvn-store resolve {shown.removesuffix(names.SIDECAR_SUFFIX)}` with {sides} decides"
+        f"hint: `comfyvn-store conflicts` shows both sides; `comfyvn-store resolve {asset}` with {sides} decides"
     )
     return "".join(f"{line}\n" for line in lines)
 

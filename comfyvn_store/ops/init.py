@@ -15,7 +15,7 @@ from comfyvn_store.index import catchup, questions
 from comfyvn_store.ops import shims, switching, wiring
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
-from comfyvn_store.vcs.settings import CONFIG_FILE, DEFAULT_ROOT
+from comfyvn_store.vcs.settings import CONFIG_FILE, COPY, DEFAULT_ROOT, LINK
 
 
 class Initialised(NamedTuple):
@@ -27,12 +27,15 @@ class Initialised(NamedTuple):
     raw_art: int
     missing_objects: int
     assets: int
+    views: str
+    were_views_switched: bool
 
 
 def init(repository: Repository) -> Initialised:
     """Sets the repository up: store, link, filters, attributes, hooks, excludes, index. Raises Refused, MachineError."""
     folder = shims.folder_of(repository)
     was_there = repository.is_initialised
+    were_copies = not repository.settings.symlinks
     require_suitable(repository, folder)
     repository = switching.to_copies(repository)
     repository.ensure_store_link()
@@ -54,7 +57,17 @@ def init(repository: Repository) -> Initialised:
     if was_retired and not repository.copies_views:
         _link_again(repository, rows)
     missing = sum(1 for _, hash_, _ in rows if not repository.store.has(hash_))
-    return Initialised(repository, was_there, kept, _raw_art(repository), missing, len(rows))
+    are_copies = repository.copies_views
+    return Initialised(
+        repository,
+        was_there,
+        kept,
+        _raw_art(repository),
+        missing,
+        len(rows),
+        COPY if are_copies else LINK,
+        are_copies != were_copies,
+    )
 
 
 def require_suitable(repository: Repository, folder: str) -> None:

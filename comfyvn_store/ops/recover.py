@@ -20,7 +20,7 @@ from comfyvn_store.base.files import Print
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing, Refused, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.index import questions
-from comfyvn_store.ops import cards, copies, naming, register
+from comfyvn_store.ops import cards, copies, naming, register, status
 from comfyvn_store.ops.copies import Wanted
 from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
@@ -70,10 +70,11 @@ class _Edited:
 def recover(session: Session, targets: Sequence[str]) -> list[Recovered]:
     """Recovers assets and gives what became of each version that was not as it should be; a whole asset is said to be.
 
-    Raises UnknownAsset, AmbiguousAsset, Refused (a conflict, a broken sidecar, a file that is being written),
-    MachineError; whatever was done until then holds, and running it again does the rest.
+    A folder stands for the assets in it that `status` calls missing or damaged. Raises UnknownAsset, AmbiguousAsset,
+    Refused (a conflict, a broken sidecar, a file that is being written), MachineError; whatever was done until then
+    holds, and running it again does the rest.
     """
-    insides = list(dict.fromkeys(naming.resolve(session, target) for target in targets))
+    insides = list(dict.fromkeys(inside for target in targets for inside in _named(session, target)))
     _refuse_conflicts(session.repository, insides)
     edited: dict[str, _Edited] = {}
     found: list[Recovered] = []
@@ -93,6 +94,21 @@ def recover(session: Session, targets: Sequence[str]) -> list[Recovered]:
     for item in found:
         _name_references(session, item)
     return found
+
+
+def _named(session: Session, target: str) -> list[str]:
+    """Gives the assets that a target means, relative to the assets root."""
+    repository = session.repository
+    path = naming.to_top(repository, target) if naming.is_text(target) else None
+    place = repository.absolute(path) if path is not None else ""
+    if path is None or os.path.islink(place) or not os.path.isdir(place):
+        return [naming.resolve(session, target)]
+    folder = "" if path == "." else f"{path}/"
+    return [
+        inside
+        for inside, hash_, size in questions.sized_hashes(session.index)
+        if repository.full(inside).startswith(folder) and status.object_state(repository, hash_, size) != "whole"
+    ]
 
 
 def _refuse_conflicts(repository: Repository, insides: Sequence[str]) -> None:

@@ -90,6 +90,21 @@ def edited_files(session: Session) -> list[str]:
     return [path for path in paths if worktree.print_at(repository.absolute(path)) is not None]
 
 
+def object_state(repository: Repository, hash_: str, size: int | None) -> str:
+    """Tells whether an object is "whole", "missing" or "damaged"; reads only what somebody wrote to."""
+    info = repository.store.stat(hash_)
+    if info is None:
+        return "missing"
+    if size is not None and info.st_size != size:
+        return "damaged"
+    if repository.store.is_touched(info):
+        try:
+            repository.store.verify(hash_)
+        except ObjectCorrupt:
+            return "damaged"
+    return "whole"
+
+
 def untracked(repository: Repository) -> list[str]:
     """Gives the files below the assets root that could be assets and that git does not know yet."""
     listing = repository.git.run(
@@ -115,27 +130,13 @@ def _look_at_objects(repository: Repository, found: list[tuple[str, str, int | N
     for path, hash_, size in found:
         full = repository.full(path)
         if hash_ not in seen:
-            seen[hash_] = _object_state(repository, hash_, size)
+            seen[hash_] = object_state(repository, hash_, size)
             info = repository.store.stat(hash_)
             result.objects_bytes += info.st_size if info else 0
         if seen[hash_] == "missing":
             result.missing.append(full)
         elif seen[hash_] == "damaged":
             result.damaged.append(full)
-
-
-def _object_state(repository: Repository, hash_: str, size: int | None) -> str:
-    info = repository.store.stat(hash_)
-    if info is None:
-        return "missing"
-    if size is not None and info.st_size != size:
-        return "damaged"
-    if repository.store.is_touched(info):
-        try:
-            repository.store.verify(hash_)
-        except ObjectCorrupt:
-            return "damaged"
-    return "whole"
 
 
 def _look_at_views(repository: Repository, found: list[tuple[str, str, int | None]], result: Status) -> None:

@@ -71,7 +71,7 @@ class _Look:
         branch = self._read(f"{folder}/head-name").removeprefix("refs/heads/")
         onto = self._read(f"{folder}/onto")
         base = self._tip(onto)
-        more = "" if self._head in (onto, None) else ", with what is rebased already"
+        more = "" if self._head in (onto, None) else " and what is rebased"
         ours = Side(f"{base.words}{more}", base.branch, self._head)
         if self._has("MERGE_HEAD"):
             return Operation("rebase", ours, self._named("merge", "MERGE_HEAD"), "git rebase --continue")

@@ -16,7 +16,8 @@ from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.git import Git
 
 _MEND = "comfyvn-store doctor --fix && git commit"
-# kind → what mends it, in a clone that has the tool
+# kind → what mends it, in a clone that has the tool; in a range "git commit" is with --amend, because each of its commits
+# is looked at by itself and a later one mends none
 REMEDIES: Mapping[str, str] = {
     "raw": "git add --renormalize PATH && git commit",
     "unflipped": _MEND,
@@ -78,6 +79,11 @@ def check(words: Sequence[str], folder: str | None = None, environment: Mapping[
         result.assets += len(scene.views)
         for path in sorted(scene.views, key=names.os_bytes):
             result.findings += _judge(scene, path, contents)
+    if commit is None:
+        result.findings = [
+            finding._replace(remedy=finding.remedy.replace("git commit", "git commit --amend"))
+            for finding in result.findings
+        ]
     return result
 
 
