@@ -1,7 +1,8 @@
 """Any history of git commands leaves every promise kept: no raw blob, no lost byte, no dirty tree, no wrong commit.
 
 `TEST_HISTORIES=N` runs N histories, `TEST_HISTORIES_STEPS=N` makes them longer, `TEST_HISTORIES_SEED=N` draws others,
-`TEST_HISTORIES_SHRINK=1` looks for a shorter one that fails, too.
+`TEST_HISTORIES_SHRINK=1` looks for a shorter one that fails, too, and `TEST_HISTORIES_VIEWS=copy` runs them where views
+are copies.
 """
 
 import os
@@ -13,6 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests import media, templates
 from tests.gitrepo import GitRepo
 from tests.histories import Histories
+from tests.histories.copies import Copies
 from tests.histories.machine import PATHS
 
 _MANY = os.environ.get("TEST_HISTORIES")
@@ -39,6 +41,8 @@ def test_any_history_keeps_every_promise(
     monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("histories")))
     monkeypatch.setattr(Histories, "template", templates.shared(tmp_path_factory, begun).path, raising=False)
+    if os.environ.get("TEST_HISTORIES_VIEWS") == "copy":
+        monkeypatch.setattr(Histories, "views", Copies)
     machine = seed(int(_SEED))(Histories) if _SEED else Histories
     phases = [Phase.explicit, Phase.generate, *([Phase.shrink] if os.environ.get("TEST_HISTORIES_SHRINK") else [])]
     run_state_machine_as_test(

@@ -115,6 +115,26 @@ class Files(Machine):
             for old in [each for each in self.world.loose if each == source or each.startswith(source + "/")]:
                 self.world.loose.add(to + old[len(source) :])
 
+    @step(number=which, other=which)
+    def move_over(self, number: int, other: int) -> None:
+        path, target = self.asset(number), self.asset(other)
+        if path is None or target is None or path == target:
+            return
+        card = self.world.card("", path)
+        hash_ = self.world.hash_of(self.world.entries()[path])
+        if self.git("mv", "-f", path, target, check=False).code:
+            return
+        self.world.told([target])
+        if path in self.world.unstaged:
+            self.world.unstaged[target] = self.world.unstaged.pop(path)
+        if path in self.world.loose:
+            self.world.loose.add(target)
+        self.number += 1
+        self.git("commit", "-q", "-m", f"commit {self.number}")
+        if self.world.are_hooks_on and card is not None and card["hash"] == hash_:
+            new = self.world.card("HEAD", target) or {}
+            assert new["provenance"] == card["provenance"], f"{target} has not the record of {path}"
+
     @step(number=which, how=st.sampled_from([[], ["-f"], ["--cached"]]))
     def remove(self, number: int, how: list[str]) -> None:
         path = self.asset(number)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests import media, oracle
+from tests import media
 from tests.histories.world import World
 
 PATHS = ("assets/a/one.png", "assets/a/two.wav", "assets/b/deep/three.wav", "assets/four.png", "assets/a/ö 5.png")
@@ -56,10 +56,11 @@ class Machine(RuleBasedStateMachine):
     """git commands in any order, over real git and real files."""
 
     template: ClassVar[Path]
+    views: ClassVar[type[World]] = World
 
     @initialize()
     def begin(self) -> None:
-        self.world = World(self.template)
+        self.world = self.views(self.template)
         self.git, self.tool = self.world.git, self.world.tool
         self.is_open = False
         self.number = 0
@@ -126,7 +127,7 @@ class Machine(RuleBasedStateMachine):
         self.git("commit", "-q", "-m", "the last")
         self.world.check()
         self.check_committed({})
-        oracle.check_all(self.world.repo)
+        self.world.check_all()
         self.world.check_index()
 
     def give_up(self) -> None:

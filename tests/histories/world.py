@@ -41,6 +41,8 @@ class Entry(NamedTuple):
 class World:
     """A repository with what a test knows of it. Every check that fails tells the commands that led there."""
 
+    modes = frozenset({"120000"})  # of assets that a commit with hooks has made
+
     def __init__(self, template: Path) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.repo = GitRepo(self.folder / "repo")
@@ -292,6 +294,9 @@ class World:
             if said == staged and os.path.lexists(view):
                 expected = brought.get(staged["provenance"]["id"])
                 assert commit == expected, f"{path} names {commit} instead of {expected}"
+
+    def check_all(self) -> None:
+        oracle.check_all(self.repo)
 
     def check_index(self) -> None:
         oracle.check_index(self.repo, self.folder)
