@@ -7,6 +7,18 @@ from typing import Any
 
 from comfyvn_store.base import png
 
+# What git leaves in its folder while a verb waits for us; the first that is there tells the verb. A pick of several that
+# was refused leaves `sequencer` alone.
+SEQUENCES = {
+    "rebase-merge": "rebase",
+    "rebase-apply/applying": "am",
+    "rebase-apply": "rebase",
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "sequencer": "cherry-pick",
+}
+
 
 def unmarked(data: bytes) -> bytes:
     """The bytes without our marker."""

@@ -14,20 +14,8 @@ from typing import NamedTuple
 
 from tests import oracle
 from tests.gitrepo import GitRepo, Result
-from tests.histories.disk import contents, differences, unmarked
+from tests.histories.disk import SEQUENCES, contents, differences, unmarked
 from tests.oracle import SUFFIX
-
-# What git leaves in its folder while a verb waits for us; the first that is there tells the verb. A pick of several that
-# was refused leaves `sequencer` alone.
-SEQUENCES = {
-    "rebase-merge": "rebase",
-    "rebase-apply/applying": "am",
-    "rebase-apply": "rebase",
-    "MERGE_HEAD": "merge",
-    "CHERRY_PICK_HEAD": "cherry-pick",
-    "REVERT_HEAD": "revert",
-    "sequencer": "cherry-pick",
-}
 
 
 class Entry(NamedTuple):
@@ -223,7 +211,9 @@ class World:
             assert place.read_bytes() == data, f"the edit of {path} is another"
             entry = entries.get(path)
             if entry and self.is_of_another_depth(path, entry) and self.shows(path, entries):
-                del self.unstaged[path]  # what is staged, moved: git calls it modified for the link's sake alone
+                # What is staged, moved: git calls it modified for the link's sake, and a file where it has a link anywhere.
+                del self.unstaged[path]
+                self.loose |= {path} if entry.mode == "120000" else set()
             elif path not in dirty and path not in conflicts:  # the same as git has: its bytes back
                 assert self.shows(path, entries), f"git takes the edit of {path} for what it has"
                 del self.unstaged[path]
