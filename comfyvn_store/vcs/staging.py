@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.errors import GitFailed
-from comfyvn_store.vcs import holders
+from comfyvn_store.vcs import aside, holders
 from comfyvn_store.vcs.git import WITHOUT_FILTERS, Git
 
 LINK = "120000"
@@ -150,7 +150,7 @@ def refresh(git: Git, paths: Iterable[str], *, filters: bool, patience: float = 
     if data:
         # With `core.safecrlf` git refuses lines that end in LF where it would check them out with CRLF; ours do.
         drivers = ("-c", "core.safecrlf=false", *(() if filters else WITHOUT_FILTERS))
-        _update(git, [*drivers, "update-index", "-z", "--stdin"], data, patience)
+        _update(git, [*drivers, "update-index", "-z", "--stdin"], data, patience, is_long=filters)
 
 
 def look_again(git: Git, paths: Sequence[str], *, patience: float = 0.0) -> None:
@@ -161,19 +161,27 @@ def look_again(git: Git, paths: Sequence[str], *, patience: float = 0.0) -> None
     if not paths:
         return
     if len(paths) > _MANY:  # git compares every entry with every path
-        _update(git, ["update-index", "-q", "--refresh"], b"", patience, is_refresh=True)
+        _update(git, ["update-index", "-q", "--refresh"], b"", patience, is_refresh=True, is_long=True)
         return
     data = b"".join(os.fsencode(path) + b"\0" for path in paths)
     words = ["--literal-pathspecs", "add", "--refresh", "--pathspec-from-file=-", "--pathspec-file-nul"]
-    _update(git, words, data, patience)
+    _update(git, words, data, patience, is_long=True)
 
 
-def _update(git: Git, words: list[str], data: bytes, patience: float, *, is_refresh: bool = False) -> None:
-    """Runs update-index, again and again while another git holds the index; git itself does not wait for it."""
+def _update(
+    git: Git, words: list[str], data: bytes, patience: float, *, is_refresh: bool = False, is_long: bool = False
+) -> None:
+    """Runs update-index, again and again while another git holds the index; git itself does not wait for it.
+
+    What is long, because filters run, holds the index no longer than the rest (see `aside`).
+    """
     deadline = time.monotonic() + patience
     while True:
         try:
-            git.run(*words, data=data)
+            if is_long:
+                aside.run(git, words, data)
+            else:
+                git.run(*words, data=data)
             return
         except GitFailed as error:
             if is_refresh and "index.lock" not in error.stderr:

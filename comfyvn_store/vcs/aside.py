@@ -1,0 +1,90 @@
+"""Changing git's index aside: the git program works on a copy, which takes the index's place if nobody changed that.
+
+Filters read whole files, and while git runs them it holds `index.lock`, so that a `git add` of the user's fails. A copy
+lets the lock last no longer than a rename.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+
+from comfyvn_store.base import files
+from comfyvn_store.errors import GitFailed
+from comfyvn_store.vcs.git import Git
+
+# How often the work is done again because somebody changed the index meanwhile.
+_ATTEMPTS = 3
+# Seconds after which a copy is one that a killed process left.
+_OLD = 3600.0
+_SUFFIX = ".comfyvn-"
+
+
+def run(git: Git, words: list[str], data: bytes) -> None:
+    """Runs a git command that writes the index. Raises GitFailed, also (naming `index.lock`) where another process holds
+    the index or goes on changing it; OSError."""
+    index = git.text("rev-parse", "--path-format=absolute", "--git-path", "index")
+    if git.environment.get("GIT_INDEX_FILE") or not os.path.isfile(index) or os.path.islink(index):
+        git.run(*words, data=data)
+        return
+    _sweep(index)
+    for _ in range(_ATTEMPTS):
+        if _attempt(git, index, words, data):
+            return
+    raise _held(index)
+
+
+def _attempt(git: Git, index: str, words: list[str], data: bytes) -> bool:
+    """Does it once; tells whether the index was still the one that was copied."""
+    if os.path.exists(f"{index}.lock"):
+        raise _held(index)
+    own = f"{index}{_SUFFIX}{os.getpid()}-{os.urandom(4).hex()}"
+    try:
+        before = files.print_of(os.stat(index))
+        # With its times: what is as young as the index git looks into (Documentation/technical/racy-git).
+        shutil.copy2(index, own)
+        copied = files.print_of(os.stat(own))
+        other = Git(git.folder, {**git.environment, "GIT_INDEX_FILE": own})
+        other.promisors = git.promisors
+        done = other.outcome(*words, data=data, check=False)
+        if files.print_of(os.stat(own)) != copied and not _install(own, index, before):
+            return False
+    finally:
+        for name in (own, f"{own}.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+    if done.returncode:
+        raise GitFailed("git update-index", done.returncode, os.fsdecode(done.stderr))
+    return True
+
+
+def _install(own: str, index: str, before: files.Print) -> bool:
+    """Puts a copy in the index's place, holding git's lock, if that is what it was."""
+    lock = f"{index}.lock"
+    try:
+        os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except FileExistsError:
+        raise _held(index) from None
+    try:
+        if files.print_of(os.stat(index)) != before:
+            return False
+        os.replace(own, index)
+        return True
+    finally:
+        os.unlink(lock)
+
+
+def _sweep(index: str) -> None:
+    folder, name = os.path.split(index)
+    for other in os.listdir(folder):
+        place = os.path.join(folder, other)
+        with contextlib.suppress(FileNotFoundError):
+            # Its mtime is the index's own.
+            if other.startswith(name + _SUFFIX) and time.time() - os.stat(place).st_ctime > _OLD:
+                os.unlink(place)
+
+
+def _held(index: str) -> GitFailed:
+    return GitFailed("git update-index", 128, f"fatal: Unable to create '{index}.lock': File exists.")
