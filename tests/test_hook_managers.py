@@ -171,3 +171,19 @@ def test_unstaged_edits_survive_a_commit_through_the_framework(repo: GitRepo) ->
     repo.commit("club")
     assert repo.sidecar(CLUB)["provenance"]["source_hash"] == oracle.digest(edit)
     oracle.check_all(repo)
+
+
+def test_what_a_manager_is_still_to_be_told_is_shown_until_it_calls_all(repo: GitRepo) -> None:
+    repo.write("lefthook.yml", "pre-commit:\n  jobs:\n    - run: echo theirs\n")
+    told = repo.tool("init", "--print", "--json").json()["managers"][0]["snippet"]
+    outside, mark, script = told.partition("\n# .lefthook/pre-commit/comfyvn-store\n")
+    assert mark
+    assert (
+        "\nlefthook is in use; so that it calls ours by itself, add to lefthook.yml\n"
+        in repo.tool("init", "--print").out
+    )
+    repo.write("lefthook.yml", outside)
+    said = repo.tool("init", "--print").out
+    assert "\nlefthook calls only some of ours; " in said and mark.strip() in said
+    repo.write(".lefthook/pre-commit/comfyvn-store", script)
+    assert "lefthook" not in repo.tool("init", "--print").out

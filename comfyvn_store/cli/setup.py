@@ -91,9 +91,10 @@ def _print_intention(as_json: bool) -> None:
     if found.excludes:
         _title(f"what git shall not see, in {found.excludes[0]}", *found.excludes[1])
     for manager in found.managers:
-        if not manager.called:
+        if not manager.calls_all:
+            lacking = "calls only some of ours" if manager.called else "is in use"
             _title(
-                f"{manager.name} is in use; so that it calls ours by itself, add to {manager.file}",
+                f"{manager.name} {lacking}; so that it calls ours by itself, add to {manager.file}",
                 *manager.snippet.split("\n"),
             )
     if not (found.is_store_new or found.config or found.hooks or found.link or found.attributes or found.excludes):

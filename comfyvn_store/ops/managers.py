@@ -29,6 +29,11 @@ class Manager(NamedTuple):
     snippet: str
     called: frozenset[str]
 
+    @property
+    def calls_all(self) -> bool:
+        """Whether nothing of the snippet is left to be written."""
+        return self.called >= frozenset(HOOKS)
+
 
 def maker_of(place: str) -> str | None:
     """Gives the manager that made a hook file, None for a hook of a person's or none at all."""
