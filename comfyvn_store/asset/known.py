@@ -28,7 +28,10 @@ class KnownSidecars:
         self._repository = repository
         self._history = history
         cards = [names.sidecar_path(path) for path in paths]
-        self._trees = [staging.tree_entries(repository.git, head, cards) for head in HEADS] if cards else []
+        heads = blobs.known(repository.git, HEADS) if cards else []
+        trees = {head: staging.tree_entries(repository.git, head, cards) for head in heads}
+        self._trees = list(trees.values())
+        self._head = trees.get("HEAD", {})
         oids = {entry.oid for tree in self._trees for entry in tree.values()}
         self._parsed = parse_all(blobs.read_small_blobs(repository.git, oids, canonical.LONGEST_JSON))
 
@@ -50,7 +53,7 @@ class KnownSidecars:
 
     def in_head(self, path: str) -> Sidecar | None:
         """Gives the version that HEAD has at this path."""
-        entry = self._trees[-1].get(names.sidecar_path(path)) if self._trees else None
+        entry = self._head.get(names.sidecar_path(path))
         return self._parsed.get(entry.oid) if entry else None
 
     def _said(self, path: str) -> Iterable[Sidecar]:

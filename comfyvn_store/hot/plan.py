@@ -37,14 +37,13 @@ class Plan:
 def look(repository: Repository, head: str) -> Plan:
     """Reads the index that git handed over, and what it changes against `head`."""
     plan = Plan()
-    for driver in ("comfyvn", "comfyvn-sidecar"):
-        for entry in staging.filtered_entries(repository.git, repository.root, driver):
-            if entry.stage or entry.mode == staging.GITLINK:
-                continue
-            if names.is_sidecar(entry.path):
-                plan.cards[entry.path[: -len(names.SIDECAR_SUFFIX)]] = entry
-            elif repository.is_asset_path(entry.path):
-                plan.views[entry.path] = entry
+    for entry in staging.filtered_entries(repository.git, repository.root, "comfyvn", "comfyvn-sidecar"):
+        if entry.stage or entry.mode == staging.GITLINK:
+            continue
+        if names.is_sidecar(entry.path):
+            plan.cards[entry.path[: -len(names.SIDECAR_SUFFIX)]] = entry
+        elif repository.is_asset_path(entry.path):
+            plan.views[entry.path] = entry
     for change in staging.staged_changes(repository.git, head, repository.root):
         plan.changes[change.path] = change
     return plan

@@ -38,10 +38,13 @@ def run(repository: Repository) -> int:
 def mend_index(repository: Repository) -> None:
     """Brings the real index to HEAD where it still has what HEAD replaced through the hook."""
     git = repository.git
+    staged = staging.staged_changes(git, "HEAD", repository.root)
+    if not staged:
+        return  # as after every commit that used the real index
     before = _bases(repository)
     changes = staging.tree_changes(git, before[0], "HEAD", repository.root)
     changed = {change.path for change in changes}
-    changes += [change for change in _left_as_files(repository) if change.path not in changed]
+    changes += [change for change in _left_as_files(repository, staged) if change.path not in changed]
     if not changes:
         return
     index = {entry.path: entry for entry in staging.entries(git, [repository.root]) if entry.stage == 0}
@@ -69,14 +72,14 @@ def mend_index(repository: Repository) -> None:
         staging.refresh(git, [entry.path for entry in mended if entry.mode == staging.LINK], filters=False)
 
 
-def _left_as_files(repository: Repository) -> list[Change]:
-    """Gives HEAD's links that the real index still has as files although the hook put the link in place.
+def _left_as_files(repository: Repository, staged: list[Change]) -> list[Change]:
+    """Gives, out of what is staged, HEAD's links that the real index has as files although the hook put links in place.
 
     `commit FILE` of the bytes that HEAD has changes nothing, so the commit itself does not tell of them.
     """
     return [
         Change(change.path, change.old_mode, change.old_mode, change.old_oid, change.old_oid)
-        for change in staging.staged_changes(repository.git, "HEAD", repository.root)
+        for change in staged
         if (change.old_mode, change.new_mode) == (staging.LINK, staging.FILE)
         and change.old_oid == change.new_oid
         and os.path.islink(repository.absolute(change.path))

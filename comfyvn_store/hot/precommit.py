@@ -28,21 +28,27 @@ from comfyvn_store.vcs.staging import Entry
 
 def run(repository: Repository) -> int:
     """Prepares the commit; gives the hook's exit status. Raises ComfyvnError where bytes would be lost."""
-    if staging.entries(repository.git, [links.STORE_LINK]):
+    ours = ground.path_of(repository)
+    staged = {entry.path for entry in staging.entries(repository.git, [links.STORE_LINK, ours])}
+    if staged - {ours}:
         raise Refused(
             f"'{links.STORE_LINK}' is staged, and a commit must not decide where the store of others is",
             hint=f"run `git rm --cached {links.STORE_LINK}`",
         )
     live.begin(repository)
-    prepare(repository)
+    prepare(repository, has_ground=ours in staged)
     return 0
 
 
-def prepare(repository: Repository, also: Collection[str] = ()) -> None:
+def prepare(repository: Repository, also: Collection[str] = (), *, has_ground: bool = False) -> None:
     """Makes links and sidecars of what is staged, of what an earlier commit left undone, and of the committed paths in
-    `also`, whatever is wrong with them. Raises ComfyvnError where bytes would be lost."""
+    `also`, whatever is wrong with them. Raises ComfyvnError where bytes would be lost.
+
+    `has_ground` spares a look whether our attributes are staged.
+    """
     head = blobs.resolve(repository.git, "HEAD") or staging.empty_tree(repository.git)
-    ground.lay(repository, head)
+    if not has_ground:
+        ground.lay(repository, head)
     plan = plans.look(repository, head)
     _warn_without_attributes(repository, plan)
     with contextlib.closing(HistoryRecords(repository)) as history:
@@ -127,7 +133,7 @@ def _note_damage(asset: Asset) -> None:
 
 def _came_from_history(repository: Repository, asset: Asset) -> bool:
     """Whether some commit already holds this link, so that committing it again loses nothing."""
-    for head in (*HEADS, "stash@{0}"):
+    for head in blobs.known(repository.git, (*HEADS, "stash@{0}")):
         entry = staging.tree_entries(repository.git, head, [asset.path]).get(asset.path)
         if entry is not None and entry.oid == asset.entry.oid:
             return True
@@ -255,7 +261,8 @@ def _orphans(repository: Repository, plan: Plan) -> list[Entry]:
 def _left_by_merge(repository: Repository, plan: Plan, paths: list[str]) -> set[str]:
     """Gives the assets that HEAD deleted and of which a merge or pick brings the sidecar alone, and says so."""
     new = [path for path in paths if plan.changes[names.sidecar_path(path)].old_mode == staging.GONE]
-    left = {path for head in HEADS[:-1] if new for path in staging.tree_entries(repository.git, head, new)}
+    heads = blobs.known(repository.git, HEADS[:-1]) if new else []
+    left = {path for head in heads for path in staging.tree_entries(repository.git, head, new)}
     for path in sorted(left):
         note(
             f"'{names.printable(path)}' is deleted, and its sidecar goes with it;"

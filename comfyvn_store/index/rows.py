@@ -47,11 +47,8 @@ class RowChanges(NamedTuple):
 
 def update(index: Index, repository: Repository, *, in_process: bool) -> RowChanges:
     """Brings the rows to what git's index and the work tree hold, within a write transaction."""
-    entries = {
-        entry.path: entry
-        for driver in ("comfyvn-sidecar", "comfyvn")
-        for entry in _unmerged_as_ours(staging.filtered_entries(repository.git, repository.root, driver))
-    }
+    tracked = staging.filtered_entries(repository.git, repository.root, "comfyvn", "comfyvn-sidecar")
+    entries = {entry.path: entry for entry in _unmerged_as_ours(tracked)}
     wanted = _wanted(repository, entries)
     known = {
         row[0]: Wanted(*row[1:5])

@@ -4,7 +4,6 @@ nothing else."""
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 
 from comfyvn_store.vcs import staging
@@ -50,6 +49,8 @@ def filter_drivers(git: Git, state: State, paths: Iterable[str]) -> dict[str, st
     wanted = list(dict.fromkeys(paths))
     if not wanted or not state:
         return dict.fromkeys(wanted, "unspecified")
+    import tempfile  # ten milliseconds with all it brings, and hooks need only the names above
+
     with tempfile.TemporaryDirectory(prefix="comfyvn-check-") as folder:
         own = Git(
             git.folder, {**git.environment, "GIT_INDEX_FILE": os.path.join(folder, "index"), "GIT_ATTR_NOSYSTEM": "1"}

@@ -123,6 +123,12 @@ def _pack_entry(data: bytes) -> bytes:
     return bytes(head) + zlib.compress(data, 1)
 
 
+def known(git: Git, revisions: Sequence[str]) -> list[str]:
+    """Gives those of the revisions that name something here."""
+    out = git.run("cat-file", "--batch-check=", data="".join(f"{revision}\n" for revision in revisions).encode())
+    return [name for name, line in zip(revisions, out.split(b"\n"), strict=False) if not line]
+
+
 def resolve(git: Git, revision: str) -> str | None:
     """Gives the commit that a revision names, or None."""
     if revision.startswith("-"):

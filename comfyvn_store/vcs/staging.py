@@ -49,11 +49,11 @@ def entries(git: Git, paths: Sequence[str]) -> list[Entry]:
     return _entries(git, [literal(path) for path in paths])
 
 
-def filtered_entries(git: Git, root: str, driver: str) -> list[Entry]:
-    """Gives the index entries below `root` whose `filter` attribute is `driver`."""
+def filtered_entries(git: Git, root: str, *drivers: str) -> list[Entry]:
+    """Gives the index entries below `root` whose `filter` attribute is one of `drivers`."""
     # git 2.39 looks attributes up under the path without the pathspecs' common folder; `.git`, which no index has,
     # sees to it that there is none.
-    return _entries(git, [f":(top,literal,attr:filter={driver}){root}", literal(".git")])
+    return _entries(git, [*(f":(top,literal,attr:filter={driver}){root}" for driver in drivers), literal(".git")])
 
 
 def unmerged(git: Git, root: str) -> set[str]:
