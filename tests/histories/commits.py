@@ -28,6 +28,7 @@ class Commits(Machine):
         tags = {path: (self.world.card("", path) or {}).get("tags") for path in self.world.assets()}
         words = self.world.words_on_disk(self.world.entries(), self.world.assets())
         message = [] if "--fixup=HEAD" in how else ["-m", f"commit {self.number}"]
+        head = self.world.repo.head()
         with self.stages_nothing():
             self.git("commit", "-q", "--allow-empty", *message, *how)
             self.world.told(tracked)
@@ -35,7 +36,8 @@ class Commits(Machine):
             if not path.endswith(SUFFIX):
                 self.world.check_stored(before[path])
         assert self.staged() <= {path for path, letters in self.world.status().items() if letters == "AM"}
-        if self.world.are_hooks_on and "-n" not in how:
+        # Where no art is staged, the hook leaves what an earlier commit without hooks left undone to the next one.
+        if self.world.are_hooks_on and "-n" not in how and self.changed(head, "HEAD"):
             self.world.check_words(words)
             self.check_committed({} if "-a" in how or words else tags)
 
@@ -53,13 +55,14 @@ class Commits(Machine):
         path = self.asset(number)
         if path is not None:
             self.number += 1
-            head = self.git("ls-tree", "-r", "-z", "--name-only", "HEAD").out.split("\0")
-            words = self.world.words_on_disk(head, [path])
+            head = self.world.repo.head()
+            tracked = self.git("ls-tree", "-r", "-z", "--name-only", "HEAD").out.split("\0")
+            words = self.world.words_on_disk(tracked, [path])
             with self.stages_nothing():
                 self.git("commit", "-q", "-m", f"commit {self.number}", "--allow-empty", "--", path)
                 self.world.told([path])
             assert path not in self.staged()
-            if self.world.are_hooks_on:
+            if self.world.are_hooks_on and self.changed(head, "HEAD"):
                 self.world.check_words(words)
 
     # -- branches --------------------------------------------------------------------------------------------------
@@ -121,8 +124,9 @@ class Commits(Machine):
                     self.world.check_stored(data)
                 elif found is not None and self.world.repo.git("stash", "list").out == "":
                     said, edited = without_commit(found), without_commit(data)
+                    card = self.world.card("", path.removesuffix(SUFFIX)) or {}
                     # Where the verb brought another version of the sidecar, the edit is merged into that.
-                    assert said == edited or said == {**(self.world.card("", path) or {}), "note": edited["note"]}, path
+                    assert said == edited or said == {**card, "note": edited["note"]}, path
                 self.world.told([path])
         self.world.may_differ(self.aside)
 
