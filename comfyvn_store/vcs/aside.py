@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 
 from comfyvn_store.base import files
@@ -38,6 +37,8 @@ def run(git: Git, words: list[str], data: bytes) -> None:
 
 def _attempt(git: Git, index: str, words: list[str], data: bytes) -> bool:
     """Does it once; tells whether the index was still the one that was copied."""
+    import shutil  # brings bz2 and lzma, which most hooks never need
+
     if os.path.exists(f"{index}.lock"):
         raise _held(index)
     own = f"{index}{_SUFFIX}{os.getpid()}-{os.urandom(4).hex()}"
