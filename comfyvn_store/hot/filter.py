@@ -159,9 +159,7 @@ class _Bytes(_Process):
         """Gives the object that git's index has at a path, asked for only where bytes without marker are an object."""
         git = self.repository.git
         oids = [entry.oid for entry in staging.entries(git, [path]) if entry.path == path and entry.stage in (0, 2)]
-        for data in blobs.read_small_blobs(git, oids, links.LONGEST).values():
-            return links.parse_link_bytes(data)
-        return None
+        return next(iter(blobs.read_links(git, oids).values()), None)
 
     def _smudge(self, path: str, blocks: Iterator[bytes], words: dict[str, str]) -> None:
         first, rest = _head(blocks, links.LONGEST + 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from comfyvn_store.base import files, links
+from comfyvn_store.base import files
 from comfyvn_store.vcs import attributes, blobs, staging
 from comfyvn_store.vcs.git import Git
 from comfyvn_store.vcs.repository import Repository
@@ -66,5 +66,4 @@ def _has_raw_art(repository: Repository, head: str) -> bool:
         mode, _, oid = about.decode("ascii").partition(" ")
         if mode in (staging.FILE, staging.EXECUTABLE) and repository.is_asset_path(os.fsdecode(raw)):
             oids.append(oid.removeprefix("blob "))
-    texts = blobs.read_small_blobs(repository.git, oids, links.LONGEST)
-    return any(links.parse_link_bytes(texts.get(oid, b"")) is None for oid in oids)
+    return not blobs.read_links(repository.git, oids).keys() >= set(oids)

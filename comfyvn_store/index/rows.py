@@ -196,10 +196,7 @@ def _complete_hashes(
             hashes[oid] = links.parse_link(_unstaged_link(repository, path) or "") or ""
         else:
             unknown.add(oid)
-    for oid, data in blobs.read_small_blobs(repository.git, unknown, links.LONGEST).items():
-        hash_ = links.parse_link_bytes(data)
-        if hash_:
-            hashes[oid] = hash_
+    hashes.update(blobs.read_links(repository.git, unknown))
 
 
 def _record_ids(index: Index, paths: Iterable[str]) -> set[str]:

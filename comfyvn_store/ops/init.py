@@ -184,6 +184,5 @@ def _raw_art(repository: Repository) -> int:
         if entry.mode in (staging.FILE, staging.EXECUTABLE) and repository.is_asset_path(entry.path)
     ]
     sizes = blobs.sizes(repository.git, (entry.oid for entry in found))
-    small = blobs.read_small_blobs(repository.git, (entry.oid for entry in found), links.LONGEST)
-    linked = {oid for oid, data in small.items() if links.parse_link_bytes(data)}
+    linked = blobs.read_links(repository.git, (entry.oid for entry in found))
     return sum(1 for entry in found if entry.oid not in linked and sizes[entry.oid].size)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from comfyvn_store.asset import sidecar
 from comfyvn_store.asset.known import parse_all
-from comfyvn_store.base import canonical, links, names
+from comfyvn_store.base import canonical, names
 from comfyvn_store.errors import UnknownAsset, UnknownRevision
 from comfyvn_store.index import questions, rows
 from comfyvn_store.ops.session import Session
@@ -102,10 +102,8 @@ def _at_revision(session: Session, revision: str, typed: str) -> Version:
         entries = staging.tree_entries(repository.git, commit, [candidate, card])
         if candidate not in entries:
             continue
-        text = blobs.read_small_blobs(repository.git, [entries[candidate].oid], links.LONGEST).get(
-            entries[candidate].oid
-        )
-        hash_ = links.parse_link_bytes(text or b"")
+        link = entries[candidate].oid
+        hash_ = blobs.read_links(repository.git, [link]).get(link)
         inside = repository.inside(candidate)
         if hash_ is not None and inside is not None:
             oid = entries[card].oid if card in entries else None

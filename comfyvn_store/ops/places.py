@@ -114,8 +114,7 @@ class Taken:
         entry = next((e for e in staging.entries(repository.git, [full]) if e.path == full), None)
         staged = None
         if entry is not None:
-            text = blobs.read_small_blobs(repository.git, [entry.oid], links.LONGEST).get(entry.oid, b"")
-            staged = links.parse_link_bytes(text) or _RAW
+            staged = blobs.read_links(repository.git, [entry.oid]).get(entry.oid, _RAW)
         file = files.print_of(info) if info is not None and regular else None
         return cls(link, file, info is not None and not regular and link is None, staged)
 

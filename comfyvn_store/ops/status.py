@@ -183,10 +183,10 @@ def _look_at_modes(repository: Repository, result: Status) -> None:
         if entry.mode in (staging.FILE, staging.EXECUTABLE) and not entry.stage and repository.is_asset_path(entry.path)
     ]
     sizes = blobs.sizes(repository.git, (entry.oid for entry in ordinary))
-    texts = blobs.read_small_blobs(repository.git, (entry.oid for entry in ordinary), links.LONGEST)
+    hashes = blobs.read_links(repository.git, (entry.oid for entry in ordinary))
     staged = set(result.staged)
     for entry in ordinary:
-        if links.parse_link_bytes(texts.get(entry.oid, b"")) is not None:
+        if entry.oid in hashes:
             if entry.path not in staged and not repository.copies_views:
                 result.unflipped.append(entry.path)
         elif entry.oid in sizes and sizes[entry.oid].size:

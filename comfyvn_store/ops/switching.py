@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from comfyvn_store.asset import views
 from comfyvn_store.asset.views import View
-from comfyvn_store.base import links
 from comfyvn_store.errors import ComfyvnError, Refused
 from comfyvn_store.ops.copies import work_trees
 from comfyvn_store.vcs import blobs, staging
@@ -103,8 +102,7 @@ def _make_links(repository: Repository) -> None:
         for entry in staging.filtered_entries(repository.git, repository.root, "comfyvn")
         if entry.mode == staging.LINK and entry.stage == 0 and repository.is_asset_path(entry.path)
     ]
-    texts = blobs.read_small_blobs(repository.git, (entry.oid for entry in entries), links.LONGEST)
-    hashes = {oid: links.parse_link_bytes(text) for oid, text in texts.items()}
+    hashes = blobs.read_links(repository.git, (entry.oid for entry in entries))
     found = [
         (entry, hashes.get(entry.oid))
         for entry in entries

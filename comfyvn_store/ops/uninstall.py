@@ -108,13 +108,11 @@ def _show_copies_to_git(repository: Repository, symlinks: bool) -> None:
     Where git makes no symlinks it would keep the mode of one and put the bytes into it, so that is taken away.
     """
     entries = staging.filtered_entries(repository.git, repository.root, "comfyvn")
-    texts = blobs.read_small_blobs(repository.git, (entry.oid for entry in entries), links.LONGEST)
+    hashes = blobs.read_links(repository.git, (entry.oid for entry in entries))
     changed = [
         entry._replace(mode=entry.mode if symlinks else staging.FILE)
         for entry in entries
-        if entry.stage == 0
-        and links.parse_link_bytes(texts.get(entry.oid, b""))
-        and worktree.print_at(repository.absolute(entry.path)) is not None
+        if entry.stage == 0 and entry.oid in hashes and worktree.print_at(repository.absolute(entry.path)) is not None
     ]
     staging.write_entries(repository.git, changed, patience=staging.PATIENCE)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from comfyvn_store.asset import sidecar
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import canonical, links, names
+from comfyvn_store.base import canonical, names
 from comfyvn_store.ops.places import filter_drivers
 from comfyvn_store.vcs import blobs, operation, staging
 from comfyvn_store.vcs.operation import Operation
@@ -136,7 +136,7 @@ class _Reading:
         entries = [e for p in places.values() for e in (*p.links.values(), *p.cards.values())]
         entries += [entry for tree in self._trees.values() for entry in tree.values()]
         git = repository.git
-        self._hashes = _parsed_links(blobs.read_small_blobs(git, (e.oid for e in entries), links.LONGEST))
+        self._hashes = blobs.read_links(git, (e.oid for e in entries))
         texts = blobs.read_small_blobs(
             git, (e.oid for p in places.values() for e in p.cards.values()), canonical.LONGEST_JSON
         )
@@ -234,11 +234,6 @@ class _Reading:
 
     def _hash(self, entry: Entry | None) -> str | None:
         return self._hashes.get(entry.oid) if entry else None
-
-
-def _parsed_links(texts: Mapping[str, bytes]) -> dict[str, str]:
-    parsed = ((oid, links.parse_link_bytes(text)) for oid, text in texts.items())
-    return {oid: hash_ for oid, hash_ in parsed if hash_ is not None}
 
 
 def shown(repository: Repository, path: str) -> str:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from comfyvn_store.base import links
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.vcs import promised
 from comfyvn_store.vcs.git import Git
@@ -72,6 +73,12 @@ def read_small_blobs(git: Git, oids: Iterable[str], limit: int) -> dict[str, byt
     """Gives the blobs of at most `limit` bytes; larger and missing ones are left out."""
     names = [oid for oid, found in sizes(git, oids).items() if found.kind == "blob" and found.size <= limit]
     return {oid: data for oid, data in read_blobs(git, names) if data is not None}
+
+
+def read_links(git: Git, oids: Iterable[str]) -> dict[str, str]:
+    """Gives the hash of the object behind each blob that is the text of a link; others are left out."""
+    parsed = ((oid, links.parse_link_bytes(data)) for oid, data in read_small_blobs(git, oids, links.LONGEST).items())
+    return {oid: hash_ for oid, hash_ in parsed if hash_ is not None}
 
 
 def stream_blob(git: Git, oid: str, block: int = 1 << 20) -> Iterator[bytes]:

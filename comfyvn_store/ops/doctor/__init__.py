@@ -5,8 +5,6 @@ Mending makes no commit and touches no edit: it runs `init` again, and stages wh
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,6 +123,4 @@ def _settle_objects(repository: Repository) -> None:
     for hash_ in dict.fromkeys(art.look(repository).hashes.values()):
         info = store.stat(hash_)
         if info is not None and store.is_touched(info) and store.is_sound(hash_):
-            with contextlib.suppress(OSError):
-                os.chmod(store.path(hash_), store.sharing.object_mode(0o444))
-            store.refresh(hash_)
+            store.settle(hash_)

@@ -122,8 +122,8 @@ def _links_without_filter(repository: Repository) -> list[str]:
         for entry in staging.entries(repository.git, [repository.root])
         if entry.path not in ours and entry.mode != staging.GITLINK and repository.is_asset_path(entry.path)
     ]
-    texts = blobs.read_small_blobs(repository.git, (entry.oid for entry in others), links.LONGEST)
-    return [entry.path for entry in others if links.parse_link_bytes(texts.get(entry.oid, b""))]
+    hashes = blobs.read_links(repository.git, (entry.oid for entry in others))
+    return [entry.path for entry in others if entry.oid in hashes]
 
 
 def excludes(repository: Repository) -> Iterator[Finding]:
