@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from comfyvn_store.base import files
 from tests import media, oracle
 from tests.gitrepo import GitRepo, run
 from tests.templates import copied
@@ -155,6 +156,8 @@ def test_each_verb_that_touches_art_warns_once_and_goes_through(gone: GitRepo) -
 def test_new_art_is_refused_with_the_way_out_and_nothing_is_lost(gone: GitRepo) -> None:
     data = media.png(seed=5)
     gone.write("assets/new.png", data)
+    # Were it as young as git's index, `git commit` itself would ask the filter, and fail before any hook.
+    files.settle(str(gone.path / "assets/new.png"))
     done = gone.git("add", "-A", env=BARE, check=False)
     assert done.code != 0 and "hint: install it again (pipx install comfyvn-store)" in done.err
     assert gone.read("assets/new.png") == data and gone.staged("assets/new.png") is None
