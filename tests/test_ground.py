@@ -40,7 +40,8 @@ def test_art_on_an_orphan_branch(art: GitRepo) -> None:
     art.git("add", ".")
     art.commit("only the hero", HERO)
     assert oracle.raw_blobs(art) == []
-    assert art.status() == [f"A  {DOOR}"]
+    # Its raw bytes are staged; git asks the filter about a file as young as its index, and then sees a difference.
+    assert art.status() in ([f"A  {DOOR}"], [f"AM {DOOR}"])
     art.commit("and a door")
     assert oracle.raw_blobs(art) == []
     assert art.blob(f"HEAD:{ATTRIBUTES}") == art.blob(f"main:{ATTRIBUTES}")
