@@ -49,18 +49,18 @@ def check_after_a_command(scene: "Scene", dirt: list[str], limit: "Limit") -> No
     assert flat(repo.status()) == dirt, "after a command"
     assert _dangling(scene, staged) == set(limit.dangling)
     check_mirrors(repo)
-    _grow_old(repo, unfinished - scene.edits.keys())
+    _grow_old(repo, scene.edits)
     before = contents(repo.path)
     oracle.check_index(repo, scene.scratch)  # reads, and makes another index
     assert _differences(before, contents(repo.path)) == []
     check_bytes(repo, scene.edits)
 
 
-def _grow_old(repo: GitRepo, paths: Iterable[str]) -> None:
+def _grow_old(repo: GitRepo, edits: Mapping[str, bytes]) -> None:
     """Dates files back and lets git note it: git asks the filter about files as young as its index, and notes that."""
-    for path in paths:
+    for path, _ in oracle.index_entries(repo):
         place = repo.path / path
-        if place.is_file() and not place.is_symlink():
+        if path not in edits and place.is_file() and not place.is_symlink():
             then = place.stat().st_mtime_ns - 10_000_000_000
             os.utime(place, ns=(then, then))
     repo.git("update-index", "-q", "--refresh", check=False)
