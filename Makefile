@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 demo: $(VENV)/.installed  ## make a small sample repository that shows everything (DIR=folder says where)
 	$(BIN)/comfyvn-store demo $(DIR)
 
-test: $(VENV)/.installed-dev  ## run the tests (ARGS='-k name' chooses)
+test: $(VENV)/.installed-dev $(VENV)/.servers  ## run the tests (ARGS='-k name' chooses)
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 matrix: $(VENV)/.installed-dev  ## run every git verb with hooks, without, and with hooks gone, and print the table
@@ -74,3 +74,17 @@ $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
 	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(VENV) husky@9 || \
 	  echo "note: husky could not be installed; its tests will be skipped" >&2
 	@touch $(VENV)/.installed $@
+
+# Servers that remotes are tested against, each with what it needs in a place of its own. One that cannot be installed is
+# no failure: its tests are skipped.
+
+$(VENV)/.servers: $(VENV)/.made $(wildcard tests/servers/*.txt)
+	@for list in tests/servers/*.txt; do \
+	  name=$$(basename $$list .txt); \
+	  test -e $(VENV)/servers/$$name/bin/python || $(PYTHON) -m venv $(VENV)/servers/$$name; \
+	  $(VENV)/servers/$$name/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $$list || \
+	    echo "note: $$name could not be installed; the tests of it will be skipped" >&2; \
+	done
+	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(VENV) azurite@3 || \
+	  echo "note: azurite could not be installed; the tests of it will be skipped" >&2
+	@touch $@

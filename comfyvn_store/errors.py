@@ -72,10 +72,33 @@ class ObjectCorrupt(ComfyvnError):
 
 
 class RemoteUnreachable(ComfyvnError):
-    """A remote that holds what is needed cannot be reached, or does not give it."""
+    """A remote that holds what is needed cannot be reached, or does not give it.
+
+    `is_passing`: trying again may help, and not before `retry_after` seconds where that is given.
+    """
 
     slug = "remote-unreachable"
     exit_code = 15
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, is_passing: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.is_passing = is_passing
+        self.retry_after = retry_after
+
+
+class RemoteDenied(RemoteUnreachable):
+    """A remote wants credentials that are missing, expired, or do not allow what was asked."""
+
+    slug = "remote-denied"
+
+
+class ToolMissing(ComfyvnError):
+    """A library of an optional extra is not installed."""
+
+    slug = "extra-missing"
+    exit_code = 2
 
 
 class MachineError(ComfyvnError):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base import canonical, copying, files, links, names
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.store.lock import locked
@@ -176,42 +176,12 @@ def copy_object(repository: Repository, hash_: str, path: str, *, mode: int = 0o
         descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             with os.fdopen(descriptor, "wb") as target:
-                _copy(source.fileno(), target.fileno())
+                copying.copy(source.fileno(), target.fileno())
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temp)
             raise
     return temp
-
-
-# ioctl_ficlone(2): shares the blocks of two files where the file system can (Btrfs, XFS).
-_FICLONE = 0x40049409
-
-
-def _copy(source: int, target: int) -> None:
-    try:
-        import fcntl
-
-        fcntl.ioctl(target, _FICLONE, source)
-        return
-    except (ImportError, OSError):
-        pass
-    size = os.fstat(source).st_size
-    offset = 0
-    while offset < size and hasattr(os, "copy_file_range"):
-        try:
-            count = os.copy_file_range(source, target, size - offset)
-        except OSError:
-            break
-        if not count:
-            break
-        offset += count
-    os.lseek(source, offset, os.SEEK_SET)
-    os.lseek(target, offset, os.SEEK_SET)
-    while block := os.read(source, 1 << 20):
-        view = memoryview(block)
-        while view:
-            view = view[os.write(target, view) :]
 
 
 def print_at(place: str) -> Print | None:

@@ -26,7 +26,7 @@ def locked(path: str, timeout: float, sharing: Sharing = PRIVATE) -> Iterator[No
     sharing.adjust(path)
     try:
         deadline = time.monotonic() + timeout
-        while not _try_lock(descriptor):
+        while not try_lock(descriptor):
             if time.monotonic() >= deadline:
                 raise LockTimeout(
                     f"another comfyvn-store process is at work here ('{os.path.basename(path)}' is locked)",
@@ -48,7 +48,8 @@ def _open(path: str) -> int:
         return os.open(path, os.O_RDONLY | flags)  # another user's: reading is enough for flock
 
 
-def _try_lock(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Locks an open file against every other process until it is closed; gives False if one has locked it."""
     try:
         if fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

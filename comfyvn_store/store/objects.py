@@ -25,6 +25,9 @@ from comfyvn_store.errors import NewerStore, ObjectCorrupt, ObjectMissing
 FORMAT = "1"
 _FOLDERS = ("objects", "tmp", "bad", "trash")
 BLOCK = 1 << 20
+# How the part files of transfers begin (`store.partial`), and how many seconds one is kept.
+PART_PREFIX = "part-"
+PART_AGE = 14 * 86400.0
 
 
 class Store:
@@ -169,6 +172,18 @@ class Store:
         """Opens a temporary file for bytes that are to become an object."""
         return Incoming(self)
 
+    def name(self, path: str, hash_: str) -> None:
+        """Gives a file in `tmp/`, whose bytes are known to be right, its object's name. Raises OSError."""
+        target = self.path(hash_)
+        now = int(time.time()) * 1_000_000_000
+        os.utime(path, ns=(now, now))
+        os.chmod(path, self.sharing.object_mode(os.lstat(path).st_mode))
+        try:
+            os.rename(path, target)
+        except FileNotFoundError:
+            self.sharing.make_folders(os.path.dirname(target))
+            os.rename(path, target)
+
     def refresh(self, hash_: str) -> None:
         """Marks an object as just used, so that collection does not take it (and as undamaged: a whole second)."""
         now = int(time.time())
@@ -188,12 +203,16 @@ class Store:
             os.utime(self.path(hash_), ns=(found, found // 1_000_000_000 * 1_000_000_000 + 1))
 
     def sweep(self, *, age: float = 3600.0) -> int:
-        """Removes what processes that ended badly left in `tmp/`, if it is older than `age` seconds; gives how many."""
+        """Removes what processes that ended badly left in `tmp/`, if it is older than `age` seconds; gives how many.
+
+        What was half transferred waits longer: the next transfer takes it up.
+        """
         folder = os.path.join(self.root, "tmp")
         removed = 0
         for name in os.listdir(folder) if os.path.isdir(folder) else []:
+            patience = max(age, PART_AGE) if name.startswith(PART_PREFIX) else age
             with contextlib.suppress(OSError):
-                if time.time() - os.lstat(os.path.join(folder, name)).st_mtime > age:
+                if time.time() - os.lstat(os.path.join(folder, name)).st_mtime > patience:
                     os.unlink(os.path.join(folder, name))
                     removed += 1
         return removed
@@ -217,7 +236,7 @@ class Store:
         target = self.path(hash_)
         if not is_own(os.lstat(path)):
             return False
-        if self._is_good(hash_, os.path.getsize(path)):
+        if self.has_good(hash_, os.path.getsize(path)):
             self.refresh(hash_)
             return True
         self.sharing.make_folders(os.path.dirname(target))
@@ -233,9 +252,13 @@ class Store:
 
     def quarantine(self, hash_: str) -> str:
         """Moves an object whose bytes are wrong to `bad/` and gives the path there."""
+        return self.put_aside(self.path(hash_), hash_)
+
+    def put_aside(self, path: str, hash_: str) -> str:
+        """Moves a file that should be an object and is not to `bad/` and gives the path there."""
         target = os.path.join(self.root, "bad", f"{hash_}-{os.urandom(4).hex()}")
         self.sharing.make_folders(os.path.dirname(target))
-        os.replace(self.path(hash_), target)
+        os.replace(path, target)
         return target
 
     def quarantined(self, hash_: str) -> list[str]:
@@ -245,7 +268,7 @@ class Store:
         # Moving a file there changes its ctime; what was written into it before is no measure.
         return sorted((os.path.join(folder, name) for name in names), key=lambda place: os.lstat(place).st_ctime_ns)
 
-    def _is_good(self, hash_: str, size: int) -> bool:
+    def has_good(self, hash_: str, size: int) -> bool:
         """Whether the object that is there can stand for bytes of this hash and size; a wrong one is moved aside."""
         info = self.stat(hash_)
         if info is None:
@@ -287,18 +310,10 @@ class Incoming:
     def keep(self, hash_: str) -> None:
         """Gives the bytes written so far their name; an object that exists is kept and its mtime refreshed."""
         size = os.fstat(self.stream.fileno()).st_size
-        if self._store._is_good(hash_, size):
+        if self._store.has_good(hash_, size):
             self._store.refresh(hash_)
             return
-        target = self._store.path(hash_)
-        now = int(time.time()) * 1_000_000_000
-        os.utime(self.path, ns=(now, now))
-        os.chmod(self.path, self._store.sharing.object_mode(os.fstat(self.stream.fileno()).st_mode))
-        try:
-            os.rename(self.path, target)
-        except FileNotFoundError:
-            self._store.sharing.make_folders(os.path.dirname(target))
-            os.rename(self.path, target)
+        self._store.name(self.path, hash_)
 
     def again(self) -> Incoming:
         """Opens another temporary file of the same store."""

@@ -1,0 +1,157 @@
+"""Shelves: small files kept in a git ref of their own, beside the branches, and exchanged through git remotes.
+
+A shelf is a ref below `refs/comfyvn/` whose commits hold a tree of blobs. It works with any git host and offline: a change
+is a commit on what this clone knows, and sending it is a push that git refuses if somebody else was faster. Work trees,
+the index and branches are never touched. What remotes had when last asked is kept in `refs/comfyvn/remotes/REMOTE/NAME`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from comfyvn_store.errors import RemoteDenied, RemoteUnreachable
+from comfyvn_store.vcs import blobs, staging
+from comfyvn_store.vcs.git import Git
+
+PREFIX = "refs/comfyvn/"
+# git's own words (LC_ALL=C) for a push that lost a race, and for a host that does not let us in.
+_REJECTED = ("[rejected]", "[remote rejected]", "failed to update ref", "stale info", "fetch first", "cannot lock ref")
+_DENIED = ("authentication failed", "permission denied", "could not read username", "could not read password", "403")
+
+
+class Shelf(NamedTuple):
+    """One shelf of a repository. `name` is what follows `refs/comfyvn/`."""
+
+    git: Git
+    object_format: str
+    name: str
+
+    @property
+    def ref(self) -> str:
+        """The ref in this clone."""
+        return PREFIX + self.name
+
+    def ref_of(self, remote: str) -> str:
+        """The ref that keeps what a git remote had when it was last asked."""
+        return f"{PREFIX}remotes/{remote}/{self.name}"
+
+    def tip(self, ref: str | None = None) -> str | None:
+        """Gives the commit of a ref (default: ours), None if there is none."""
+        return blobs.resolve(self.git, ref or self.ref)
+
+    def entries(self, commit: str | None) -> dict[str, str]:
+        """Gives the blob id of each file in a commit's tree; {} for None."""
+        if commit is None:
+            return {}
+        found = {}
+        for item in self.git.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
+            if item:
+                head, _, path = item.partition(b"\t")
+                found[os.fsdecode(path)] = head.decode("ascii").split(" ")[2]
+        return found
+
+    def read(self, commit: str | None, limit: int = 1 << 16) -> dict[str, bytes]:
+        """Gives the files of a commit's tree, those of at most `limit` bytes."""
+        entries = self.entries(commit)
+        texts = blobs.read_small_blobs(self.git, entries.values(), limit)
+        return {path: texts[oid] for path, oid in entries.items() if oid in texts}
+
+    def record(self, base: str | None, files: Mapping[str, bytes | None], message: str, *parents: str) -> str:
+        """Makes a commit that changes files of `base` (None as bytes takes one away) and gives it; no ref moves.
+
+        `parents` follow `base`, as in a merge. A commit that would change nothing is `base` itself, unless it merges.
+        """
+        written = {path: data for path, data in files.items() if data is not None}
+        oids = dict(zip(written, blobs.write_blobs(self.git, self.object_format, list(written.values())), strict=True))
+        entries = {**self.entries(base), **oids}
+        for path, data in files.items():
+            if data is None:
+                entries.pop(path, None)
+        tree = self._write_tree(entries)
+        if base is not None and not parents and tree == self.git.text("rev-parse", f"{base}^{{tree}}"):
+            return base
+        above = [word for parent in dict.fromkeys(filter(None, (base, *parents))) for word in ("-p", parent)]
+        return self._own_name().text("commit-tree", tree, *above, "-m", message)
+
+    def move(self, new: str, old: str | None, ref: str | None = None) -> bool:
+        """Lets a ref (default: ours) name another commit if it still names `old`; tells whether it did."""
+        return self.git.succeeds("update-ref", ref or self.ref, new, old or "0" * len(new))
+
+    def fetch(self, remote: str) -> str | None:
+        """Asks a git remote for its shelf; gives its commit, None if it has none. Raises RemoteUnreachable."""
+        mine = self.ref_of(remote)
+        done = self.git.outcome(
+            "-c", "fetch.writeCommitGraph=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
+            "--recurse-submodules=no", "--no-auto-maintenance", remote, f"+{self.ref}:{mine}", check=False,
+        )  # fmt: skip
+        if done.returncode == 0:
+            return self.tip(mine)
+        said = os.fsdecode(done.stderr)
+        if "couldn't find remote ref" in said:
+            self.git.succeeds("update-ref", "-d", mine)
+            return None
+        raise _failure(remote, said)
+
+    def push(self, remote: str, commit: str) -> bool:
+        """Sends a commit to a git remote's shelf; gives False if the remote has another one meanwhile.
+
+        Hooks do not run. Raises RemoteUnreachable.
+        """
+        mine = self.ref_of(remote)
+        lease = self.tip(mine) or ""
+        done = self.git.outcome(
+            "push", "--quiet", "--no-verify", "--recurse-submodules=no",
+            f"--force-with-lease={self.ref}:{lease}", remote, f"{commit}:{self.ref}", check=False,
+        )  # fmt: skip
+        if done.returncode == 0:
+            self.git.succeeds("update-ref", mine, commit)
+            return True
+        said = os.fsdecode(done.stderr)
+        if any(word in said for word in _REJECTED) and "pre-receive hook declined" not in said:
+            return False
+        raise _failure(remote, said)
+
+    def _own_name(self) -> Git:
+        """git with a name for whoever has told it none: these commits are nobody's work."""
+        if self.git.succeeds("var", "GIT_COMMITTER_IDENT"):
+            return self.git
+        names = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
+                 for what, value in (("NAME", "comfyvn-store"), ("EMAIL", "comfyvn-store@localhost"))}  # fmt: skip
+        return Git(self.git.folder, {**self.git.environment, **names})
+
+    def _write_tree(self, entries: Mapping[str, str]) -> str:
+        """Writes a tree of files, with its folders, and gives its id."""
+        folders: dict[str, dict[str, str]] = {}
+        own: dict[str, str] = {}
+        for path, oid in entries.items():
+            first, slash, rest = path.partition("/")
+            if slash:
+                folders.setdefault(first, {})[rest] = oid
+            else:
+                own[first] = oid
+        lines = [f"{staging.FILE} blob {oid}\t{name}\0" for name, oid in own.items()]
+        trees = self._write_trees(folders)
+        lines += [f"040000 tree {oid}\t{name}\0" for name, oid in trees.items()]
+        return self.git.run("mktree", "-z", data="".join(lines).encode()).decode("ascii").strip()
+
+    def _write_trees(self, folders: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+        """Writes several trees of files in one process; those that hold folders each in their own."""
+        flat = {name: files for name, files in folders.items() if not any("/" in path for path in files)}
+        found = {name: self._write_tree(files) for name, files in folders.items() if name not in flat}
+        if flat:
+            blocks = [
+                "".join(f"{staging.FILE} blob {oid}\t{path}\0" for path, oid in files.items())
+                for files in flat.values()
+            ]
+            out = self.git.run("mktree", "-z", "--batch", data="\0".join(blocks).encode())
+            found.update(zip(flat, out.decode("ascii").split(), strict=True))
+        return found
+
+
+def _failure(remote: str, said: str) -> RemoteUnreachable:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    last = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "it failed")
+    kind = RemoteDenied if any(word in said.lower() for word in _DENIED) else RemoteUnreachable
+    return kind(f"git remote '{remote}': {last.removeprefix('fatal: ').removeprefix('error: ')}")
