@@ -66,9 +66,9 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def section(name: str, command: click.Command) -> str:
-    """Gives one command's section."""
-    lines = [f"## {name}", "", "```", f"comfyvn-store {name} {' '.join(usage(command))}".rstrip(), "```", ""]
+def section(name: str, command: click.Command, level: str = "##") -> str:
+    """Gives one command's section, with those of its subcommands."""
+    lines = [f"{level} {name}", "", "```", f"comfyvn-store {name} {' '.join(usage(command))}".rstrip(), "```", ""]
     lines += [*paragraphs(command.help or ""), ""]
     options = [param for param in command.params if isinstance(param, click.Option)]
     if options:
@@ -78,6 +78,8 @@ def section(name: str, command: click.Command) -> str:
             shown = ", ".join(f"`{word}{value}`" for word in option.opts)
             lines.append(f"| {shown} | {(option.help or '').replace('|', chr(92) + '|')} |")
         lines.append("")
+    for word, below in sorted(getattr(command, "commands", {}).items()):
+        lines.append(section(f"{name} {word}", below, level + "#"))
     return "\n".join(lines)
 
 

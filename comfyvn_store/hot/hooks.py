@@ -1,4 +1,4 @@
-"""The hooks by name. Only pre-commit can stop git; every other one does what it can and ends with 0."""
+"""The hooks by name. Only pre-commit and pre-push can stop git; every other one does what it can and ends with 0."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from comfyvn_store.hot import follow
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository, open_repository
 
-HOOKS = ("pre-commit", "pre-merge-commit", "post-commit", "post-checkout", "post-merge", "post-rewrite")
+HOOKS = ("pre-commit", "pre-merge-commit", "post-commit", "post-checkout", "post-merge", "post-rewrite", "pre-push")
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -29,6 +29,10 @@ def run(name: str, arguments: Sequence[str]) -> int:
         from comfyvn_store.hot import precommit
 
         return precommit.run(repository)
+    if name == "pre-push":
+        from comfyvn_store.hot import prepush
+
+        return prepush.run(repository, *arguments[:2])
     if name == "pre-merge-commit":
         return _before_merge(repository)
     if name == "post-commit":

@@ -13,14 +13,12 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from comfyvn_store.asset import ingest
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.store.objects import BLOCK
-from comfyvn_store.vcs import blobs
-from comfyvn_store.vcs.git import Git, scrubbed_environment
+from comfyvn_store.vcs import blobs, neighbours
 from comfyvn_store.vcs.repository import Repository
 
 # A file without its marker is smaller than its object by one PNG chunk, of some 250 bytes unless `register` stated more.
@@ -142,7 +140,9 @@ def _in_store(repository: Repository, wanted: Wanted) -> Iterator[Candidate]:
 
 def _in_other_stores(repository: Repository, wanted: Wanted) -> Iterator[Candidate]:
     own = os.path.realpath(repository.store.root)
-    for common in dict.fromkeys([*_alternates(os.path.join(repository.common_dir, "objects")), *_remotes(repository)]):
+    borrowed = neighbours.alternates(os.path.join(repository.common_dir, "objects"))
+    remotes = (found.common_dir for found in neighbours.remotes(repository.git))
+    for common in dict.fromkeys([*borrowed, *remotes]):
         store = os.path.join(common, "comfyvn")
         place = os.path.join(store, *links.object_name(wanted.hash).split("/"))
         if os.path.realpath(store) != own and os.path.isfile(place):
@@ -183,57 +183,6 @@ def work_trees(repository: Repository) -> list[str]:
     listing = repository.git.outcome("worktree", "list", "--porcelain", "-z", check=False).stdout
     found = [os.fsdecode(item[9:]) for item in listing.split(b"\0") if item.startswith(b"worktree ")]
     return list(dict.fromkeys([repository.top, *found]))
-
-
-def _alternates(objects: str, depth: int = 5) -> Iterator[str]:
-    """Gives the git folders whose objects git borrows (gitrepository-layout, `objects/info/alternates`)."""
-    try:
-        with open(os.path.join(objects, "info", "alternates"), "rb") as stream:
-            lines = stream.read().split(b"\n")
-    except OSError:
-        return
-    for line in lines:
-        if line and not line.startswith(b"#"):
-            other = os.path.normpath(os.path.join(objects, os.fsdecode(line)))
-            yield os.path.dirname(other)
-            if depth:
-                yield from _alternates(other, depth - 1)
-
-
-def _remotes(repository: Repository) -> Iterator[str]:
-    """Gives the git folders of the remotes that are folders on this machine."""
-    for name in repository.git.text("remote", check=False).splitlines():
-        for url in repository.git.text("remote", "get-url", "--all", name, check=False).splitlines():
-            for place in _folders_of(url):
-                common = _git_folder(os.path.join(repository.top, place))
-                if common is not None:
-                    yield common
-
-
-def _folders_of(url: str) -> list[str]:
-    """Gives what an address may mean as a folder: nothing for one of another machine."""
-    if url.startswith("file://"):
-        path = url[len("file://") :]
-        path = path[path.index("/") :] if "/" in path else ""
-        return list(dict.fromkeys([unquote(path), path]))
-    head, colon, _ = url.partition(":")
-    return [] if "://" in url or (colon and "/" not in head) else [url]
-
-
-def _git_folder(place: str) -> str | None:
-    """Gives the common git folder of the repository at `place`, found as git finds it, or None."""
-    for candidate in (place, f"{place}.git"):
-        if not os.path.isdir(candidate):
-            continue
-        git = Git(candidate, {**scrubbed_environment(), "GIT_CEILING_DIRECTORIES": os.path.dirname(candidate)})
-        # Whose it is does not matter here: nothing of it is run, and each byte is hashed.
-        done = git.outcome(
-            "-c", "safe.directory=*", "rev-parse", "--path-format=absolute", "--git-common-dir", check=False
-        )
-        found = os.fsdecode(done.stdout).removesuffix("\n")
-        if done.returncode == 0 and found:
-            return found
-    return None
 
 
 def _listed(folder: str) -> list[str]:

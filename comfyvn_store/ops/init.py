@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from comfyvn_store.asset import worktree
 from comfyvn_store.asset.worktree import Staged
-from comfyvn_store.base import files, links, names
+from comfyvn_store.base import links, names
 from comfyvn_store.errors import Refused
 from comfyvn_store.hot import heal
 from comfyvn_store.index import catchup, questions
-from comfyvn_store.ops import shims, switching, wiring
+from comfyvn_store.ops import shims, switching, tracked, wiring
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
-from comfyvn_store.vcs.settings import CONFIG_FILE, COPY, DEFAULT_ROOT, LINK
+from comfyvn_store.vcs.settings import COPY, DEFAULT_ROOT, LINK
 
 
 class Initialised(NamedTuple):
@@ -152,23 +152,13 @@ def _write_attributes(repository: Repository) -> None:
     is_changed = wiring.free_foreign_lines(place)
     is_changed |= wiring.edit_block(place, wiring.attributes_block(), first=True)
     if is_changed or not staging.entries(repository.git, [path]):
-        _stage(repository, path)
+        tracked.stage(repository, path)
 
 
 def _write_root(repository: Repository) -> None:
     """Writes an assets root that differs from the default where a clone finds it."""
-    place = repository.absolute(CONFIG_FILE)
-    said = repository.git.text("config", "--file", place, "--get", "comfyvn.assetsRoot", check=False)
-    if repository.root == (said or DEFAULT_ROOT):
-        return
-    repository.git.run("config", "--file", place, "comfyvn.assetsRoot", repository.root)
-    _stage(repository, CONFIG_FILE)
-
-
-def _stage(repository: Repository, path: str) -> None:
-    # Older than git's index, so that no `git add` reads it again: `core.safecrlf` would refuse its LF.
-    files.settle(repository.absolute(path))
-    repository.git.run("-c", "core.safecrlf=false", "update-index", "--add", "--", path)
+    if repository.root != (tracked.read(repository, "comfyvn.assetsRoot") or DEFAULT_ROOT):
+        tracked.write(repository, "comfyvn.assetsRoot", repository.root)
 
 
 def _write_excludes(repository: Repository) -> None:

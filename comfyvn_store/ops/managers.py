@@ -104,7 +104,7 @@ def _framework_snippet() -> str:
             "        pass_filenames: false",
             "        require_serial: true",
         ]
-        if name in ("pre-commit", "pre-merge-commit"):
+        if name.startswith("pre-"):
             lines.append("        verbose: true")  # else what it says of a commit that goes through is not shown
     return "\n".join(lines)
 
@@ -120,4 +120,6 @@ def _lefthook_snippet() -> str:
         if name != "pre-commit":
             run = command(name).replace('"$@"', "{0}").replace("'", "''")
             lines += [f"{name}:", "  commands:", "    comfyvn-store:", f"      run: '{run}'"]
+        if name == "pre-push":
+            lines.append("      use_stdin: true")  # git says there what it sends
     return "\n".join([*lines, f"# {LEFTHOOK_SCRIPT}", command("pre-commit")])

@@ -49,6 +49,11 @@ def is_name(text: str) -> bool:
     return bool(_NAME.match(text)) and not text.endswith((".", ".lock"))
 
 
+def is_scheme(text: str) -> bool:
+    """Tells whether an address may begin with that word and a colon."""
+    return text in _KINDS
+
+
 def parse(url: str, top: str) -> Address:
     """Reads an address; `top` is the work tree's top. Raises UsageError, also for one that holds a credential."""
     scheme, colon, rest = url.partition(":")

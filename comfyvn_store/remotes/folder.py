@@ -63,6 +63,8 @@ class Folder(Remote):
 
     def create(self) -> None:
         """Makes the folder a remote: what is there stays. Raises RemoteUnreachable if the folder above it is not there."""
+        if self._is_store:
+            return
         above = os.path.dirname(self._store.root)
         if not os.path.isdir(above):
             raise RemoteUnreachable(

@@ -82,6 +82,9 @@ class Remote(ABC):
     def delete(self, hash_: str) -> None:
         """Takes an object away; one that is not there is no error."""
 
+    def create(self) -> None:
+        """Makes the place ready for objects, where that is for us to do; what is there stays. Raises RemoteUnreachable."""
+
     def prepare(self, items: Sequence[Item], *, upload: bool) -> None:
         """Is told, at most a hundred at a time, which objects are to be moved next."""
 

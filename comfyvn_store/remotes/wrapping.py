@@ -39,6 +39,10 @@ class Wrapping(Remote):
         """Passes on."""
         self.inner.delete(hash_)
 
+    def create(self) -> None:
+        """Passes on."""
+        self.inner.create()
+
     def prepare(self, items: Sequence[Item], *, upload: bool) -> None:
         """Passes on."""
         self.inner.prepare(items, upload=upload)

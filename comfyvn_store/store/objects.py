@@ -95,6 +95,10 @@ class Store:
         """Gives the path of an object, there or not."""
         return os.path.join(self.root, "objects", hash_[:2], hash_[2:])
 
+    def part_path(self, hash_: str) -> str:
+        """Gives the path of the file in which a transfer gathers an object."""
+        return os.path.join(self.root, "tmp", PART_PREFIX + hash_)
+
     def stat(self, hash_: str) -> os.stat_result | None:
         """Gives an object's stat, or None if the store does not hold it."""
         info = files.lstat(self.path(hash_))

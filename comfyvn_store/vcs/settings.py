@@ -6,8 +6,9 @@ Read once, at the border, and handed down as one immutable value.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from comfyvn_store.base import names, sharing
 from comfyvn_store.base.sharing import PRIVATE, Sharing
@@ -18,6 +19,8 @@ CONFIG_FILE = ".comfyvnconfig"
 DEFAULT_ROOT = "assets"
 LINK, COPY = "link", "copy"
 VIEWS = (LINK, COPY)
+MANUAL, AUTO = "manual", "auto"
+PUSH, REFUSE, OFF = "push", "refuse", "off"
 DEFAULT_THUMBS = "cache/thumbs"
 # The only keys a repository may set for whoever clones it: none names a command or a path outside the work tree.
 _WHITELIST = frozenset(("assetsroot", "marker", "views", "fetch"))
@@ -26,6 +29,16 @@ _SHARED, _SYMLINKS = "core.sharedrepository", "core.symlinks"
 _WANTED = rf"^(comfyvn\.|{_SHARED}$|{_SYMLINKS}$|extensions\.partialclone$|remote\..*\.promisor$)"
 _FALSE = frozenset(("false", "no", "off", "0", ""))
 _TRUE = frozenset(("true", "yes", "on", "1"))
+
+
+class RemoteSetting(NamedTuple):
+    """A remote as it is set. `is_tracked`: its address came with the repository; `is_trusted`: this clone's owner said that
+    this very address may be written to and be given credentials."""
+
+    name: str
+    url: str
+    is_tracked: bool
+    is_trusted: bool
 
 
 @dataclass(frozen=True)
@@ -42,8 +55,13 @@ class Settings:
     symlinks: bool = True
     # What `core.symlinks` was before we switched it off ("unset" where it was not set), None where we did not.
     symlinks_before: str | None = None
-    fetch: str | None = None
-    remotes: Mapping[str, str] = field(default_factory=dict)
+    # What a checkout does about objects that are not here, and what `git push` does about those that no remote has.
+    fetch: str = MANUAL
+    pre_push: str = PUSH
+    remotes: tuple[RemoteSetting, ...] = ()
+    # Objects moved at once (None: as the kind of remote does best), and bytes a second over all of them (None: no limit).
+    jobs: int | None = None
+    limit_rate: int | None = None
     ignored: tuple[str, ...] = ()
     sharing: Sharing = PRIVATE
     promisors: tuple[str, ...] = ()
@@ -80,8 +98,11 @@ def read_settings(
         views=_views(own, local),
         symlinks=local.get(_SYMLINKS, "true").lower() not in _FALSE,
         symlinks_before=local.get("symlinks"),
-        fetch=merged.get("fetch"),
-        remotes={key[7:-4]: value for key, value in merged.items() if _is_remote(key)},
+        fetch=_fetch(own, local),
+        pre_push=_choice("prePush", local.get("prepush"), (PUSH, REFUSE, OFF)),
+        remotes=_remotes(own, local),
+        jobs=number("jobs", local.get("jobs"), 1, 256),
+        limit_rate=number("limitRate", local.get("limitrate"), 1, 1 << 50),
         ignored=tuple(ignored),
         sharing=sharing.parse(local.get(_SHARED)),
         promisors=promisors,
@@ -153,6 +174,48 @@ def _git_config(git: Git) -> tuple[dict[str, str], tuple[str, ...]]:
     return own, tuple(dict.fromkeys(promisors))
 
 
+def _remotes(own: Mapping[str, str], local: Mapping[str, str]) -> tuple[RemoteSetting, ...]:
+    """Gives the remotes by name; one that this clone sets itself stands for one of that name that came with the
+    repository."""
+    found = {}
+    for is_tracked, said in ((True, own), (False, local)):
+        for key, url in said.items():
+            if _is_remote(key):
+                name = key[len("remote.") : -len(".url")]
+                trusted = not is_tracked or local.get(f"remote.{name}.trusted") == url
+                found[name] = RemoteSetting(name, url, is_tracked, trusted)
+    return tuple(found[name] for name in sorted(found))
+
+
+def _fetch(own: Mapping[str, str], local: Mapping[str, str]) -> str:
+    """Gives what a checkout does about missing objects. What a later version may write into a repository's file is not
+    heeded."""
+    if "fetch" in local:
+        return _choice("fetch", local["fetch"], (MANUAL, AUTO))
+    return AUTO if own.get("fetch", "").lower() == AUTO else MANUAL
+
+
+def _choice(name: str, value: str | None, words: Sequence[str]) -> str:
+    """Gives one of the words, the first where nothing is set. Raises UsageError."""
+    said = (value or words[0]).lower()
+    if said not in words:
+        raise UsageError(
+            f"comfyvn.{name} is '{names.printable(said)}'", hint=f"use {', '.join(words[:-1])} or {words[-1]}"
+        )
+    return said
+
+
+def number(name: str, value: str | None, least: int, most: int) -> int | None:
+    """Gives a whole number with git's units (k, m, g for KiB, MiB, GiB), None where nothing is set. Raises UsageError."""
+    if not value:
+        return None
+    unit = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}.get(value[-1].lower(), 1)
+    digits = value if unit == 1 else value[:-1]
+    if not digits.isascii() or not digits.isdigit() or not least <= int(digits) * unit <= most:
+        raise UsageError(f"comfyvn.{name} is '{names.printable(value)}'", hint="use a number, as in 8 or 500k")
+    return int(digits) * unit
+
+
 def _is_remote(name: str) -> bool:
     return name.startswith("remote.") and name.endswith(".url")
 
@@ -169,11 +232,8 @@ def _pairs(listing: bytes) -> list[tuple[str, str]]:
 
 def _views(own: Mapping[str, str], local: Mapping[str, str]) -> str:
     """Gives how views lie in the work tree. What a later version may write into a repository's own file is not heeded."""
-    said = local.get("views", "").lower()
-    if said:
-        if said not in VIEWS:
-            raise UsageError(f"comfyvn.views is '{names.printable(said)}'", hint="use link or copy")
-        return said
+    if local.get("views"):
+        return _choice("views", local["views"], VIEWS)
     shared = own.get("views", "").lower()
     return shared if shared in VIEWS else LINK
 

@@ -1,0 +1,58 @@
+"""`sync`: git pull, pull, push, git push, so that one command brings a person and their team to the same state."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+from comfyvn_store.errors import GitFailed, MachineError, Refused
+from comfyvn_store.vcs import upstream
+from comfyvn_store.vcs.repository import Repository
+
+
+def git_remote(repository: Repository) -> str | None:
+    """Gives the git remote that the branch is exchanged with, None where there is none."""
+    return upstream.push_remote(repository.git)
+
+
+def git_pull(repository: Repository, *, quiet: bool = False) -> bool:
+    """Runs `git pull` at the terminal; gives False where the branch has nothing to pull from yet.
+
+    Raises Refused where git stops, at a conflict or because it would overwrite edits.
+    """
+    if not repository.git.succeeds("rev-parse", "--verify", "--quiet", "@{upstream}"):
+        return False
+    if _run(repository, "pull", *(["--quiet"] if quiet else [])):
+        raise Refused(
+            "git pull stopped, so nothing was sent",
+            hint="do what git says (`comfyvn-store conflicts` shows art in conflict), then: comfyvn-store sync",
+        )
+    return True
+
+
+def git_push(repository: Repository, *, quiet: bool = False) -> None:
+    """Runs `git push` at the terminal; a branch without upstream gets one. Raises GitFailed, Refused."""
+    words = ["push", *(["--quiet"] if quiet else [])]
+    if not repository.git.succeeds("rev-parse", "--verify", "--quiet", "@{upstream}"):
+        branch = repository.git.text("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
+        remote = git_remote(repository)
+        if not branch or remote is None:
+            raise Refused("no branch is checked out, so there is nothing that git could push", hint="git switch BRANCH")
+        words += ["--set-upstream", remote, branch]
+    status = _run(repository, *words)
+    if status:
+        raise GitFailed("git push", status, "it did not get through; its own words stand above")
+
+
+def _run(repository: Repository, *words: str) -> int:
+    """Runs git with our own terminal, where it may ask for a password; what it prints is no answer of ours."""
+    environment = dict(repository.git.environment)
+    environment.pop("GIT_OPTIONAL_LOCKS", None)
+    try:
+        return subprocess.run(_command(words), cwd=repository.top, env=environment, stdout=2, check=False).returncode
+    except FileNotFoundError:
+        raise MachineError("git is not installed, or not on the PATH", hint="install git") from None
+
+
+def _command(words: Sequence[str]) -> list[str]:
+    return ["git", *words]

@@ -1,0 +1,111 @@
+"""From a setting to a remote that is ready to be used: its kind, what this clone lets it do, and what wraps it.
+
+A git remote that is a folder on this machine is a remote without being set. An address that came with the repository may be
+read; a folder is written to, and a server that the address itself names is given credentials, only once it is trusted here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from comfyvn_store.base.sharing import PRIVATE
+from comfyvn_store.errors import UsageError
+from comfyvn_store.remotes import address
+from comfyvn_store.remotes.address import Address
+from comfyvn_store.remotes.folder import Folder
+from comfyvn_store.remotes.limit import Bucket, Limited
+from comfyvn_store.remotes.remote import Remote
+from comfyvn_store.remotes.retry import Retrying
+from comfyvn_store.vcs import neighbours
+from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.settings import RemoteSetting
+
+
+def settings_of(repository: Repository, names: Iterable[str] = ()) -> list[RemoteSetting]:
+    """Gives the remotes that are set (those of the names, if any are given), folders first: they cost nothing to ask.
+
+    Raises UsageError for an unknown name.
+    """
+    known = {setting.name: setting for setting in repository.settings.remotes}
+    wanted = list(names) or list(known)
+    return sorted((known[name] for name in wanted if name in known), key=lambda each: _rank(each.url))
+
+
+def implicit(repository: Repository) -> list[Folder]:
+    """Gives the git remotes that are folders, as remotes; of several names for one folder the first."""
+    found: dict[str, Folder] = {}
+    for neighbour in neighbours.remotes(repository.git):
+        made = of_repository(neighbour.name, neighbour.common_dir)
+        if not is_same(made.root, repository.store.root):
+            found.setdefault(os.path.realpath(made.root), made)
+    return list(found.values())
+
+
+def of_repository(name: str, common_dir: str, *, is_writable: bool = True) -> Folder:
+    """Gives the store of another repository on this machine as a remote."""
+    return Folder(
+        name,
+        os.path.join(common_dir, "comfyvn"),
+        sharing=neighbours.sharing_of(common_dir),
+        is_writable=is_writable,
+        is_store=True,
+    )
+
+
+def open_remote(repository: Repository, setting: RemoteSetting) -> Remote:
+    """Opens a remote that is set. Raises UsageError for an address that means nothing, ToolMissing."""
+    where = address.parse(setting.url, repository.top)
+    is_trusted = setting.is_trusted
+    if where.kind == address.FOLDER:
+        return open_folder(repository, setting.name, where, is_writable=is_trusted)
+    if where.kind == address.BUCKET:
+        from comfyvn_store.remotes.bucket import ObjectStorage
+
+        is_own_server = is_trusted or where.option("endpoint") is None
+        return ObjectStorage(setting.name, where, is_writable=is_own_server, is_trusted=is_own_server)
+    if where.kind == address.SFTP:
+        from comfyvn_store.remotes.sftp import Sftp
+
+        return Sftp(setting.name, where)
+    from comfyvn_store.remotes.lfs import GitLfs
+
+    return GitLfs(setting.name, where.rest, repository.git, repository.object_format)
+
+
+def open_folder(repository: Repository, name: str, where: Address, *, is_writable: bool = True) -> Folder:
+    """Opens a folder, which may be another repository's."""
+    common = neighbours.git_folder(where.path)
+    if common is not None:
+        return of_repository(name, common, is_writable=is_writable)
+    if is_same(where.path, repository.store.root):
+        raise UsageError(
+            f"remote '{name}' is this repository's own store",
+            hint="name a folder on another disk, or another machine's",
+        )
+    return Folder(name, where.path, sharing=PRIVATE, is_writable=is_writable)
+
+
+def wrapped(remote: Remote, limit: Bucket | None) -> Remote:
+    """Gives a remote that tries again and goes no faster than it may."""
+    steady = Retrying(remote)
+    return Limited(steady, limit) if limit is not None else steady
+
+
+def is_same(one: str, other: str) -> bool:
+    """Tells whether two paths are one folder."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def without_twins(remotes: Iterable[Remote]) -> Iterator[Remote]:
+    """Gives the remotes without those that are a folder which came before under another name."""
+    seen = set()
+    for remote in remotes:
+        place = os.path.realpath(remote.root) if isinstance(remote, Folder) else remote.name
+        if place not in seen:
+            seen.add(place)
+            yield remote
+
+
+def _rank(url: str) -> tuple[bool, str]:
+    return not url.startswith("file:"), url
