@@ -228,7 +228,7 @@ def status_command(as_json: bool) -> None:
         (
             "bytes not in the store",
             found.missing,
-            "comfyvn-store recover looks for copies; or copy a colleague's objects",
+            "comfyvn-store pull fetches them",
         ),
         (
             "damaged: something wrote through the link",

@@ -9,6 +9,7 @@ from contextlib import closing
 import click
 
 from comfyvn_store.cli import output
+from comfyvn_store.cli.bars import TransferBar
 from comfyvn_store.cli.output import count
 
 
@@ -44,10 +45,9 @@ def init_command(is_print: bool, as_json: bool) -> None:
         output.line(f"      git add --renormalize {_pathspec(repository.root)} && git commit -m 'art into the store'")
     if done.missing_objects:
         output.line(
-            f"  {count(done.missing_objects, 'file')} of {done.assets} not here yet: their bytes are in the store "
-            "of whoever added them; to copy them from there:"
+            f"  the bytes of {count(done.missing_objects, 'file')} of {done.assets} are not here yet; to fetch them:"
         )
-        output.line(f"      cp -Rpn OTHER/.git/comfyvn/objects/. {shlex.quote(repository.store.root)}/objects/")
+        output.line("      comfyvn-store pull")
     if done.were_views_switched:
         output.line(
             "  views are links now"
@@ -146,27 +146,32 @@ def uninstall_command() -> None:
         more = f" and {len(done.missing) - 5} more" if len(done.missing) > 5 else ""
         raise ObjectMissing(
             f"these stay links, because their bytes are not in the store: {listed}{more}",
-            hint="copy the objects from a colleague's store, then run `comfyvn-store init` and `uninstall` again",
+            hint="run `comfyvn-store init`, `comfyvn-store pull`, then `comfyvn-store uninstall` again",
         )
 
 
-@click.command("clone", short_help="git clone, init and rebuild in one")
+@click.command("clone", short_help="git clone, init and pull in one")
 @click.argument("url")
 @click.argument("folder", metavar="[DIR]", required=False)
+@click.option(
+    "--no-pull", is_flag=True, help="Leave the bytes where they are; `comfyvn-store pull` fetches them later."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def clone_command(url: str, folder: str | None, as_json: bool) -> None:
-    """Clone a repository and set it up: git clone, init and rebuild in one."""
+def clone_command(url: str, folder: str | None, no_pull: bool, as_json: bool) -> int:
+    """Clone a repository and see its art: git clone, init and pull in one."""
+    from comfyvn_store.cli import transfers
     from comfyvn_store.ops import clone
 
-    with closing(output.Progress()) as progress:
-        done = clone.clone(url, folder, progress=progress)
+    with closing(output.Progress()) as progress, closing(TransferBar("fetching")) as bar:
+        done = clone.clone(url, folder, pulls=not no_pull, progress=progress, tell=bar)
+    error = transfers.pull_error(done.pulled) if done.pulled is not None else None
     if as_json:
-        output.as_json({"folder": done.folder, "assets": done.assets, "missing": done.missing})
-        return
+        pulled = done.pulled.as_dict() if done.pulled is not None else None
+        output.as_json({"folder": done.folder, "assets": done.assets, "missing": done.missing, "pull": pulled})
+        return error.exit_code if error else 0
     output.line(f"Cloned into {os.path.relpath(done.folder)}: {count(done.assets, 'asset')}")
-    if done.missing:
-        output.line(
-            f"  the bytes of {count(done.missing, 'file')} are not here: git carries links, the bytes are in the "
-            "store they were added to"
-        )
-        output.line("  copy them over: cp -Rpn OTHER/.git/comfyvn/objects/. .git/comfyvn/objects/")
+    if done.pulled is not None and done.pulled.paths:
+        transfers.show_pulled(done.pulled)
+    if done.missing and no_pull:
+        output.line(f"  the bytes of {count(done.missing, 'file')} are not here; to fetch them: comfyvn-store pull")
+    return transfers.ending(error)

@@ -69,7 +69,7 @@ def push_command(
     if as_json:
         return _answer({**done.as_dict(), "dry_run": dry_run}, error)
     _show_pushed(done, dry_run)
-    return _ending(error)
+    return ending(error)
 
 
 def _show_pushed(done: Pushed, dry_run: bool) -> None:
@@ -131,7 +131,7 @@ def pull_command(
     if as_json:
         return _answer({**done.as_dict(), "dry_run": dry_run}, error)
     show_pulled(done)
-    return _ending(error)
+    return ending(error)
 
 
 def pull_with_bar(session: Session, targets: tuple[str, ...] = (), **options: Any) -> Pulled:
@@ -202,7 +202,7 @@ def drop_command(
         output.line("nothing to drop: the bytes are not here")
     for hash_, why in done.kept.items():
         output.line(f"{output.bad('kept')} {output.path(done.paths[hash_][0])}: {names.printable(why)}")
-    return _ending(error)
+    return ending(error)
 
 
 @click.command("sync", short_help="git pull, pull, push, git push")
@@ -242,7 +242,7 @@ def sync_command(jobs: int | None, rate: str | None, as_json: bool) -> int:
         sync.git_push(repository, quiet=as_json)
     if as_json:
         return _answer({"pull": pulled.as_dict(), "push": pushed.as_dict() if pushed else None}, error)
-    return _ending(error)
+    return ending(error)
 
 
 def bytes_a_second(text: str | None) -> int | None:
@@ -268,7 +268,7 @@ def _answer(found: Mapping[str, Any], error: ComfyvnError | None) -> int:
     return error.exit_code if error else 0
 
 
-def _ending(error: ComfyvnError | None) -> int:
+def ending(error: ComfyvnError | None) -> int:
     """Says what went wrong after the result; gives the exit code."""
     if error is None:
         return 0

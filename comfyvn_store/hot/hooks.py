@@ -45,7 +45,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
     rewrite = arguments[0] if arguments else os.environ.get("PRE_COMMIT_REWRITE_COMMAND")
     if name == "post-rewrite" and rewrite == "amend":
         return 0
-    follow.follow(repository, ends_sequence=name == "post-rewrite")
+    follow.follow(repository, ends_sequence=name == "post-rewrite", fetches=True)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`clone`: `git clone`, `init` and `rebuild` in one go."""
+"""`clone`: `git clone`, `init`, `pull` and `rebuild` in one go."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 from comfyvn_store.base import links, names
 from comfyvn_store.errors import GitFailed, Refused, UsageError
-from comfyvn_store.ops import init, rebuild
+from comfyvn_store.ops import init, pull, rebuild
+from comfyvn_store.ops.pull import Pulled
 from comfyvn_store.ops.session import open_session
+from comfyvn_store.remotes.progress import Tell
 from comfyvn_store.vcs.git import scrubbed_environment
 from comfyvn_store.vcs.repository import open_repository
 
@@ -18,17 +20,20 @@ Progress = Callable[[str, int, int], None]
 
 
 class Cloned(NamedTuple):
-    """Where the clone is, and how much of its art is here."""
+    """Where the clone is, how much of its art is here, and what fetching it gave (None where it was not asked for)."""
 
     folder: str
     assets: int
     missing: int
+    pulled: Pulled | None = None
 
 
-def clone(url: str, folder: str | None, *, progress: Progress | None = None) -> Cloned:
-    """Clones a repository into a new folder and sets the store up in it.
+def clone(
+    url: str, folder: str | None, *, pulls: bool = True, progress: Progress | None = None, tell: Tell | None = None
+) -> Cloned:
+    """Clones a repository into a new folder, sets the store up in it and fetches the bytes of what is checked out.
 
-    Raises UsageError, Refused (the folder is not empty), GitFailed.
+    That these cannot be had is no error of the clone: it stands in what is given. Raises UsageError, Refused (the folder is not empty), GitFailed.
     """
     if url.startswith("-") or "::" in url.partition("/")[0]:
         raise UsageError(f"'{names.printable(url)}' is no place to clone from", hint="give a path or a URL")
@@ -45,9 +50,11 @@ def clone(url: str, folder: str | None, *, progress: Progress | None = None) -> 
     _refuse_link(target)
     init.init(repository)
     with open_session(target, environment=scrubbed_environment(), fresh=False) as session:
+        session.catch_up()
+        pulled = pull.pull(session, tell=tell) if pulls else None
         found = rebuild.rebuild(session, progress=progress)
         missing = sum(1 for _, hash_ in found.rows if not repository.store.has(hash_))
-    return Cloned(target, found.assets, missing)
+    return Cloned(target, found.assets, missing, pulled)
 
 
 def _as_given(url: str) -> str:

@@ -92,7 +92,8 @@ def _refusal(repository: Repository, done: Pushed) -> ComfyvnError:
     error = push.error_of(done)
     kind = ObjectMissing if isinstance(error, ObjectMissing) else RemoteUnreachable
     why = f": {error.message}" if error is not None else ""
-    return kind(f"git push stopped, because the bytes of {what} are on no remote{why}", hint=_AHEAD)
+    first = f"{error.hint}; " if error is not None and error.hint else ""
+    return kind(f"git push stopped, because the bytes of {what} are on no remote{why}", hint=first + _AHEAD)
 
 
 def _some(chosen: Sequence[versions.Version]) -> str:

@@ -336,5 +336,5 @@ def missing(hash_: str) -> ObjectMissing:
     """Gives the error for an object that the store does not hold."""
     return ObjectMissing(
         f"object {hash_[:16]} is not in the store",
-        hint="`comfyvn-store recover FILE` looks for a copy; or put the file in place and `git add` it again",
+        hint="`comfyvn-store pull` fetches it from a remote; `comfyvn-store recover FILE` looks for a copy on this machine",
     )

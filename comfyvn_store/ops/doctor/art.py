@@ -145,8 +145,8 @@ def objects(repository: Repository, art: Art) -> Iterator[Finding]:
     if missing:
         yield Finding(
             "missing",
-            "the bytes are not in this store; whoever added them has them",
-            f"cp -Rpn OTHER/.git/comfyvn/objects/. {wiring.quoted(store.root)}/objects/",
+            "the bytes are not in this store",
+            "comfyvn-store pull",
             missing,
         )
     if damaged:
