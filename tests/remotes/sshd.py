@@ -33,7 +33,7 @@ def make_key(path: Path, *options: str) -> Path:
 class Server:
     """An sshd that lets the person who runs the tests in with one key. Everything of it lies below `folder`."""
 
-    def __init__(self, folder: Path, home: Path, *options: str) -> None:
+    def __init__(self, folder: Path, home: Path, *, subsystem: str = "internal-sftp") -> None:
         self._program = require_sshd()
         self.folder = folder
         folder.mkdir()
@@ -45,7 +45,7 @@ class Server:
         self.ssh = home / ".ssh"
         self.ssh.mkdir(mode=0o700, exist_ok=True)
         shutil.copy(self.key, self.ssh / "id_ed25519")
-        self.options = list(options)
+        self._subsystem = subsystem
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -67,8 +67,7 @@ class Server:
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
             "PermitRootLogin prohibit-password",
-            *self.options,
-            "Subsystem sftp internal-sftp",
+            f"Subsystem sftp {self._subsystem}",
         ]
         config.write_text("\n".join(lines) + "\n")
         with (self.folder / "log").open("ab") as log:
@@ -87,13 +86,22 @@ class Server:
         """Kills the server and what serves its connections, all at once and without farewell."""
         if self._process is None:
             return
-        for pid in [*_descendants(self._process.pid), self._process.pid]:
+        for pid in [*self.workers(), self._process.pid]:
             try:
                 os.kill(pid, 9)
             except ProcessLookupError:
                 pass
         self._process.wait(10)
         self._process = None
+
+    def workers(self) -> list[int]:
+        """Gives the processes that serve its connections now."""
+        return _descendants(self._process.pid) if self._process is not None else []
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it was killed, and not started again."""
+        return self._process is None
 
     def url(self, path: str | Path) -> str:
         """Gives the address of a folder there."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,7 @@ CONNECTING = 30.0
 _ALIVE_INTERVAL, _ALIVE_COUNT = 20, 3
 # Jumps over jumps, at most; a configuration can name a circle.
 _LONGEST_WAY = 8
+_DEFAULT_PORT = 22
 # Bytes of a file of known hosts that are read.
 _LONGEST_KNOWN_HOSTS = 16 << 20
 _SYSTEM_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
@@ -30,7 +32,16 @@ _SYSTEM_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 # is given them as words: none may begin like an option or be more than a word.
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?\Z|[0-9A-Fa-f:]+(%[A-Za-z0-9._-]+)?\Z")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*\Z")
-# Ahead of what the library prefers: it runs at the speed of the processor's AES, the others at a third of it.
+# Host keys that a server may show (RFC 8332, 5656, 8709).
+_KINDS = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+# Ahead of what the library prefers, which is half as fast here (256 MiB sent in 2.6 s, with these in 1.1 to 1.6).
 _CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 
 
@@ -70,8 +81,8 @@ async def log_in(
         "port": () if target.port is None else target.port,
         "username": () if target.user is None else target.user,
     }
-    # Read once without keys, for what the library would take too literally.
-    options = asyncssh.SSHClientConnectionOptions(client_keys=None, **where)
+    # Read once without keys, for what the library would take too literally. `()` is the person's configuration.
+    options = asyncssh.SSHClientConnectionOptions(config=(), client_keys=None, **where)
     known = _known_hosts(options)
     if via is None:
         if len(way) > _LONGEST_WAY or target.host in way:
@@ -81,7 +92,9 @@ async def log_in(
         for jump in _jumps(options):
             via = await log_in(jump, via, (*way, target.host))
     try:
-        connection = await asyncssh.connect(tunnel=via, known_hosts=known, **where, **_manners(options))
+        connection = await asyncssh.connect(
+            tunnel=via, known_hosts=known, **where, **_manners(options), **_kinds(options, known)
+        )
     except BaseException as error:
         if via is not None:
             via.abort()
@@ -127,6 +140,24 @@ def _manners(options: asyncssh.SSHClientConnectionOptions) -> dict[str, Any]:
             beside += [f"{path}.pub" for path in map(_expanded, named) if not path.exists()]
             manners["agent_identities"] = [path for path in dict.fromkeys(beside) if _is_public(path)] or None
     return manners
+
+
+def _kinds(options: asyncssh.SSHClientConnectionOptions, known: bytes) -> dict[str, Any]:
+    """Gives the kinds of host keys to ask for: the known ones first, and the others, so that a changed key is told."""
+    keys, authorities, *_ = _trusted(options, known)
+    if options.config.get("HostKeyAlgorithms") is not None or authorities or not keys:
+        return {}
+    kinds = [kind.decode() for key in keys for kind in key.sig_algorithms if kind != b"ssh-rsa"]
+    return {"server_host_key_algs": list(dict.fromkeys((*kinds, *_KINDS)))} if kinds else {}
+
+
+def _trusted(options: asyncssh.SSHClientConnectionOptions, known: bytes) -> Sequence[Any]:
+    """Gives what is known of a host: keys, authorities, revoked keys and so on."""
+    import asyncssh
+
+    host = options.host_key_alias or options.host
+    port = options.port if options.port != _DEFAULT_PORT else None
+    return asyncssh.import_known_hosts(known.decode()).match(host, "", port)
 
 
 def _expanded(path: object) -> Path:
@@ -190,12 +221,7 @@ def _is_entry(line: bytes) -> bool:
 
 def _not_verified(target: Target, options: asyncssh.SSHClientConnectionOptions, known: bytes) -> RemoteDenied:
     """Gives the error for a host key that is not among the known ones: none is known, or another."""
-    import asyncssh
-
-    host = options.host_key_alias or options.host
-    port = options.port if options.port != asyncssh.DEFAULT_PORT else None
-    trusted = asyncssh.import_known_hosts(known.decode()).match(host, "", port)
-    if any(trusted[:2]):
+    if any(_trusted(options, known)[:2]):
         return RemoteDenied(
             f"'{target.host}' shows another host key than the one that is known: somebody may be listening",
             hint=f"ask who runs it whether the key was changed; `{target.command}` says which line is the old one",

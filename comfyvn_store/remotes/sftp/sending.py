@@ -137,18 +137,25 @@ class Upload:
         """Gives the file its object's name; the file of another sender that was faster is as good."""
         import asyncssh
 
-        try:
-            await places.rename(self._link, self._client, self._path, self._target)
-            return
-        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
-            await places.make_folder(self._link, self._client, self._place.fan(self._hash))
-        except (asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists):
-            # A server that renames over nothing that is there.
-            if await places.held(self._link, self._client, self._target) == self._size:
-                await self._link.ask(self._client.remove(self._path))
+        link, client = self._link, self._client
+        for is_last in (False, False, False, True):
+            try:
+                await places.rename(link, client, self._path, self._target)
                 return
-            await self._link.ask(self._client.remove(self._target))
-        await places.rename(self._link, self._client, self._path, self._target)
+            except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+                if is_last:
+                    raise
+                await places.make_folder(link, client, self._place.fan(self._hash))
+            except (asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists):
+                # A server that renames over nothing that is there, and perhaps another sender at the same time.
+                there = await places.held(link, client, self._target)
+                if there == self._size:
+                    await link.ask(client.remove(self._path))
+                    return
+                if is_last:
+                    raise
+                with contextlib.suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+                    await link.ask(client.remove(self._target))
 
     async def _why(self, error: BaseException) -> BaseException:
         """Gives the error again, or what is behind it: OpenSSH has one code for all that its protocol does not name."""
