@@ -55,6 +55,22 @@ class Broken(asyncssh.SFTPServer):
         return super().lstat(path)
 
 
+class Forbidding(asyncssh.SFTPServer):
+    """A server that lets nobody write."""
+
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
+        if pflags & asyncssh.FXF_WRITE:
+            raise asyncssh.SFTPPermissionDenied("Permission denied")
+        return super().open(path, pflags, attrs)
+
+
+class Full(asyncssh.SFTPServer):
+    """A server whose disk is full, and that says so in words alone."""
+
+    def write(self, file_obj: Any, offset: int, data: bytes) -> int:
+        raise asyncssh.SFTPFailure("No space left on device")
+
+
 class AsyncsshServer:
     """Such a server on the loopback, in a thread of its own, that lets one key in."""
 

@@ -289,6 +289,28 @@ def test_what_a_server_says_is_bounded_and_printable(other: Callable[..., Sftp],
     assert caught.value.message.isprintable() and len(caught.value.message) < 400
 
 
+def test_a_server_that_lets_nobody_write(other: Callable[..., Sftp], tmp_path: Path) -> None:
+    other(sftpd.asyncssh.SFTPServer).create()
+    remote = other(sftpd.Forbidding)
+    for size in (100, 3_000_000):
+        thing = Thing(tmp_path / "local", size)
+        with pytest.raises(RemoteDenied) as caught:
+            remote.put(thing.item, thing.source)
+        assert not caught.value.is_passing
+    assert list(remote.list()) == []
+
+
+@pytest.mark.parametrize("size", [100, 3_000_000])
+def test_a_server_that_says_in_words_that_its_disk_is_full(
+    other: Callable[..., Sftp], folder: Path, tmp_path: Path, size: int
+) -> None:
+    other(sftpd.asyncssh.SFTPServer).create()
+    thing = Thing(tmp_path / "local", size)
+    with pytest.raises(MachineError, match="full"):
+        other(sftpd.Full).put(thing.item, thing.source)
+    assert [*(folder / "tmp").iterdir(), *(folder / "objects").iterdir()] == []
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_to(sftp: Sftp, folder: Path, tmp_path: Path) -> None:
     thing = Thing(tmp_path / "local", 100)

@@ -1,6 +1,10 @@
 """Logging in to an SFTP remote: whose key is trusted, whose is accepted, and what the person's ssh configuration says."""
 
+import os
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +13,7 @@ import pytest
 from comfyvn_store.errors import RemoteDenied, RemoteUnreachable, ToolMissing, UsageError
 from comfyvn_store.remotes.address import parse
 from comfyvn_store.remotes.sftp import Sftp
+from tests.processes import until
 from tests.remotes.objects import Thing
 from tests.remotes.sshd import Server, make_key
 
@@ -100,6 +105,32 @@ def test_a_passphrase_is_not_asked_for(server: Server, url: str, tmp_path: Path)
     assert "none of your keys" in denied(url).message
     configure(server, "IdentityFile ~/.ssh/id_ed25519\n")
     assert "none of your keys" in denied(url).message
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An agent of the person's, with no key yet."""
+    if shutil.which("ssh-agent") is None or shutil.which("ssh-add") is None:
+        pytest.skip("no ssh-agent here (Debian: openssh-client)")
+    # A socket's path has room for about a hundred characters.
+    with tempfile.TemporaryDirectory(prefix="agent-") as folder:
+        process = subprocess.Popen(["ssh-agent", "-D", "-a", f"{folder}/socket"], stdout=subprocess.DEVNULL)
+        until(lambda: os.path.exists(f"{folder}/socket"))
+        monkeypatch.setenv("SSH_AUTH_SOCK", f"{folder}/socket")
+        yield
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.mark.parametrize("config", ["", "IdentitiesOnly yes\nIdentityFile ~/.ssh/studio\n"])
+@pytest.mark.usefixtures("agent")
+def test_a_key_that_the_agent_holds(server: Server, url: str, config: str) -> None:
+    key = server.ssh / "id_ed25519"
+    subprocess.run(["ssh-add", "-q", str(key)], check=True)
+    key.unlink()
+    (server.ssh / "studio.pub").write_text((server.folder / "person.pub").read_text())
+    configure(server, config)
+    test(url)
 
 
 def test_a_key_that_is_none(server: Server, url: str) -> None:
