@@ -64,6 +64,21 @@ class Forbidding(asyncssh.SFTPServer):
         return super().open(path, pflags, attrs)
 
 
+class Unchangeable(asyncssh.SFTPServer):
+    """A server on a disk whose files have no modes."""
+
+    def fsetstat(self, file_obj: object, attrs: asyncssh.SFTPAttrs) -> None:
+        raise asyncssh.SFTPPermissionDenied("Operation not permitted")
+
+
+class Trickling(asyncssh.SFTPServer):
+    """A server that gives a few bytes at a time, and those late."""
+
+    async def read(self, file_obj: Any, offset: int, size: int) -> bytes:
+        await asyncio.sleep(0.05)
+        return super().read(file_obj, offset, min(size, 10))  # type: ignore[return-value]
+
+
 class Full(asyncssh.SFTPServer):
     """A server whose disk is full, and that says so in words alone."""
 

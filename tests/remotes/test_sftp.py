@@ -22,7 +22,7 @@ from comfyvn_store.errors import (
 )
 from comfyvn_store.remotes.address import parse
 from comfyvn_store.remotes.remote import Item, Remote
-from comfyvn_store.remotes.sftp import Sftp
+from comfyvn_store.remotes.sftp import Sftp, reading
 from tests.processes import until
 from tests.remotes.conformance import Conformance
 from tests.remotes.objects import Thing
@@ -300,6 +300,50 @@ def test_a_server_that_lets_nobody_write(other: Callable[..., Sftp], tmp_path: P
     assert list(remote.list()) == []
 
 
+def test_a_disk_that_knows_no_modes(other: Callable[..., Sftp], folder: Path, tmp_path: Path) -> None:
+    remote = other(sftpd.Unchangeable)
+    remote.create()
+    thing = Thing(tmp_path / "local", 100)
+    assert remote.put(thing.item, thing.source) is True
+    assert place_of(folder, thing).read_bytes() == thing.data
+
+
+def test_a_trickle_is_given_out_as_it_comes(
+    other: Callable[..., Sftp], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_PATIENCE", 0.2)
+    other(sftpd.asyncssh.SFTPServer).create()
+    remote = other(sftpd.Trickling)
+    thing = Thing(tmp_path / "local", 100_000)
+    remote.put(thing.item, thing.source)
+    before = time.monotonic()
+    blocks = remote.get(thing.item)
+    assert thing.data.startswith(next(blocks) + next(blocks))
+    blocks.close()
+    assert time.monotonic() - before < 10
+
+
+def test_closing_while_somebody_waits(other: Callable[..., Sftp], tmp_path: Path) -> None:
+    other(sftpd.asyncssh.SFTPServer).create()
+    remote = other(sftpd.Trickling)
+    thing = Thing(tmp_path / "local", 100_000)
+    remote.put(thing.item, thing.source)
+    said: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            list(remote.get(thing.item))
+        except BaseException as error:
+            said.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.3)
+    remote.close()
+    thread.join(10)
+    assert [type(error) for error in said] == [RemoteUnreachable]
+
+
 @pytest.mark.parametrize("size", [100, 3_000_000])
 def test_a_server_that_says_in_words_that_its_disk_is_full(
     other: Callable[..., Sftp], folder: Path, tmp_path: Path, size: int
@@ -405,6 +449,7 @@ def test_closing_ends_the_thread_and_the_next_call_begins_anew(sftp: Sftp, tmp_p
     sftp.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "sftp-nas"]
     blocks.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "sftp-nas"]
     assert list(sftp.has([thing.item])) == [thing.hash]
 
 

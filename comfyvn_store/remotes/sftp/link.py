@@ -49,6 +49,14 @@ class Bridge:
                 self._thread.start()
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
+    def mention(self, work: Coroutine[Any, Any, None]) -> None:
+        """Starts `work`, for which nobody waits and whose failure is nobody's concern; not at all after `close`."""
+        with self._lock:
+            if self._loop is None:
+                work.close()
+            else:
+                asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def close(self, last: Coroutine[Any, Any, None]) -> None:
         """Runs `last`, within bounded time, and ends the thread."""
         with self._lock:
@@ -65,6 +73,8 @@ class Bridge:
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
+    # What fails is told to whoever asked; what nobody asked for any more is no news for a terminal.
+    loop.set_exception_handler(lambda *_: None)
     try:
         loop.run_forever()
         left = asyncio.all_tasks(loop)

@@ -27,7 +27,7 @@ T = TypeVar("T")
 SWEEP_AGE = 86400.0
 # Files of `tmp/` that are looked at when clearing up, and names in one folder that are believed, at most.
 _SWEPT = 10_000
-MOST_NAMES = 1_000_000
+MOST_NAMES = 200_000
 
 
 class Place(NamedTuple):

@@ -74,8 +74,7 @@ class Sftp(Remote):
             # Nobody waits here: a generator that is not used up ends in whichever thread drops it.
             if coming is not None:
                 coming.cancel()
-            with contextlib.suppress(RuntimeError):
-                self._bridge.submit(_quietly(download.end()))
+            self._bridge.mention(download.end())
 
     def put(self, item: Item, source: Source) -> bool:
         """Sends the bytes, hashing them on their way. Raises ObjectCorrupt if they are not what they should be."""
@@ -147,6 +146,8 @@ class Sftp(Remote):
     def _result(self, future: concurrent.futures.Future[T]) -> T:
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            raise failures.lost(self.name, self._target.host, "was closed meanwhile") from None
         except Exception as error:
             known = failures.explained(error, self.name, self._target)
             if known is None or known is error:

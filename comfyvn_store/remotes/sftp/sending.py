@@ -67,16 +67,13 @@ class Upload:
         import asyncssh
 
         assert self._file is not None
-        now = int(time.time())
-        # A whole second: how the store tells an object that nobody wrote to.
-        attrs = asyncssh.SFTPAttrs(permissions=0o444, atime=now, mtime=now)
         file = self._file
         try:
             # One task each, which start in this order and send their request when they start.
             found = await asyncio.gather(
                 *self._writes(offset, data),
                 places.sync(self._link, file),
-                self._link.ask(file.setstat(attrs)),
+                self._protect(file),
                 self._link.ask(file.stat()),
                 self._link.ask(file.close()),
                 return_exceptions=True,
@@ -110,6 +107,18 @@ class Upload:
         assert self._file is not None
         portion = min(self._client.limits.max_write_len or _WRITE, _WRITE)
         return [self._write(offset + at, data[at : at + portion]) for at in range(0, len(data), portion)]
+
+    async def _protect(self, file: asyncssh.SFTPClientFile) -> None:
+        """Makes the file read-only, where the disk there knows such a thing."""
+        import asyncssh
+
+        now = int(time.time())
+        # A whole second: how the store tells an object that nobody wrote to.
+        attrs = asyncssh.SFTPAttrs(permissions=0o444, atime=now, mtime=now)
+        try:
+            await self._link.ask(file.setstat(attrs))
+        except (asyncssh.SFTPFailure, asyncssh.SFTPPermissionDenied, asyncssh.SFTPOpUnsupported):
+            return
 
     async def _write(self, offset: int, data: bytes) -> None:
         assert self._file is not None
