@@ -94,6 +94,18 @@ def test_a_key_that_is_not_accepted(server: Server, url: str) -> None:
     assert "none of your keys" in error.message and "ssh-add" in str(error.hint)
 
 
+def test_more_keys_than_the_server_lets_anybody_try(tmp_path: Path, hermetic: Path) -> None:
+    server = Server(tmp_path / "sshd", hermetic, subsystem="internal-sftp\nMaxAuthTries 1")
+    server.know()
+    server.start()
+    make_key(server.ssh / "other")
+    configure(server, "IdentityFile ~/.ssh/other\nIdentityFile ~/.ssh/id_ed25519\n")
+    try:
+        assert "none of your keys" in denied(server.url(tmp_path)).message
+    finally:
+        server.kill()
+
+
 def test_no_key_at_all(server: Server, url: str) -> None:
     (server.ssh / "id_ed25519").unlink()
     assert "none of your keys" in denied(url).message

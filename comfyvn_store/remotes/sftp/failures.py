@@ -30,7 +30,7 @@ def require_library() -> None:
         ) from None
 
 
-def explained(error: BaseException, name: str, target: Target) -> ComfyvnError | None:
+def explained(error: BaseException, name: str, target: Target, *, is_login: bool = False) -> ComfyvnError | None:
     """Gives our error for one of remote `name`, or None for one that is a mistake in the program."""
     import asyncssh
 
@@ -38,7 +38,10 @@ def explained(error: BaseException, name: str, target: Target) -> ComfyvnError |
         return error
     if isinstance(error, asyncssh.SFTPError):
         return _of_files(error, name)
-    if isinstance(error, asyncssh.PermissionDenied):
+    # OpenSSH calls it a breach of protocol where it was offered more keys than it lets anybody try.
+    if isinstance(error, asyncssh.PermissionDenied) or (
+        isinstance(error, asyncssh.ProtocolError) and "authentication" in error.reason.lower()
+    ):
         return RemoteDenied(
             f"'{target.host}' (remote '{name}') accepts none of your keys",
             hint=f"`{target.command}` must work without a password: see ssh-add, ssh-copy-id",
@@ -50,7 +53,7 @@ def explained(error: BaseException, name: str, target: Target) -> ComfyvnError |
         )
     if isinstance(error, asyncssh.ConfigParseError):
         return RemoteDenied(f"your ssh configuration cannot be read: {_said(str(error))}", hint="see ~/.ssh/config")
-    if isinstance(error, (asyncssh.KeyImportError, ValueError)):
+    if is_login and isinstance(error, (asyncssh.KeyImportError, ValueError)):
         # What it says may name a file of keys.
         return RemoteDenied(
             f"your ssh configuration, or a key that it names, cannot be used for '{target.host}'",

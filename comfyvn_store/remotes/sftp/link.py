@@ -123,7 +123,7 @@ class Link:
                     raise
                 return link
         except Exception as error:
-            known = failures.explained(error, name, target)
+            known = failures.explained(error, name, target, is_login=True)
             if known is None or known is error:
                 raise
             raise known from error

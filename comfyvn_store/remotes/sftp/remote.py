@@ -27,6 +27,8 @@ T = TypeVar("T")
 _AHEAD = 4
 # Folders of objects that are listed at once.
 _LISTED = 4
+# Seconds for taking away what was sent in vain.
+_LETTING_GO = 10.0
 
 
 class Sftp(Remote):
@@ -273,10 +275,6 @@ class Sftp(Remote):
             await link.close()
 
 
-# Seconds for taking away what was sent in vain.
-_LETTING_GO = 10.0
-
-
 async def _quietly(work: Coroutine[Any, Any, None]) -> None:
     """Does what nobody waits for, and whose failure is nobody's concern."""
     with contextlib.suppress(Exception):
@@ -286,14 +284,12 @@ async def _quietly(work: Coroutine[Any, Any, None]) -> None:
 def _folder(address: Address) -> str:
     """Gives the path as the server is told it: relative ones hang on the home there. Raises UsageError."""
     path = "/" + "/".join(part for part in address.path.split("/") if part)
-    root = path.removeprefix("/~/")
     if path in ("/", "/~") or not path.isprintable():
         raise UsageError(
             f"'{names.printable(address.url)}' names no folder",
             hint="as in sftp://user@host/srv/art, or sftp://user@host/~/art for a folder of its home",
         )
-    # What begins with a tilde or a dash is a name like any other, on the wire too.
-    return root
+    return path.removeprefix("/~/")
 
 
 @contextlib.contextmanager
