@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import media
-from tests.gitrepo import GitRepo, Result, run
+from tests.gitrepo import GitRepo, Result
 
 ALICE, SONG = "assets/characters/alice.png", "assets/music/song.wav"
 OBJECTS = ".git/comfyvn/objects"
@@ -38,8 +38,25 @@ def no_traceback(result: Result, code: int) -> None:
     assert result.err.startswith("error: ") and "Traceback" not in result.err
 
 
-def test_links_and_sidecars_come_and_missing_bytes_are_counted(origin: GitRepo, desk: GitRepo) -> None:
+def test_links_sidecars_and_bytes_come(origin: GitRepo, desk: GitRepo) -> None:
     done = desk.tool("clone", str(origin.path), "mine")
+    assert done.out.splitlines()[0] == "Cloned into mine: 2 assets" and "fetched 2 objects" in done.out
+    mine = GitRepo(desk.path / "mine")
+    assert mine.read(SONG) == media.wav() and mine.read(ALICE) == origin.read(ALICE)
+    assert mine.status() == [] and all(row["present"] for row in mine.tool("list", "--json").json())
+
+
+def test_bytes_that_nobody_has_do_not_stop_a_clone(origin: GitRepo, desk: GitRepo) -> None:
+    origin.object_path(origin.sidecar(SONG)["hash"]).unlink()
+    done = desk.tool("clone", str(origin.path), "mine", check=False)
+    no_traceback(done, 12)
+    assert SONG in done.err and "Cloned into mine: 2 assets" in done.out
+    mine = GitRepo(desk.path / "mine")
+    assert mine.read(ALICE) == origin.read(ALICE) and mine.status() == []
+
+
+def test_without_pull_links_and_sidecars_come_and_missing_bytes_are_counted(origin: GitRepo, desk: GitRepo) -> None:
+    done = desk.tool("clone", "--no-pull", str(origin.path), "mine")
     assert "Cloned into mine: 2 assets" in done.out and "2 files are not here" in done.out
     mine = GitRepo(desk.path / "mine")
     assert mine.link(ALICE) == origin.link(ALICE) and not (mine.path / ALICE).exists()
@@ -48,15 +65,17 @@ def test_links_and_sidecars_come_and_missing_bytes_are_counted(origin: GitRepo, 
     assert mine.status() == []
     listed = json.loads(mine.tool("list", "--json").out)
     assert [(row["present"], row["commit"]) for row in listed] == [(False, origin.head())] * 2
-    command = next(line.strip() for line in done.out.splitlines() if "copy them over: " in line)
-    run(["sh", "-c", command.partition(": ")[2].replace("OTHER", str(origin.path))], cwd=mine.path)
+    command = next(line.rpartition(": ")[2] for line in done.out.splitlines() if "to fetch them: " in line)
+    mine.tool(*command.split()[1:])
     assert mine.read(SONG) == media.wav()
     assert all(row["present"] for row in json.loads(mine.tool("list", "--json").out))
 
 
 def test_the_folder_is_named_as_git_names_it(origin: GitRepo, desk: GitRepo) -> None:
     done = desk.tool("clone", f"file://{origin.path}/.git/", "--json")
-    assert json.loads(done.out) == {"folder": str(desk.path / "repo"), "assets": 2, "missing": 2}
+    said = json.loads(done.out)
+    assert len(said.pop("pull")["moved"]) == 2
+    assert said == {"folder": str(desk.path / "repo"), "assets": 2, "missing": 0}
     assert (desk.path / "repo/.comfyvn").is_symlink()
 
 
@@ -133,7 +152,7 @@ def test_a_root_of_another_name_is_found_in_the_clone(repo: GitRepo, desk: GitRe
     repo.git("add", "-A")
     repo.commit("art")
     done = json.loads(desk.tool("clone", str(repo.path), "mine", "--json").out)
-    assert (done["assets"], done["missing"]) == (1, 1)
+    assert (done["assets"], done["missing"]) == (1, 0)
     assert GitRepo(desk.path / "mine").status() == []
 
 

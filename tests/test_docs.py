@@ -66,8 +66,10 @@ def test_a_stale_reference_is_noticed(
 
 
 def options_of(command: click.Command) -> set[str]:
+    """Those of a command and of its subcommands."""
     own = {word for param in command.params if isinstance(param, click.Option) for word in param.opts}
-    return own | {"--help", "-h"}
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    return own.union({"--help", "-h"}, *map(options_of, below))
 
 
 def commands() -> dict[str, click.Command]:

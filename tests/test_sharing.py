@@ -659,3 +659,18 @@ def test_switching_away_during_a_pull(team: Team) -> None:
     assert running.returncode == 0 and noor.status() == []
     noor.tool("pull")
     oracle.check_all(noor)
+
+
+def test_recover_asks_the_remotes_in_the_end(team: Team) -> None:
+    usb = team.folder / "usb"
+    mika = team.begin(url=team.hidden())
+    mika.tool("remote", "add", "usb", str(usb))
+    mika.tool("push")
+    before, place = mika.read(ALICE), mika.object_path(hashes(mika)[ALICE])
+    place.chmod(0o644)
+    place.write_bytes(media.png(seed=99))
+    said = mika.tool("recover", ALICE)
+    assert "remote 'usb'" in said.out
+    assert place.read_bytes() == before and mika.read(ALICE) != before
+    mika.commit("recovered")
+    oracle.check_all(mika)

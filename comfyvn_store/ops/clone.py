@@ -33,7 +33,8 @@ def clone(
 ) -> Cloned:
     """Clones a repository into a new folder, sets the store up in it and fetches the bytes of what is checked out.
 
-    That these cannot be had is no error of the clone: it stands in what is given. Raises UsageError, Refused (the folder is not empty), GitFailed.
+    That these cannot be had is no error of the clone: it stands in what is given. Raises UsageError, Refused (the folder is
+    not empty), GitFailed.
     """
     if url.startswith("-") or "::" in url.partition("/")[0]:
         raise UsageError(f"'{names.printable(url)}' is no place to clone from", hint="give a path or a URL")

@@ -20,10 +20,11 @@ from comfyvn_store.base.files import Print
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing, Refused, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.index import questions
-from comfyvn_store.ops import cards, copies, naming, register, status
+from comfyvn_store.ops import cards, copies, naming, register, remotes, status
 from comfyvn_store.ops.copies import Wanted
 from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
+from comfyvn_store.remotes.remote import Item
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
 
@@ -228,6 +229,8 @@ def _restore(session: Session, wanted: Wanted, items: list[Recovered], edited: _
         copy = copies.bring_back(session.repository, wanted)
     if copy is None and store.has(wanted.hash):
         store.quarantine(wanted.hash)
+    if copy is None:
+        copy = remotes.bring_back(session.repository, Item(wanted.hash, wanted.size))
     aside = store.quarantined(wanted.hash)
     for item in items:
         item.copy = copy

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from comfyvn_store.base import names
 from comfyvn_store.errors import ComfyvnError, Refused, UsageError
 from comfyvn_store.ops import tracked
-from comfyvn_store.remotes import address, opening
+from comfyvn_store.remotes import address, opening, transfer
 from comfyvn_store.remotes.broken import Broken
 from comfyvn_store.remotes.folder import Folder
 from comfyvn_store.remotes.limit import Bucket
-from comfyvn_store.remotes.remote import Remote
+from comfyvn_store.remotes.remote import Item, Remote
 from comfyvn_store.vcs import neighbours, upstream
 from comfyvn_store.vcs.repository import Repository, open_repository
 from comfyvn_store.vcs.settings import RemoteSetting
@@ -194,6 +194,17 @@ def _open_all(repository: Repository, set_: Sequence[RemoteSetting], folders: Se
         except ComfyvnError as error:
             opened.append(Broken(setting.name, address.without_secrets(setting.url), error))
     return list(opening.without_twins(opened))
+
+
+def bring_back(repository: Repository, item: Item) -> str | None:
+    """Fetches one object from whatever remote gives it; gives that remote as people know it, None if none does."""
+    opened = for_reading(repository)
+    try:
+        done = transfer.fetch(repository.store, opened, [item])
+    finally:
+        for remote in opened:
+            remote.close()
+    return f"remote '{done.sources[item.hash]}'" if item.hash in done.sources else None
 
 
 def at_address(repository: Repository, name: str, url: str) -> Folder | None:

@@ -51,11 +51,15 @@ class Quarantined(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What became of a transfer. `absent` are objects that nobody had; `failed` those that some remote has and none gave
-    (or took); `down` are remotes that could not be asked to the end."""
+    """What became of a transfer.
+
+    `sources` names the remote from which an object came, or to which it went; `absent` are objects that nobody had; `failed`
+    those that some remote has and none gave (or took); `down` are remotes that could not be asked to the end.
+    """
 
     moved: list[str] = field(default_factory=list)
     bytes: int = 0
+    sources: dict[str, str] = field(default_factory=dict)
     there: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     failed: dict[str, ComfyvnError] = field(default_factory=dict)
@@ -194,6 +198,7 @@ class _Work:
         with self._lock:
             self._outcome.failed.pop(item.hash, None)
             self._outcome.moved.append(item.hash)
+            self._outcome.sources[item.hash] = self._remote.name
             self._outcome.bytes += size
             self._in_a_row = 0
 

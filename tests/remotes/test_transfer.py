@@ -221,7 +221,9 @@ def test_our_disk_is_full(store: Store, things: list[Thing], monkeypatch: pytest
     complete = [thing for thing in things if store.has(thing.hash)]
     assert 0 < len(complete) < 20 and in_store(store, *complete)
     monkeypatch.undo()
-    assert len(transfer.fetch(store, [held("one", *things)], [thing.item for thing in things]).moved) == 20 - len(complete)
+    assert len(transfer.fetch(store, [held("one", *things)], [thing.item for thing in things]).moved) == 20 - len(
+        complete
+    )
     assert in_store(store, *things) and leftovers(store) == []
 
 
