@@ -26,6 +26,7 @@ CONNECT_SECONDS = 10
 # One request, from its beginning to the end of its answer. An answer is at most one range; a request that sends, one part.
 ANSWER_SECONDS = 60
 SEND_SECONDS = 300
+UNTRUSTED_SECONDS = 20
 
 _AZURE = [
     "AZURE_STORAGE_ACCOUNT_NAME",

@@ -5,6 +5,7 @@ An error of the library never leaves this module, not even as the cause of anoth
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,10 +21,6 @@ _MOST_PARTS = 9000
 _PARTS_AT_ONCE = 2
 # What is read at once of an answer, and lost if it breaks off there.
 _CHUNK = 64 << 10
-# A condition that the storage does not know: 501, or 400 and one of these.
-_UNKNOWN = frozenset(("NotImplemented", "InvalidArgument", "UnsupportedHeader", "NotSupported"))
-# Azure forgets the parts of all other uploads of an object when one is completed.
-_OVERTAKEN = frozenset(("InvalidBlockList", "InvalidBlobOrBlock"))
 
 
 class OddNames(RemoteUnreachable):
@@ -40,8 +37,10 @@ class Calls:
     def __init__(self, found: access.Access, names: faults.Names) -> None:
         self._library = access.library()
         self._names = names
-        self._answering = self._opened(found, access.ANSWER_SECONDS)
-        self._sending = self._opened(found, access.SEND_SECONDS)
+        # The library reads answers that are no objects into memory whatever their length, so only time bounds them.
+        most = access.UNTRUSTED_SECONDS if names.standing == access.UNTRUSTED else access.SEND_SECONDS
+        self._answering = self._opened(found, min(access.ANSWER_SECONDS, most))
+        self._sending = self._opened(found, most)
 
     def size(self, key: str, hash_: str) -> int | None:
         """Gives the size of an object, or None where there is none (or no bucket: the answer has no body)."""
@@ -58,8 +57,9 @@ class Calls:
     def pages(self, prefix: str, after: str | None = None) -> Iterator[Any]:
         """Gives what lies below a folder, page by page, behind the key `after`. Raises OddNames."""
         stream = self._ask(lambda: self._library.list(self._answering, prefix, offset=after, chunk_size=1000))
+        first = None
         while True:
-            page = stream if isinstance(stream, Fault) else self._ask(lambda: next(stream, None))
+            page = stream if isinstance(stream, Fault) else self._ask(lambda: _next_page(stream))
             if isinstance(page, Fault):
                 if page.kind == "InvalidPathError":
                     raise OddNames(
@@ -69,6 +69,9 @@ class Calls:
                 raise self.explain(page)
             if page is None:
                 return
+            if page and page[0]["path"] == first:
+                raise RemoteUnreachable(f"the list of remote '{self._names.name}' goes round in circles")
+            first = page[0]["path"] if page else first
             yield page
 
     def first_page(self, prefix: str) -> None:
@@ -128,7 +131,7 @@ class Calls:
             return True
         if got.kind in ("AlreadyExistsError", "PreconditionError") and not got.is_denial:
             return False
-        if got.status == 501 or (got.status == 400 and got.code in _UNKNOWN):
+        if got.knows_no_condition:
             return None
         raise self.explain(got)
 
@@ -150,7 +153,7 @@ class Calls:
             )
         )
         if isinstance(got, Fault):
-            if got.code in _OVERTAKEN:
+            if got.is_overtaken:
                 return False
             raise self.explain(got)
         return True
@@ -182,3 +185,16 @@ class Calls:
                 hint="a setting in the environment, or in the files it names, is not what the cloud's libraries expect",
             )
         return store
+
+
+def _next_page(stream: Any) -> Any:
+    """Gives the next page of a listing, or None. Raises TimeoutError.
+
+    A page may be many answers, all of them empty, so that a bound for each answer is none for the page.
+    """
+
+    async def bounded() -> Any:
+        async with asyncio.timeout(access.ANSWER_SECONDS):
+            return await anext(stream, None)
+
+    return asyncio.run(bounded())

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from comfyvn_store.base import links
 from comfyvn_store.errors import MachineError, Refused, RemoteUnreachable, from_os_error
@@ -65,14 +66,8 @@ class Cloud(Remote):
         """Asks for each, or looks through a listing where they are many."""
         wanted = {item.hash for item in items}
         found: dict[str, int | None] = {}
-        if len(wanted) > FEW:
-            for number, item in enumerate(self.list()):
-                if item.hash in wanted:
-                    found[item.hash] = item.size
-                if number > _LISTED * len(wanted):
-                    break
-            else:
-                return found
+        if len(wanted) > FEW and self._look_through(wanted, found):
+            return found
         rest = sorted(wanted - found.keys())
         sizes = self._pool.map(self._size, rest)
         found.update((hash_, size) for hash_, size in zip(rest, sizes, strict=True) if size is not None)
@@ -164,6 +159,19 @@ class Cloud(Remote):
         """Ends what is under way."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _look_through(self, wanted: set[str], found: dict[str, int | None]) -> bool:
+        """Looks for objects in a listing; gives False where it was given up before its end."""
+        seen = 0
+        try:
+            for page in self._calls.pages(self._prefix + "objects"):
+                found.update((item.hash, item.size) for item in self._objects(page) if item.hash in wanted)
+                seen += len(page)
+                if seen > _LISTED * len(wanted):
+                    return False
+        except OddNames:
+            return False
+        return True
+
     def _size(self, hash_: str) -> int | None:
         return self._calls.size(self._key(hash_), hash_)
 
@@ -186,10 +194,14 @@ class Cloud(Remote):
 
     def _items(self, prefix: str, after: str | None = None) -> Iterator[Item]:
         for page in self._calls.pages(prefix, after):
-            for each in page:
-                hash_ = self._hash(each["path"])
-                if hash_ is not None:
-                    yield Item(hash_, int(each["size"]))
+            yield from self._objects(page)
+
+    def _objects(self, page: Sequence[Any]) -> Iterator[Item]:
+        """Gives what of a page are objects."""
+        for each in page:
+            hash_ = self._hash(each["path"])
+            if hash_ is not None:
+                yield Item(hash_, int(each["size"]))
 
     def _key(self, hash_: str) -> str:
         return self._prefix + links.object_name(hash_)

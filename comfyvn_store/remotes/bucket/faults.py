@@ -20,44 +20,42 @@ _CODE = re.compile(r"<Code>([A-Za-z]{3,64})</Code>")
 _DETAIL = "\n\nDebug source:"
 
 _NO_BUCKET = frozenset(
-    ["NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "InvalidBucketName", "InvalidResourceName"]
+    ("NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "InvalidBucketName", "InvalidResourceName")
 )
-_EXPIRED = frozenset(["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"])
+_EXPIRED = frozenset(("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"))
 _REGION = frozenset(
-    ["AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException", "IncorrectEndpoint"]
+    ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException", "IncorrectEndpoint")
 )
 _DENIED = frozenset(
-    [
-        "AccessDenied",
-        "AllAccessDisabled",
-        "AuthenticationFailed",
-        "AuthorizationFailure",
-        "AuthorizationPermissionMismatch",
-        "InsufficientAccountPermissions",
-        "InvalidAccessKeyId",
-        "InvalidAuthenticationInfo",
-        "InvalidToken",
-        "NoAuthenticationInformation",
-        "PublicAccessNotPermitted",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-        "UnauthorizedAccess",
-    ]
+    (
+        *("AccessDenied", "AccountIsDisabled", "AllAccessDisabled", "AuthenticationFailed", "AuthorizationFailure"),
+        *("AuthorizationPermissionMismatch", "InsufficientAccountPermissions", "InvalidAccessKeyId"),
+        *("InvalidAuthenticationInfo", "InvalidSecurity", "InvalidToken", "NoAuthenticationInformation", "NotSignedUp"),
+        *("PublicAccessNotPermitted", "RequestTimeTooSkewed", "SignatureDoesNotMatch", "UnauthorizedAccess"),
+    )
 )
-_FULL = frozenset(["InsufficientStorage", "QuotaExceeded", "StorageQuotaExceeded", "XMinioStorageFull"])
+_FULL = frozenset(("InsufficientStorage", "QuotaExceeded", "StorageQuotaExceeded", "XMinioStorageFull"))
 _BUSY = frozenset(
-    [
-        "InternalError",
-        "OperationAborted",
-        "OperationTimedOut",
-        "RequestTimeout",
-        "ServerBusy",
-        "ServiceUnavailable",
-        "SlowDown",
-        "ThrottlingException",
-        "TooManyRequests",
-    ]
+    (
+        *("ConditionalRequestConflict", "InternalError", "OperationAborted", "OperationTimedOut", "RequestTimeout"),
+        *("ServerBusy", "ServiceUnavailable", "SlowDown", "ThrottlingException", "TooManyRequests"),
+    )
 )
+# A condition that the storage does not know: 501, or 400 and one of these.
+_NO_CONDITION = frozenset(("NotImplemented", "InvalidArgument", "UnsupportedHeader", "NotSupported"))
+# Azure forgets the parts of all other uploads of an object when one is completed.
+_OVERTAKEN = frozenset(("InvalidBlockList", "InvalidBlobOrBlock"))
+_OTHERS = frozenset(
+    (
+        *("BadDigest", "BlobAlreadyExists", "BlobNotFound", "EntityTooLarge", "InvalidObjectState", "InvalidRange"),
+        *("InvalidRequest", "KeyTooLongError", "MalformedXML", "MethodNotAllowed", "NoSuchKey", "NoSuchUpload"),
+        *("PreconditionFailed", "UserProjectMissing", "XAmzContentSHA256Mismatch"),
+    )
+)
+# Only known words are repeated: a server can put what it was sent, a token too, where its code belongs.
+_KNOWN = frozenset().union(*(_NO_BUCKET, _EXPIRED, _REGION, _DENIED, _FULL, _BUSY, _NO_CONDITION, _OVERTAKEN, _OTHERS))
+# Statuses that say "not like this", not "not now", though they begin with a 5.
+_LASTING = (501, 505)
 
 _UNTRUSTED_HINT = "if you trust it: comfyvn-store remote trust {name}"
 _UNSIGNED_HINT = {
@@ -119,6 +117,16 @@ class Fault(NamedTuple):
         return self.trouble == _NO_RANGES
 
     @property
+    def knows_no_condition(self) -> bool:
+        """Whether the storage has no "only where there is none"."""
+        return self.status == 501 or (self.status == 400 and self.code in _NO_CONDITION)
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another upload of the same object was completed before this one."""
+        return self.code in _OVERTAKEN
+
+    @property
     def is_vague(self) -> bool:
         """Whether an answer without a body said no more than a number, so that asking otherwise tells more."""
         return self.code is None and self.status in (301, 400, 403)
@@ -141,10 +149,14 @@ def read(error: BaseException) -> Fault:
     status = _STATUS.search(text)
     code = _CODE.search(text)
     kind = type(error).__name__
+    if isinstance(error, TimeoutError):
+        return Fault(kind, trouble=_SLOW)
     if "redirect without LOCATION" in text:
         return Fault(kind, 301, "PermanentRedirect")
     number = int(status[1]) if status else {"PermissionDeniedError": 403, "UnauthenticatedError": 401}.get(kind)
-    return Fault(kind, number, code[1] if code else None, "" if number else _trouble(text, detail))
+    return Fault(
+        kind, number, code[1] if code and code[1] in _KNOWN else None, "" if number else _trouble(text, detail)
+    )
 
 
 def _trouble(text: str, detail: str) -> str:
@@ -194,8 +206,9 @@ def explain(fault: Fault, names: Names, *, hash_: str | None = None) -> ComfyvnE
     if fault.status == 507 or fault.code in _FULL:
         return MachineError(f"the storage at {where} is full: {fault.says}", hint="make room there, or pay for more")
     if fault.status in (408, 409, 425, 429) or (fault.status or 0) >= 500 or fault.code in _BUSY:
-        is_able = fault.status != 501
-        return RemoteUnreachable(f"{where} answers with {fault.says}", hint="try again later", is_passing=is_able)
+        return RemoteUnreachable(
+            f"{where} answers with {fault.says}", hint="try again later", is_passing=fault.status not in _LASTING
+        )
     if fault.status is not None:
         return RemoteUnreachable(f"{where} answers with {fault.says}")
     return RemoteUnreachable(
