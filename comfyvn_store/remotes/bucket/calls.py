@@ -81,12 +81,15 @@ class Calls:
         except OddNames:
             return
 
-    def range(self, key: str, hash_: str, start: int, length: int) -> tuple[bytearray, int, ComfyvnError | None]:
+    def range(
+        self, key: str, hash_: str, start: int, length: int, *, is_all: bool = False
+    ) -> tuple[bytearray, int, ComfyvnError | None]:
         """Fetches bytes of an object: those that came, its whole size, and what went wrong before all came.
 
-        Raises what was wrong before the first one came, NoRanges.
+        `is_all` says that there should be no more than these. Raises what was wrong before the first one came, NoRanges.
         """
-        got = self._ask(lambda: self._library.get(self._answering, key, options={"range": (start, start + length)}))
+        options = None if is_all else {"range": (start, start + length)}
+        got = self._ask(lambda: self._library.get(self._answering, key, options=options))
         if isinstance(got, Fault):
             if got.has_no_ranges:
                 raise NoRanges

@@ -80,8 +80,9 @@ class Cloud(Remote):
     def get(self, item: Item, start: int = 0) -> Iterator[bytes]:
         """Gives an object's bytes, range by range, the next one on its way."""
         key = self._key(item.hash)
+        is_all = start == 0 and item.size is not None and item.size <= RANGE
         try:
-            data, total, failure = self._calls.range(key, item.hash, start, RANGE)
+            data, total, failure = self._calls.range(key, item.hash, start, RANGE, is_all=is_all)
         except NoRanges:
             yield from _without(self._calls.whole(key, item.hash), start)
             return
@@ -187,7 +188,7 @@ class Cloud(Remote):
         if self._heeds is None and self._finding_out.acquire(blocking=False):
             try:
                 self._heeds = self._calls.create(key, data) is False
-            except RemoteUnreachable:
+            except (RemoteUnreachable, MachineError):
                 return
             finally:
                 self._finding_out.release()
