@@ -1,11 +1,13 @@
 """Object storage on real servers: the suite, races, servers that die, credentials."""
 
 import itertools
+import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -269,6 +271,20 @@ def test_many_are_found_through_a_listing_or_by_asking(
         assert remote.has(asked) == expected
 
 
+def test_more_objects_than_a_page_of_a_listing_holds(moto: Moto) -> None:
+    remote = s3(moto)
+    bucket = remote.place[5:].split("/")[0]
+    hashes = [f"{number % 256:02x}{number:062x}" for number in range(1100)]
+
+    def put(hash_: str) -> None:
+        put_key(moto, bucket, f"art/game/objects/{hash_[:2]}/{hash_[2:]}", b"x")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put, hashes))
+    assert sorted(remote.list()) == sorted(Item(hash_, 1) for hash_ in hashes)
+    assert remote.has([Item(hash_) for hash_ in hashes[:1050]]) == dict.fromkeys(hashes[:1050], 1)
+
+
 def test_keys_that_are_no_objects_are_left_out(moto: Moto, tmp_path: Path) -> None:
     remote = s3(moto)
     thing = Thing(tmp_path, 10)
@@ -474,6 +490,35 @@ def test_keys_of_a_profile(swift: Swift, tmp_path: Path) -> None:
     with pytest.raises(RemoteDenied, match="cannot be read") as caught:
         Cloud("cloud", plain, environment=home)
     assert "secret" not in str(caught.value) and caught.value.__context__ is None
+
+
+def test_keys_that_a_program_prints(swift: Swift, tmp_path: Path) -> None:
+    """With boto3, which is among what moto needs."""
+    libraries = list((Path(sys.prefix) / "servers/moto/lib").glob("python*/site-packages"))
+    if not libraries or not (libraries[0] / "boto3").exists():
+        pytest.skip("boto3 is not installed (make .venv/.servers)")
+    good = s3(swift)
+    (tmp_path / ".aws").mkdir()
+    printed = json.dumps({"Version": 1, "AccessKeyId": SWIFT_USER, "SecretAccessKey": SWIFT_KEY})
+    (tmp_path / "printed").write_text(printed)
+    config = tmp_path / ".aws/config"
+    config.write_text(f"[default]\nregion = us-east-1\ncredential_process = cat {tmp_path}/printed\n")
+    script = (
+        "import sys; from comfyvn_store.remotes.bucket import Cloud; from comfyvn_store.remotes.address import parse\n"
+        "from comfyvn_store.errors import RemoteDenied\n"
+        "try: Cloud('c', parse(sys.argv[1], '/')).test()\n"
+        "except RemoteDenied as error: print(error.message, error.hint)\n"
+        "else: print('in')"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(libraries[0])}
+    program = [sys.executable, "-c", script, good.place]
+    for expected in ("in", "gives no credentials"):
+        done = subprocess.run(
+            program, env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60
+        )
+        assert expected in done.stdout, done.stderr
+        assert SWIFT_KEY not in done.stdout + done.stderr
+        (tmp_path / "printed").unlink(missing_ok=True)
 
 
 def test_a_profile_whose_keys_must_be_asked_for(tmp_path: Path) -> None:

@@ -198,6 +198,35 @@ def test_an_endpoint_that_is_not_trusted_gets_no_credential(
             assert request.method in ("GET", "HEAD")
 
 
+@pytest.mark.parametrize(
+    ("scheme", "word"), [("s3", "aws configure"), ("gs", "gcloud"), ("az", "AZURE_STORAGE_CONNECTION_STRING")]
+)
+def test_without_any_credential_it_is_asked_without_one(scheme: str, word: str) -> None:
+    with serving(lambda handler: reply(handler, 403)) as server:
+        address = parse(f"{scheme}://bucket/art?endpoint={server.url}/someone", "/")
+        began = time.monotonic()
+        with pytest.raises(RemoteDenied, match="none were found") as caught:
+            Cloud("cloud", address, environment={"HOME": "/nowhere"}).test()
+        assert word in str(caught.value.hint) and time.monotonic() - began < 5
+        assert server.seen and not any("authorization" in request.headers for request in server.seen)
+
+
+def test_credentials_that_cannot_be_fetched() -> None:
+    """An identity that signs in at a server of Azure's, which is not to be had here."""
+    with serving(lambda handler: reply(handler, 400, b'{"error": "invalid_client"}')) as server:
+        environment = {
+            "AZURE_STORAGE_CLIENT_ID": "client",
+            "AZURE_STORAGE_CLIENT_SECRET": SECRET,
+            "AZURE_STORAGE_TENANT_ID": "tenant",
+            "AZURE_AUTHORITY_HOST": server.url,
+        }
+        address = parse(f"az://bucket/art?endpoint={server.url}/someone", "/")
+        with pytest.raises(RemoteDenied, match="cannot be fetched") as caught:
+            Cloud("cloud", address, environment=environment).test()
+        assert "az login" in str(caught.value.hint) and SECRET not in told(caught.value)
+        assert [request.method for request in server.seen] == ["POST"]
+
+
 def test_the_environments_endpoint_does_not_take_the_place_of_the_addressed_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

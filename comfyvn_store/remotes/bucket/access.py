@@ -43,6 +43,7 @@ _AZURE = [
     "AZURE_STORAGE_TENANT_ID",
     "AZURE_TENANT_ID",
     "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_AUTHORITY_HOST",
     "AZURE_MSI_ENDPOINT",
     "AZURE_USE_AZURE_CLI",
 ]
@@ -237,7 +238,10 @@ def _azure(address: Address, endpoint: str | None, environment: Mapping[str, str
 
 
 _NO_CREDENTIAL = frozenset(
-    ("azure_container_name", "azure_storage_endpoint", "azure_storage_use_emulator", "azure_storage_account_name")
+    (
+        *("azure_container_name", "azure_storage_endpoint", "azure_storage_use_emulator"),
+        *("azure_storage_account_name", "azure_authority_host"),
+    )
 )
 
 

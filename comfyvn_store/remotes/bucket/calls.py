@@ -19,6 +19,8 @@ PART = 5 << 20
 _MOST_PARTS = 9000
 # Parts of one object on their way at once; many objects are sent at once as well.
 _PARTS_AT_ONCE = 2
+# So many bytes are sent as fast as a question is answered, over a slow line too.
+_QUICK = 256 << 10
 # What is read at once of an answer, and lost if it breaks off there.
 _CHUNK = 64 << 10
 
@@ -128,8 +130,8 @@ class Calls:
 
     def create(self, key: str, data: bytes) -> bool | None:
         """Sends an object where there is none; False where there is, None where the storage knows no such condition."""
-        put = self._library.put
-        got = self._ask(lambda: put(self._sending, key, data, mode="create", use_multipart=False))
+        store = self._answering if len(data) <= _QUICK else self._sending
+        got = self._ask(lambda: self._library.put(store, key, data, mode="create", use_multipart=False))
         if not isinstance(got, Fault):
             return True
         if got.kind in ("AlreadyExistsError", "PreconditionError") and not got.is_denial:

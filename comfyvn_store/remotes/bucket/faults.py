@@ -64,6 +64,11 @@ _UNSIGNED_HINT = {
     "az": "export AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_KEY or AZURE_STORAGE_CONNECTION_STRING",
 }
 
+_FETCHED_HINT = {
+    "s3": "sign in again, as with `aws sso login`",
+    "gs": "sign in again: `gcloud auth application-default login`",
+    "az": "sign in again, as with `az login`",
+}
 
 # Words for what happened before there was a status.
 _NO_RANGES, _BEYOND = "it cannot begin amid an object", "the object is shorter"
@@ -73,7 +78,7 @@ _SLOW, _UNKNOWN_HOST, _CLOSED, _BROKEN = (
     "it cannot be connected to",
     "the connection broke",
 )
-_NO_CREDENTIALS = "its credentials cannot be fetched"
+_NO_CREDENTIALS = "credentials cannot be fetched"
 _PASSING = frozenset((_SLOW, _UNKNOWN_HOST, _CLOSED, _BROKEN))
 
 
@@ -153,6 +158,10 @@ def read(error: BaseException) -> Fault:
         return Fault(kind, trouble=_SLOW)
     if "redirect without LOCATION" in text:
         return Fault(kind, 301, "PermanentRedirect")
+    if "token request" in text or "credential provider" in text:
+        # It is about another server than the bucket's, or about this machine.
+        trouble = _trouble(text, detail)
+        return Fault(kind, trouble=trouble if not status and trouble in _PASSING else _NO_CREDENTIALS)
     number = int(status[1]) if status else {"PermissionDeniedError": 403, "UnauthenticatedError": 401}.get(kind)
     return Fault(
         kind, number, code[1] if code and code[1] in _KNOWN else None, "" if number else _trouble(text, detail)
@@ -164,7 +173,6 @@ def _trouble(text: str, detail: str) -> str:
     for sign, word in (
         ("non-partial response", _NO_RANGES),
         ("StartTooLarge", _BEYOND),
-        ("token request", _NO_CREDENTIALS),
         ("TimedOut", _SLOW),
         ("kind: Timeout", _SLOW),
         ("certificate", "its certificate is not valid"),
@@ -224,6 +232,8 @@ def _denied(fault: Fault, names: Names, where: str) -> RemoteDenied:
         return RemoteDenied(f"{where} wants credentials, and is sent none before you trust it", hint=hint)
     if names.standing == UNSIGNED:
         return RemoteDenied(f"{where} wants credentials, and none were found", hint=_UNSIGNED_HINT[names.scheme])
+    if fault.trouble == _NO_CREDENTIALS:
+        return RemoteDenied(f"the credentials for {where} cannot be fetched", hint=_FETCHED_HINT[names.scheme])
     if fault.code == "RequestTimeTooSkewed":
         return RemoteDenied(f"{where} refuses requests whose time is wrong", hint="set this machine's clock")
     assert names.standing == SIGNED
