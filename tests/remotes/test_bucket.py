@@ -411,7 +411,7 @@ def test_a_server_that_dies_amid_a_download(tmp_path: Path) -> None:
         assert caught.value.is_passing and 0 < len(got) < len(thing.data) and thing.data.startswith(got)
 
         server.start()
-        restarts = []
+        restarts: list[int] = []
 
         def sleep(_: float) -> None:
             if not restarts:

@@ -153,8 +153,8 @@ def test_no_secret_is_told_though_the_server_repeats_it(status: int, tmp_path: P
         for work in works(remote, Thing(tmp_path, 10)).values():
             try:
                 work()
-            except Exception as error:
-                errors.append(error)
+            except Exception as caught:
+                errors.append(caught)
         assert any(TOKEN in request.headers.get("x-amz-security-token", "") for request in server.seen)
         for error in errors:
             assert isinstance(error, ComfyvnError)
