@@ -95,7 +95,7 @@ def test_every_status_gives_a_named_error(status: int, tmp_path: Path) -> None:
                 caught: ComfyvnError | None = error
             else:
                 caught = None
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 15
             assert isinstance(caught, RemoteUnreachable | ObjectMissing | MachineError) or name in (
                 "delete",
                 "has",
@@ -207,7 +207,7 @@ def test_without_any_credential_it_is_asked_without_one(scheme: str, word: str) 
         began = time.monotonic()
         with pytest.raises(RemoteDenied, match="none were found") as caught:
             Cloud("cloud", address, environment={"HOME": "/nowhere"}).test()
-        assert word in str(caught.value.hint) and time.monotonic() - began < 5
+        assert word in str(caught.value.hint) and time.monotonic() - began < 15
         assert server.seen and not any("authorization" in request.headers for request in server.seen)
 
 
@@ -300,7 +300,7 @@ def test_a_body_without_end_of_unknown_length(tmp_path: Path) -> None:
             got = b"".join(s3(server).get(OBJECT))
         except RemoteUnreachable:
             got = b""
-        assert len(got) <= cloud.RANGE and time.monotonic() - began < 10
+        assert len(got) <= cloud.RANGE and time.monotonic() - began < 15
 
 
 def test_a_body_that_is_longer_than_asked_for() -> None:
@@ -356,7 +356,7 @@ def test_a_drip_ends_in_time() -> None:
         began = time.monotonic()
         with pytest.raises(RemoteUnreachable) as caught:
             list(s3(server).get(OBJECT))
-        assert caught.value.is_passing and time.monotonic() - began < 8
+        assert caught.value.is_passing and time.monotonic() - began < 15
 
 
 def test_no_answer_ends_in_time(tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_no_answer_ends_in_time(tmp_path: Path) -> None:
             began = time.monotonic()
             with pytest.raises(RemoteUnreachable, match="in time") as caught:
                 work()
-            assert caught.value.is_passing and time.monotonic() - began < 8, name
+            assert caught.value.is_passing and time.monotonic() - began < 15, name
 
 
 @pytest.mark.parametrize("said", ["bytes 5-999/1000", "bytes 0-99/1000000", "bytes */1000", "nonsense", ""])
@@ -445,7 +445,7 @@ def test_a_listing_whose_body_never_ends() -> None:
         began = time.monotonic()
         with pytest.raises(RemoteUnreachable):
             list(s3(server).list())
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 15
 
 
 # -- conditions ------------------------------------------------------------------------------------------------------
