@@ -60,10 +60,10 @@ def open_remote(repository: Repository, setting: RemoteSetting) -> Remote:
     if where.kind == address.FOLDER:
         return open_folder(repository, setting.name, where, is_writable=is_trusted)
     if where.kind == address.BUCKET:
-        from comfyvn_store.remotes.bucket import ObjectStorage
+        from comfyvn_store.remotes.bucket import Cloud
 
         is_own_server = is_trusted or where.option("endpoint") is None
-        return ObjectStorage(setting.name, where, is_writable=is_own_server, is_trusted=is_own_server)
+        return Cloud(setting.name, where, is_writable=is_own_server, is_trusted=is_own_server)
     if where.kind == address.SFTP:
         from comfyvn_store.remotes.sftp import Sftp
 
