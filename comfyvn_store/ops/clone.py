@@ -18,11 +18,12 @@ Progress = Callable[[str, int, int], None]
 
 
 class Cloned(NamedTuple):
-    """Where the clone is, and how much of its art is here."""
+    """Where the clone is, how much of its art is here, and where its store is."""
 
     folder: str
     assets: int
     missing: int
+    store: str
 
 
 def clone(url: str, folder: str | None, *, progress: Progress | None = None) -> Cloned:
@@ -43,11 +44,11 @@ def clone(url: str, folder: str | None, *, progress: Progress | None = None) -> 
     _git_clone(_as_given(url), target, progress)
     repository = open_repository(target, environment=scrubbed_environment())
     _refuse_link(target)
-    init.init(repository)
+    repository = init.init(repository).repository
     with open_session(target, environment=scrubbed_environment(), fresh=False) as session:
         found = rebuild.rebuild(session, progress=progress)
         missing = sum(1 for _, hash_ in found.rows if not repository.store.has(hash_))
-    return Cloned(target, found.assets, missing)
+    return Cloned(target, found.assets, missing, repository.store.root)
 
 
 def _as_given(url: str) -> str:
