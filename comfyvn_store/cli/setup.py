@@ -183,7 +183,7 @@ def clone_command(url: str, folder: str | None, as_json: bool) -> None:
     with closing(output.Progress()) as progress:
         done = clone.clone(url, folder, progress=progress)
     if as_json:
-        output.as_json({"folder": done.folder, "assets": done.assets, "missing": done.missing, "store": done.store})
+        output.as_json({"folder": done.folder, "assets": done.assets, "missing": done.missing})
         return
     output.line(f"Cloned into {os.path.relpath(done.folder)}: {count(done.assets, 'asset')}")
     if done.missing:

@@ -162,8 +162,12 @@ def _require_suitable(repository: Repository, root: str) -> None:
         )
     if os.path.lexists(root) and not os.path.isdir(root):
         raise Refused(f"comfyvn.store is '{shown}', which is no folder", hint="name another place")
-    if os.path.isdir(root) and not Store(root).exists and not set(os.listdir(root)) <= _OURS:
+    if os.path.isdir(root) and not Store(root).exists and not all(map(_is_ours, os.listdir(root))):
         raise Refused(f"'{shown}' is no store and holds other files", hint="let comfyvn.store name a folder of its own")
+
+
+def _is_ours(name: str) -> bool:
+    return name in _OURS or name.startswith(names.TEMP_PREFIX)
 
 
 def _note(repository: Repository) -> None:
