@@ -355,6 +355,7 @@ def test_places_that_are_something_else_are_refused(art: GitRepo, tmp_path: Path
         (tmp_path / "photos/mine.jpg", 20, "is no folder"),
         (tmp_path / "newer", 17, "format '7'"),
         (tmp_path / "line\nbreak", 2, "line break"),
+        ("~nobody-of-this-name/art", 2, "no such home"),
     ):
         art.git("config", "comfyvn.store", str(value))
         done = art.tool("init", check=False)

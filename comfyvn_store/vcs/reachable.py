@@ -15,6 +15,7 @@ def linked_hashes(git: Git) -> set[str]:
         "rev-list",
         "--objects",
         "--no-object-names",
+        "--filter=object:type=blob",
         "--missing=print",
         "--all",
         "--reflog",

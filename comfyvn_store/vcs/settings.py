@@ -90,7 +90,7 @@ def read_settings(
         ignored=tuple(ignored),
         sharing=sharing.parse(local.get(_SHARED)),
         promisors=promisors,
-        store=_store_path(git, top, store) if store else None,
+        store=_store_path(git, top, store, env.get("HOME")) if store else None,
         store_said=store,
     )
 
@@ -185,15 +185,22 @@ def _views(own: Mapping[str, str], local: Mapping[str, str]) -> str:
     return shared if shared in VIEWS else LINK
 
 
-def _store_path(git: Git, top: str, said: str) -> str:
-    """Gives the absolute path that `comfyvn.store` means: `~/` as git understands it, relative ones from the top.
+def _store_path(git: Git, top: str, said: str, home: str | None) -> str:
+    """Gives the absolute path that `comfyvn.store` means, as git's `--type=path` does; relative ones hang on the top.
 
-    Raises UsageError for a path that cannot be noted, GitFailed where there is no such home.
+    Raises UsageError for a path that cannot be noted, and where there is no such home.
     """
     if "\n" in said:
         raise UsageError("comfyvn.store has a line break in it", hint="name a folder without one")
-    if not is_relative(said) and not os.path.isabs(said):
-        said = git.text("config", "--type=path", "--get", "comfyvn.store")
+    if said.startswith("~/") and home:
+        said = os.path.join(home, said[2:].lstrip("/"))  # what git does, without a process for each filter and hook
+    elif not is_relative(said) and not os.path.isabs(said):
+        try:
+            said = git.text("config", "--type=path", "--get", "comfyvn.store")
+        except GitFailed:
+            raise UsageError(
+                f"comfyvn.store is '{names.printable(said)}', and there is no such home", hint="name the folder in full"
+            ) from None
     return os.path.normpath(os.path.join(top, said))
 
 
