@@ -99,9 +99,8 @@ def relocate(repository: Repository) -> tuple[Repository, Relocated]:
         _point_links(changed, origin)
         if target.is_apart:
             moving.clear(own, target, taken.hashes)
-        if origin.is_apart and origin.root != target.root:
-            with contextlib.suppress(LockTimeout, OSError):
-                users.unregister(origin, repository.common_dir)
+        if origin.root != target.root:
+            leave(replace(repository, store=origin))
     leftovers.settle(changed)
     came_from = origin.root if taken.hashes or taken.damaged else None
     return changed, Relocated(came_from, len(set(taken.hashes)), taken.size, taken.damaged)
@@ -127,9 +126,13 @@ def is_noted(repository: Repository) -> bool:
 
 
 def leave(repository: Repository) -> None:
-    """Tells a store outside that this repository does not use it any more. Raises LockTimeout, OSError."""
+    """Tells a store outside that this repository does not use it any more.
+
+    Where that cannot be written the store goes on considering it, as long as the repository is there.
+    """
     if repository.store.is_apart:
-        users.unregister(repository.store, repository.common_dir)
+        with contextlib.suppress(LockTimeout, OSError):
+            users.unregister(repository.store, repository.common_dir)
 
 
 def _gone(repository: Repository) -> StoreUnreachable:

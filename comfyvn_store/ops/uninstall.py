@@ -62,8 +62,8 @@ def uninstall(session: Session) -> Uninstalled:
         if os.path.islink(place):
             os.unlink(place)
     _remove_derived(session)
-    relocation.leave(repository)
     repository.home.retire(True)
+    relocation.leave(repository)
     return Uninstalled(restored, missing, repository.store.root, hooks, are_shared, repository.store.is_apart)
 
 
