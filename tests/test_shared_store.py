@@ -773,6 +773,19 @@ def test_a_part_file_of_another_user_becomes_an_object_of_ours(tmp_path: Path) -
     assert Path(store.path(hash_)).read_bytes() == data and list((tmp_path / "store/tmp").iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_objects_that_only_a_group_may_read_get_the_group_of_the_store(art: GitRepo, place: Path) -> None:
+    place.parent.mkdir()
+    place.mkdir()
+    os.chown(place, -1, 54321)
+    place.chmod(0o2770)
+    art.git("config", "core.sharedRepository", "0660")
+    use(art, place)
+    found = {(each.stat().st_gid, oct(each.stat().st_mode & 0o777)) for each in place.glob("objects/??/*")}
+    assert found == {(54321, "0o440")} and art.tool("doctor", "--json").json()["findings"] == []
+    check_whole(art, count=3)
+
+
 def test_nothing_makes_a_store_anew_that_has_gone_meanwhile(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"), is_apart=True)
     store.create()

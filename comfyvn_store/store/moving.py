@@ -107,9 +107,12 @@ def _place(source: Store, target: Store, hash_: str, info: os.stat_result) -> No
     if target.has_good(hash_, info.st_size):
         target.refresh(hash_)
         return
-    # The mode of another user's file cannot be set, and Linux mostly does not let it have a second name of ours.
-    if is_own(info):
-        target.make_folders(os.path.dirname(target.path(hash_)))
+    folder = os.path.dirname(target.path(hash_))
+    target.make_folders(folder)
+    # The mode of another user's file cannot be set, and Linux mostly does not let it have a second name of ours. A second
+    # name keeps the group, too, which must be the store's where only the group may read.
+    is_for_all = bool(target.sharing.object_mode(info.st_mode) & 0o004)
+    if is_own(info) and (is_for_all or os.stat(folder).st_gid == info.st_gid):
         try:
             os.link(source.path(hash_), target.path(hash_), follow_symlinks=False)
         except OSError:
