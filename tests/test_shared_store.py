@@ -332,6 +332,22 @@ def test_an_empty_value_and_ones_that_mean_our_own_folder(art: GitRepo) -> None:
     check_whole(art)
 
 
+def test_one_folder_by_two_paths_loses_nothing(art: GitRepo, place: Path, tmp_path: Path) -> None:
+    place.parent.mkdir()
+    home(art).rename(place)
+    home(art).symlink_to(place)
+    use(art, place)
+    assert len(objects(place)) == 3
+    art.git("config", "--unset", "comfyvn.store")
+    home(art).unlink()
+    place.rename(home(art))
+    # another way to say the same folder, which no path tells
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "objects").symlink_to(home(art) / "objects")
+    use(art, tmp_path / "other")
+    assert len(objects(home(art))) == 3 and art.tool("status", "--json").json()["missing"] == []
+
+
 @pytest.mark.parametrize("value", ["assets/store", "store", ".git/store", ".git/comfyvn/objects"])
 def test_a_place_inside_the_repository_is_refused(art: GitRepo, value: str) -> None:
     art.git("config", "comfyvn.store", value)

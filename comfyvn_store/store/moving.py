@@ -61,11 +61,14 @@ def take_over(source: Store, target: Store) -> Taken:
 def clear(source: Store, target: Store, hashes: Iterable[str]) -> None:
     """Removes what was taken over from the store where it was, and folders that are empty then.
 
-    The caller holds the source's lock. An object that the target has not got, or with another size, stays.
+    The caller holds the source's lock. An object that the target has not got, or with another size, stays, and so does one
+    whose folder is the target's by another path (a symlink, a bind mount): it has only one name.
     """
     for hash_ in hashes:
         old, new = source.stat(hash_), target.stat(hash_)
-        if old is not None and new is not None and old.st_size == new.st_size:
+        if old is None or new is None or old.st_size != new.st_size:
+            continue
+        if not os.path.samefile(os.path.dirname(source.path(hash_)), os.path.dirname(target.path(hash_))):
             with contextlib.suppress(OSError):  # another user's folder: it stays, a second copy
                 os.unlink(source.path(hash_))
     top = os.path.join(source.root, "objects")

@@ -78,8 +78,7 @@ class Repository:
     @property
     def wanted_store(self) -> str:
         """The path of the store as `comfyvn.store` says it."""
-        wanted = self.settings.store
-        return self.home.path if wanted is None or os.path.realpath(wanted) == self.home.path else wanted
+        return _wanted(self.home, self.settings)
 
     @property
     def is_store_to_move(self) -> bool:
@@ -237,8 +236,12 @@ def _root_of_store(home: Home, settings: Settings) -> str:
     if home.exists:
         noted = home.noted()
         return noted.root if noted else home.path
+    return _wanted(home, settings)
+
+
+def _wanted(home: Home, settings: Settings) -> str:
     wanted = settings.store
-    return home.path if wanted is None or os.path.realpath(wanted) == home.path else wanted
+    return home.path if wanted is None or os.path.realpath(wanted) == os.path.realpath(home.path) else wanted
 
 
 _PARTS = ("--show-object-format", "--git-dir", "--git-common-dir", "--show-toplevel")
