@@ -102,7 +102,9 @@ def relocate(repository: Repository) -> tuple[Repository, Relocated]:
         if origin.root != target.root:
             leave(replace(repository, store=origin))
     leftovers.settle(changed)
-    came_from = origin.root if taken.hashes or taken.damaged else None
+    if not taken.hashes and not taken.damaged:
+        return changed, Relocated()
+    came_from = home.path if origin.root == target.root else origin.root  # the rest of a move that was cut short
     return changed, Relocated(came_from, len(set(taken.hashes)), taken.size, taken.damaged)
 
 
