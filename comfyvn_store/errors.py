@@ -114,6 +114,12 @@ class LockTimeout(MachineError):
     slug = "lock-timeout"
 
 
+class StoreUnreachable(MachineError):
+    """The store that this repository shares with others is not where it was: a disk that is not mounted."""
+
+    slug = "store-unreachable"
+
+
 class NewerStore(ComfyvnError):
     """The store was made by a newer version of this program."""
 

@@ -200,6 +200,59 @@ def test_two_users_work_in_one_tree(place: Path, users: tuple[User, User]) -> No
     check_modes(top)
 
 
+@pytest.mark.parametrize("how", ["mkdir", "init"])
+def test_two_users_share_a_store_outside_their_clones(place: Path, users: tuple[User, User], how: str) -> None:
+    alice, bob = users
+    folder = place / f"outside-{how}"
+    folder.mkdir()
+    shutil.chown(folder, alice.name, GROUP)
+    folder.chmod(0o2775)
+    store = folder / "art"
+    if how == "mkdir":  # the folder says whom it admits, neither clone does
+        alice.run(folder, "mkdir", "-m", "2775", str(store))
+    clones = {}
+    for user, shared in ((alice, None if how == "mkdir" else "group"), (bob, None)):
+        top = folder / user.name
+        top.mkdir()
+        shutil.chown(top, user.name, GROUP)
+        user.git(top, "init", "--quiet", *([f"--shared={shared}"] if shared else []))
+        user.git(top, "config", "comfyvn.store", str(store))
+        user.tool(top, "init")
+        clones[user] = top
+    for number, user in enumerate((alice, bob, alice, bob)):
+        top = clones[user]
+        user.write(top / f"assets/sfx/{number}.png", comfy_png(number // 2))  # bob adds what alice has added
+        user.write(top / f"assets/ui/{number}.png", comfy_png(10 + number))
+        user.git(top, "add", "assets")
+        assert user.git(top, "commit", "-qm", str(number)).err == ""
+    made = [store, *store.rglob("*")]
+    assert {each.owner() for each in made if "objects" in each.parts and each.is_file()} == {alice.name, bob.name}
+    for each in made:
+        mode = stat.S_IMODE(each.lstat().st_mode)
+        if each.is_dir():
+            assert mode & 0o2070 == 0o2070, (each, oct(mode))
+        elif "objects" in each.parts:
+            assert mode & 0o040 and not mode & 0o333, (each, oct(mode))
+        else:
+            assert mode & 0o060 == 0o060, (each, oct(mode))
+        assert each.group() == GROUP, each
+    assert len([each for each in made if each.parent.parent == store / "objects"]) == 6
+    for user, top in clones.items():
+        assert user.tool(top, "rebuild", "--verify", "--no-previews", "--json").json()["problems"] == []
+        assert user.git(top, "status", "--porcelain").out == "" and user.tool(top, "init").code == 0
+        assert user.tool(top, "doctor", "--json").json()["findings"] == []
+    said = (store / "users").read_text().splitlines()
+    # alice's clone is closed to bob where her umask made it: he must not take it for gone
+    assert said == sorted(str(top / ".git") for top in clones.values())
+    bob.git(clones[bob], "config", "--unset", "comfyvn.store")
+    bob.tool(clones[bob], "init")
+    assert bob.tool(clones[bob], "rebuild", "--verify", "--no-previews", "--json").json()["problems"] == []
+    assert (store / "users").read_text() == f"{clones[alice]}/.git\n"
+    bob.git(clones[bob], "config", "comfyvn.store", str(store))
+    bob.tool(clones[bob], "init")
+    assert bob.tool(clones[bob], "status", "--json").json()["missing"] == []
+
+
 @pytest.mark.parametrize(
     ("shared", "umask"), [("group", "077"), ("group", "022"), ("all", "077"), ("0660", "022"), ("0640", "077")]
 )

@@ -249,6 +249,22 @@ def test_drop_keeps_what_was_written_through_a_view(team: Team, mika: GitRepo) -
     assert place.read_bytes().startswith(b"painted over")
 
 
+def test_drop_in_a_store_that_clones_share(team: Team, mika: GitRepo) -> None:
+    shared = team.folder / "shared"
+    for repo in (mika, noor := team.clone("noor")):
+        repo.git("config", "comfyvn.store", str(shared))
+        repo.tool("init")
+    assert present(noor) == ALL
+    assert "shares this store" in refused(mika, "drop", ALICE, code=20) and present(noor) == ALL
+    noor.git("rm", "-q", ALICE)
+    mika.tool("drop", ALICE)
+    assert "shares this store" in refused(mika, "drop", CLUB, code=20)
+    mika.tool("drop", "--force", CLUB)
+    assert present(mika) == present(noor) == {SONG}
+    mika.tool("pull")
+    assert present(mika) == ALL
+
+
 # -- remotes -----------------------------------------------------------------------------------------------------------
 
 

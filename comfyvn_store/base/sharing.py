@@ -36,6 +36,10 @@ class Sharing:
         """Gives the mode of a finished object whose temporary file has this mode: nobody may write to it."""
         return self.mode(stat.S_IFREG | (mode & 0o444)) & 0o444 if self.bits else 0o444
 
+    def joined(self, other: Sharing) -> Sharing:
+        """Gives the more open of two: whom either admits."""
+        return Sharing(self.bits | other.bits, self.is_exact or other.is_exact)
+
     def adjust(self, path: str) -> None:
         """Gives a file or folder that we made its mode; one of another user's, and one that is gone, is left alone."""
         if not self.bits:
@@ -77,6 +81,15 @@ def parse(value: str | None) -> Sharing:
     except ValueError:
         return PRIVATE
     return Sharing(bits, is_exact=True) if bits & 0o600 == 0o600 else PRIVATE
+
+
+def of_folder(path: str) -> Sharing:
+    """Gives whom the modes of a folder admit beside its owner; PRIVATE for nobody, and for a folder that is not there."""
+    try:
+        bits = os.stat(path).st_mode & 0o066
+    except OSError:
+        return PRIVATE
+    return Sharing(0o600 | bits) if bits else PRIVATE
 
 
 def is_own(info: os.stat_result) -> bool:

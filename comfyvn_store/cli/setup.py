@@ -35,6 +35,15 @@ def init_command(is_print: bool, as_json: bool) -> None:
     repository = done.repository
     word = "Reinitialized existing" if done.was_there else "Initialized"
     output.line(f"{word} comfyvn-store in {repository.store.root}/")
+    if done.moved_from is not None:
+        output.line(
+            f"  {count(done.moved_objects, 'object')} ({output.size(done.moved_bytes)}) came from {done.moved_from}/"
+        )
+    if done.damaged_objects:
+        output.line(
+            f"  {count(done.damaged_objects, 'object')} did not come along, being damaged; `comfyvn-store status` names "
+            "the files, `comfyvn-store recover` looks for whole copies"
+        )
     for name in done.kept_hooks:
         output.line(f"  your {name} hook is kept and runs first")
     if done.raw_art:
@@ -70,6 +79,8 @@ def _print_intention(as_json: bool) -> None:
         return
     if found.is_store_new:
         _title("the store", found.store + "/")
+    if found.moved_from:
+        _title("the objects, in another store from then on", f"{found.moved_from}/ -> {found.store}/")
     if found.link:
         _title("a link to it, which git does not see", f"{found.link[0]} -> {found.link[1]}")
     if found.tracked_settings:
@@ -97,7 +108,15 @@ def _print_intention(as_json: bool) -> None:
                 f"{manager.name} {lacking}; so that it calls ours by itself, add to {manager.file}",
                 *manager.snippet.split("\n"),
             )
-    if not (found.is_store_new or found.config or found.hooks or found.link or found.attributes or found.excludes):
+    if not (
+        found.is_store_new
+        or found.moved_from
+        or found.config
+        or found.hooks
+        or found.link
+        or found.attributes
+        or found.excludes
+    ):
         output.line("nothing to write: this repository is set up")
 
 
@@ -136,9 +155,12 @@ def uninstall_command() -> None:
         output.line(f"your {name} hook is back")
     if done.hooks_are_shared:
         output.line("the hooks stay: other repositories share their folder, and here they do nothing any more")
-    output.line(
-        f"The store is kept: {done.store}\n  (old versions live only there; remove it when you need none of them)"
-    )
+    if done.store_is_shared:
+        output.line(f"The store is left as it is, for others who use it: {done.store}")
+    else:
+        output.line(
+            f"The store is kept: {done.store}\n  (old versions live only there; remove it when you need none of them)"
+        )
     if done.restored:
         output.line("To let git have the files: git add -A && git commit")
     if done.missing:

@@ -176,10 +176,17 @@ def show_pulled(done: Pulled) -> None:
 )
 @_only
 @click.option("--verify", is_flag=True, help="Read every byte from the remotes; of folders that is done anyway.")
+@click.option("-f", "--force", is_flag=True, help="In a shared store: also what other clones have checked out.")
 @_dry_run
 @_json
 def drop_command(
-    targets: tuple[str, ...], copies: int, remotes: tuple[str, ...], verify: bool, dry_run: bool, as_json: bool
+    targets: tuple[str, ...],
+    copies: int,
+    remotes: tuple[str, ...],
+    verify: bool,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
     """Remove the bytes of files or folders from this store to free space, once remotes have proved that they hold them.
 
@@ -191,7 +198,7 @@ def drop_command(
 
     with open_session() as session:
         output.notes(session.notes)
-        done = drop.drop(session, targets, copies=copies, only=remotes, verify=verify, dry_run=dry_run)
+        done = drop.drop(session, targets, copies=copies, only=remotes, verify=verify, force=force, dry_run=dry_run)
     error = drop.error_of(done)
     if as_json:
         return _answer({**done.as_dict(), "dry_run": dry_run}, error)

@@ -160,5 +160,5 @@ def _mend_dangling(repository: Repository, path: str) -> None:
     if steps >= len(parts) + 1 or steps == len(parts):
         return
     spot = repository.absolute("/".join([*parts[: len(parts) - steps], links.STORE_LINK]))
-    if files.lstat(spot) is None:
+    if not os.path.exists(spot) and (files.lstat(spot) is None or os.path.islink(spot)):
         files.place_symlink(spot, os.path.relpath(repository.store.root, os.path.realpath(os.path.dirname(spot))))

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from comfyvn_store.base import names
-from comfyvn_store.errors import UsageError
+from comfyvn_store.errors import StoreUnreachable, UsageError
 from comfyvn_store.hot import follow
-from comfyvn_store.vcs import staging
+from comfyvn_store.vcs import leftovers, staging
 from comfyvn_store.vcs.repository import Repository, open_repository
 
 HOOKS = ("pre-commit", "pre-merge-commit", "post-commit", "post-checkout", "post-merge", "post-rewrite", "pre-push")
@@ -24,7 +24,14 @@ def run(name: str, arguments: Sequence[str]) -> int:
     repository = open_repository()
     if not repository.is_initialised:
         return 0
-    repository.store.check_format()
+    try:
+        repository.require_store()
+    except StoreUnreachable as error:
+        if name == "pre-commit":
+            raise
+        sys.stderr.write(f"comfyvn-store: {error}; what is due here the next command does\n")
+        return 0
+    leftovers.settle(repository)
     if name == "pre-commit":
         from comfyvn_store.hot import precommit
 

@@ -49,7 +49,7 @@ def clone(
     _git_clone(_as_given(url), target, progress)
     repository = open_repository(target, environment=scrubbed_environment())
     _refuse_link(target)
-    init.init(repository)
+    repository = init.init(repository).repository
     with open_session(target, environment=scrubbed_environment(), fresh=False) as session:
         session.catch_up()
         pulled = pull.pull(session, tell=tell) if pulls else None

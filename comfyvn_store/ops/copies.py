@@ -19,6 +19,7 @@ from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.store.objects import BLOCK
 from comfyvn_store.vcs import blobs, neighbours
+from comfyvn_store.vcs.home import store_root
 from comfyvn_store.vcs.repository import Repository
 
 # A file without its marker is smaller than its object by one PNG chunk, of some 250 bytes unless `register` stated more.
@@ -128,22 +129,32 @@ def _files(wanted: Wanted, folder: str, *, skip: frozenset[str] = frozenset()) -
 
 
 def _in_store(repository: Repository, wanted: Wanted) -> Iterator[Candidate]:
-    """Our own store: what programs that follow links left beside the object, and what was put aside."""
+    """Our own store: what programs that follow links left beside the object, and what was put aside.
+
+    Where the store is elsewhere the repository's own folder may hold such things from before."""
     place = repository.store.path(wanted.hash)
-    folder, name = os.path.split(place)
-    beside = _listed(folder)
-    # A backup keeps the object's name and adds to it: `NAME~`, `.NAME.swp`, `#NAME#`, `NAME.bak`.
-    yield from (_file(os.path.join(folder, other)) for other in beside if name in other and other != name)
-    for part in ("trash", "bad", "tmp"):
-        yield from _files(wanted, os.path.join(repository.store.root, part))
+    roots = dict.fromkeys((repository.store.root, repository.home.path))
+    for root in roots:
+        folder, name = os.path.split(os.path.join(root, links.object_name(wanted.hash)))
+        # A backup keeps the object's name and adds to it: `NAME~`, `.NAME.swp`, `#NAME#`, `NAME.bak`.
+        yield from (
+            _file(os.path.join(folder, other))
+            for other in _listed(folder)
+            if name in other and os.path.join(folder, other) != place
+        )
+    for root in roots:
+        for part in ("trash", "bad", "tmp"):
+            yield from _files(wanted, os.path.join(root, part))
 
 
 def _in_other_stores(repository: Repository, wanted: Wanted) -> Iterator[Candidate]:
     own = os.path.realpath(repository.store.root)
     borrowed = neighbours.alternates(os.path.join(repository.common_dir, "objects"))
     remotes = (found.common_dir for found in neighbours.remotes(repository.git))
-    for common in dict.fromkeys([*borrowed, *remotes]):
-        store = os.path.join(common, "comfyvn")
+    found = [*borrowed, *remotes]
+    for store in dict.fromkeys(
+        root for common in found for root in (store_root(common), os.path.join(common, "comfyvn"))
+    ):
         place = os.path.join(store, *links.object_name(wanted.hash).split("/"))
         if os.path.realpath(store) != own and os.path.isfile(place):
             yield _file(place)

@@ -14,8 +14,9 @@ from comfyvn_store.ops.session import Session
 from comfyvn_store.remotes.folder import Folder
 from comfyvn_store.remotes.remote import Item, Remote
 from comfyvn_store.remotes.wrapping import Wrapping
+from comfyvn_store.store import users
 from comfyvn_store.store.lock import locked
-from comfyvn_store.vcs import staging
+from comfyvn_store.vcs import neighbours, reachable, staging
 from comfyvn_store.vcs.repository import Repository
 
 # Seconds to wait for another process that removes objects.
@@ -50,12 +51,13 @@ def drop(
     copies: int = 1,
     only: Sequence[str] = (),
     verify: bool = False,
+    force: bool = False,
     dry_run: bool = False,
 ) -> Dropped:
     """Drops the objects of assets, each if `copies` remotes have proved to hold it: a folder by its bytes, any other by
     saying so just now, with `verify` by its bytes too.
 
-    Raises UnknownAsset, UsageError. What is not committed, or not proved, is kept, with the reason.
+    In a store that several clones share, what another one has checked out is kept, unless `force`. Raises UnknownAsset, UsageError. What is not committed, or not proved, is kept, with the reason.
     """
     if not targets:
         raise UsageError(
@@ -72,7 +74,11 @@ def drop(
     try:
         held = _ask(opened, here)
         with locked(repository.store.lock_path, _PATIENCE, repository.settings.sharing):
+            elsewhere = {} if force else _used_elsewhere(repository)
             for item in here:
+                if item.hash in elsewhere:
+                    result.kept[item.hash] = f"'{elsewhere[item.hash]}' has it checked out and shares this store"
+                    continue
                 if set(result.paths[item.hash]) & uncommitted:
                     result.kept[item.hash] = "not committed yet"
                     continue
@@ -100,6 +106,16 @@ def _uncommitted(repository: Repository) -> set[str]:
     head = repository.git.text("rev-parse", "--verify", "--quiet", "HEAD", check=False)
     base = head or staging.empty_tree(repository.git)
     return {change.path for change in staging.staged_changes(repository.git, base, repository.root)}
+
+
+def _used_elsewhere(repository: Repository) -> dict[str, str]:
+    """Gives, for each object that another clone of a shared store has in git's index, that clone."""
+    found: dict[str, str] = {}
+    for common_dir in users.users(repository.store):
+        if os.path.realpath(common_dir) == repository.common_dir or users.is_gone(common_dir):
+            continue
+        found |= dict.fromkeys(reachable.staged_hashes(neighbours.git_at(common_dir)), common_dir)
+    return found
 
 
 def _is_whole(repository: Repository, hash_: str) -> bool:

@@ -12,7 +12,7 @@ from comfyvn_store.base import links, names
 from comfyvn_store.errors import Refused
 from comfyvn_store.hot import heal
 from comfyvn_store.index import catchup, questions
-from comfyvn_store.ops import shims, switching, tracked, wiring
+from comfyvn_store.ops import relocation, shims, switching, tracked, wiring
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import COPY, DEFAULT_ROOT, LINK
@@ -29,6 +29,10 @@ class Initialised(NamedTuple):
     assets: int
     views: str
     were_views_switched: bool
+    moved_from: str | None = None
+    moved_objects: int = 0
+    moved_bytes: int = 0
+    damaged_objects: int = 0
 
 
 def init(repository: Repository) -> Initialised:
@@ -39,9 +43,9 @@ def init(repository: Repository) -> Initialised:
     require_suitable(repository, folder)
     repository = switching.to_copies(repository)
     repository.ensure_store_link()
-    repository.store.create()
-    was_retired = repository.store.is_retired
-    repository.store.retire(False)
+    repository, moved = relocation.relocate(repository)
+    was_retired = repository.home.is_retired
+    repository.home.retire(False)
     repository.make_own_dir()
     _compile()
     _write_excludes(repository)
@@ -67,12 +71,19 @@ def init(repository: Repository) -> Initialised:
         len(rows),
         COPY if are_copies else LINK,
         are_copies != were_copies,
+        moved.origin,
+        moved.objects,
+        moved.size,
+        len(moved.damaged),
     )
 
 
 def require_suitable(repository: Repository, folder: str) -> None:
-    """Raises Refused or NewerStore where `init` would not be right to do anything; `folder` is that of the hooks."""
-    repository.store.check_format()
+    """Raises Refused, NewerStore or StoreUnreachable where `init` would not be right to do anything.
+
+    `folder` is that of the hooks.
+    """
+    relocation.target_of(repository)
     _refuse_tracked_link(repository)
     _refuse_unsuitable_root(repository)
     shims.require_folder(folder)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from comfyvn_store.base import links
-from comfyvn_store.ops import init, managers, shims, wiring
+from comfyvn_store.ops import init, managers, relocation, shims, wiring
 from comfyvn_store.ops.managers import Manager
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import CONFIG_FILE, DEFAULT_ROOT
@@ -43,6 +43,7 @@ class Intention:
     excludes: tuple[str, list[str]] | None = None
     tracked_settings: tuple[str, str] | None = None
     managers: list[Manager] = field(default_factory=list)
+    moved_from: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Gives plain data."""
@@ -68,10 +69,14 @@ def intention(repository: Repository) -> Intention:
     """Looks at what is there and gives what `init` would write. Writes nothing. Raises what `init` would raise."""
     folder = shims.folder_of(repository)
     init.require_suitable(repository, folder)
-    found = Intention(repository.store.root, not repository.is_initialised, hooks_folder=folder)
+    store = relocation.target_of(repository)
+    found = Intention(store, not repository.is_initialised, hooks_folder=folder)
+    if repository.is_initialised and os.path.realpath(store) != os.path.realpath(repository.store.root):
+        found.moved_from = repository.store.root
     place = repository.absolute(links.STORE_LINK)
-    if os.path.realpath(place) != os.path.realpath(repository.store.root):
-        found.link = (place, os.path.relpath(repository.store.root, repository.top))
+    if os.path.realpath(place) != os.path.realpath(store):
+        then = replace(repository, store=repository.home.store_at(store))
+        found.link = (place, then.store_link_text())
     said = wiring.local_config(repository)
     wanted = wiring.configuration(sys.executable, wiring.main_path())
     found.config = {key: value for key, value in wanted.items() if said.get(key) != value}

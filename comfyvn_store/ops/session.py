@@ -11,7 +11,8 @@ from comfyvn_store.errors import LockTimeout, MachineError
 from comfyvn_store.hot import follow, heal
 from comfyvn_store.index import catchup, database, questions
 from comfyvn_store.index.database import Index
-from comfyvn_store.ops import switching
+from comfyvn_store.ops import relocation, switching
+from comfyvn_store.vcs import leftovers
 from comfyvn_store.vcs.repository import Repository, open_repository
 from comfyvn_store.vcs.settings import DEFAULT_THUMBS
 
@@ -25,8 +26,8 @@ class Session:
     def __init__(self, repository: Repository, index: Index) -> None:
         self.repository = repository
         self.index = index
-        advice = switching.advice(repository)
-        self._notes = [*_ignored_config(repository), *([advice] if advice else [])]
+        advice = (relocation.advice(repository), switching.advice(repository))
+        self._notes = [*_ignored_config(repository), *filter(None, advice)]
 
     @property
     def notes(self) -> list[str]:
@@ -80,12 +81,14 @@ def open_session(
 ) -> Session:
     """Opens the repository around `folder` with its index; `fresh` brings both up to date first.
 
-    Raises NotInitialised, NewerStore, Refused, MachineError.
+    Raises NotInitialised, NewerStore, Refused, MachineError (StoreUnreachable).
     """
     repository = open_repository(
         folder, environment=environment, assets_root=assets_root, db_path=db_path, thumbs_root=thumbs_root
     )
     repository.require_initialised()
+    leftovers.settle(repository)
+    relocation.keep_noted(repository)
     repository.ensure_store_link()
     _hide_from_git(repository)
     session = Session(repository, catchup.open_index(repository))

@@ -35,8 +35,8 @@ def folder_of(repository: Repository) -> str:
 
 
 def own_folder(repository: Repository) -> str:
-    """Gives the folder of the shims that hook managers call, inside the store."""
-    return os.path.join(repository.store.root, "hooks")
+    """Gives the folder of the shims that hook managers call, inside the repository's own."""
+    return os.path.join(repository.home.path, "hooks")
 
 
 def is_own(place: str) -> bool:

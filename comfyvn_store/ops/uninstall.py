@@ -11,7 +11,7 @@ from comfyvn_store.asset import sidecar, views, worktree
 from comfyvn_store.base import canonical, durable, files, links, names
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.index import questions
-from comfyvn_store.ops import shims, switching, wiring
+from comfyvn_store.ops import relocation, shims, switching, wiring
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -28,7 +28,8 @@ _SECTIONS = (
 class Uninstalled(NamedTuple):
     """What was given back, and the views whose bytes the store does not hold (they stay links).
 
-    `hooks_are_shared` says that our shims stay in a folder outside, because other repositories use them.
+    `hooks_are_shared` says that our shims stay in a folder outside, because other repositories use them; `store_is_shared`
+    that the store is outside.
     """
 
     restored: int
@@ -36,6 +37,7 @@ class Uninstalled(NamedTuple):
     store: str
     hooks: list[str]
     hooks_are_shared: bool
+    store_is_shared: bool
 
 
 def uninstall(session: Session) -> Uninstalled:
@@ -60,8 +62,9 @@ def uninstall(session: Session) -> Uninstalled:
         if os.path.islink(place):
             os.unlink(place)
     _remove_derived(session)
-    repository.store.retire(True)
-    return Uninstalled(restored, missing, repository.store.root, hooks, are_shared)
+    repository.home.retire(True)
+    relocation.leave(repository)
+    return Uninstalled(restored, missing, repository.store.root, hooks, are_shared, repository.store.is_apart)
 
 
 def _restore_views(session: Session) -> tuple[int, list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from comfyvn_store.base.sharing import PRIVATE
+from comfyvn_store.base.sharing import of_folder
 from comfyvn_store.errors import UsageError
 from comfyvn_store.remotes import address
 from comfyvn_store.remotes.address import Address
@@ -18,6 +18,7 @@ from comfyvn_store.remotes.limit import Bucket, Limited
 from comfyvn_store.remotes.remote import Remote
 from comfyvn_store.remotes.retry import Retrying
 from comfyvn_store.vcs import neighbours
+from comfyvn_store.vcs.home import store_root
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import RemoteSetting
 
@@ -44,13 +45,9 @@ def implicit(repository: Repository) -> list[Folder]:
 
 def of_repository(name: str, common_dir: str, *, is_writable: bool = True) -> Folder:
     """Gives the store of another repository on this machine as a remote."""
-    return Folder(
-        name,
-        os.path.join(common_dir, "comfyvn"),
-        sharing=neighbours.sharing_of(common_dir),
-        is_writable=is_writable,
-        is_store=True,
-    )
+    root, usual = store_root(common_dir), os.path.join(common_dir, "comfyvn")
+    sharing = neighbours.sharing_of(common_dir).joined(of_folder(os.path.join(root, "objects")))
+    return Folder(name, root, sharing=sharing, is_writable=is_writable, is_store=root == usual)
 
 
 def open_remote(repository: Repository, setting: RemoteSetting) -> Remote:
@@ -83,7 +80,7 @@ def open_folder(repository: Repository, name: str, where: Address, *, is_writabl
             f"remote '{name}' is this repository's own store",
             hint="name a folder on another disk, or another machine's",
         )
-    return Folder(name, where.path, sharing=PRIVATE, is_writable=is_writable)
+    return Folder(name, where.path, sharing=of_folder(os.path.join(where.path, "objects")), is_writable=is_writable)
 
 
 def wrapped(remote: Remote, limit: Bucket | None) -> Remote:

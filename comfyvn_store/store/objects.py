@@ -1,6 +1,7 @@
 """Objects: bytes kept under their SHA-256.
 
-Layout below the store: `format` ("1"), `objects/ab/<62 hex>` (0444), `tmp/`, `bad/` (quarantine), `trash/`, `lock`.
+Layout below the store: `format` ("1"), `objects/ab/<62 hex>` (0444), `tmp/`, `bad/` (quarantine), `trash/`, `lock`; in a
+store of several repositories also `users` (`store.users`).
 
 An object is written to `tmp/`, given its mode and renamed, so what is visible under an object's name is complete. Its
 mtime is a whole second: a program that writes through a view leaves nanoseconds behind, and one `stat` shows it.
@@ -18,9 +19,9 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from comfyvn_store.base import durable, files, links
+from comfyvn_store.base import copying, durable, files, links, names
 from comfyvn_store.base.sharing import PRIVATE, Sharing, is_own
-from comfyvn_store.errors import NewerStore, ObjectCorrupt, ObjectMissing
+from comfyvn_store.errors import NewerStore, ObjectCorrupt, ObjectMissing, StoreUnreachable
 
 FORMAT = "1"
 _FOLDERS = ("objects", "tmp", "bad", "trash")
@@ -31,11 +32,16 @@ PART_AGE = 14 * 86400.0
 
 
 class Store:
-    """The store at `root` (`<git common dir>/comfyvn`); `sharing` says who else may use what is made there."""
+    """The store at `root`; `sharing` says who else may use what is made there.
 
-    def __init__(self, root: str, sharing: Sharing = PRIVATE) -> None:
+    `is_apart`: it lies outside the repository, perhaps on a disk that is not always there, so that nothing but `create`
+    makes it anew.
+    """
+
+    def __init__(self, root: str, sharing: Sharing = PRIVATE, *, is_apart: bool = False) -> None:
         self.root = root
         self.sharing = sharing
+        self.is_apart = is_apart
 
     # -- the store itself -------------------------------------------------------------------------------------------
 
@@ -44,18 +50,19 @@ class Store:
         """Whether a store was made here."""
         return os.path.isfile(os.path.join(self.root, "format"))
 
-    @property
-    def is_retired(self) -> bool:
-        """Whether the repository was taken off this store by `uninstall`."""
-        return os.path.exists(os.path.join(self.root, "uninstalled"))
+    def require(self) -> None:
+        """Raises StoreUnreachable where a store outside the repository is not there, NewerStore if it is beyond us."""
+        if self.is_apart and not self.exists:
+            raise StoreUnreachable(
+                f"the store '{names.printable(self.root)}' is not there (comfyvn.store)",
+                hint="is its disk plugged in, the share mounted, and may you read it? `comfyvn-store doctor` says more",
+            )
+        self.check_format()
 
-    def retire(self, retired: bool) -> None:
-        """Notes that nobody uses the store any more, or again."""
-        place = os.path.join(self.root, "uninstalled")
-        if retired:
-            files.write_atomic(place, b"", sharing=self.sharing)
-        elif self.is_retired:
-            os.unlink(place)
+    def make_folders(self, path: str) -> None:
+        """Makes a folder inside the store; never the store itself where that has gone. Raises StoreUnreachable, OSError."""
+        self.require()
+        self.sharing.make_folders(path)
 
     def create(self) -> None:
         """Makes the folders and `format`; what is there stays, but for modes that keep others out."""
@@ -180,13 +187,23 @@ class Store:
         """Gives a file in `tmp/`, whose bytes are known to be right, its object's name. Raises OSError."""
         target = self.path(hash_)
         now = int(time.time()) * 1_000_000_000
+        if not is_own(os.lstat(path)):
+            path = self._own_copy(path)
         os.utime(path, ns=(now, now))
         os.chmod(path, self.sharing.object_mode(os.lstat(path).st_mode))
         try:
             os.rename(path, target)
         except FileNotFoundError:
-            self.sharing.make_folders(os.path.dirname(target))
+            self.make_folders(os.path.dirname(target))
             os.rename(path, target)
+
+    def _own_copy(self, path: str) -> str:
+        """Puts a copy of our own, durably, in the place of another user's file, whose mode and time we may not set."""
+        with self.temp() as mine, open(path, "rb") as stream:
+            copying.copy(stream.fileno(), mine.stream.fileno())
+            os.fsync(mine.stream.fileno())
+            os.rename(mine.path, path)
+        return path
 
     def refresh(self, hash_: str) -> None:
         """Marks an object as just used, so that collection does not take it (and as undamaged: a whole second)."""
@@ -243,7 +260,7 @@ class Store:
         if self.has_good(hash_, os.path.getsize(path)):
             self.refresh(hash_)
             return True
-        self.sharing.make_folders(os.path.dirname(target))
+        self.make_folders(os.path.dirname(target))
         try:
             os.link(path, target, follow_symlinks=False)
         except OSError as error:
@@ -261,16 +278,16 @@ class Store:
     def put_aside(self, path: str, hash_: str) -> str:
         """Moves a file that should be an object and is not to `bad/` and gives the path there."""
         target = os.path.join(self.root, "bad", f"{hash_}-{os.urandom(4).hex()}")
-        self.sharing.make_folders(os.path.dirname(target))
+        self.make_folders(os.path.dirname(target))
         os.replace(path, target)
         return target
 
     def quarantined(self, hash_: str) -> list[str]:
         """Gives the files in quarantine that stood under an object's name, the newest last."""
         folder = os.path.join(self.root, "bad")
-        names = [name for name in os.listdir(folder) if name.startswith(f"{hash_}-")] if os.path.isdir(folder) else []
+        found = [name for name in os.listdir(folder) if name.startswith(f"{hash_}-")] if os.path.isdir(folder) else []
         # Moving a file there changes its ctime; what was written into it before is no measure.
-        return sorted((os.path.join(folder, name) for name in names), key=lambda place: os.lstat(place).st_ctime_ns)
+        return sorted((os.path.join(folder, name) for name in found), key=lambda place: os.lstat(place).st_ctime_ns)
 
     def has_good(self, hash_: str, size: int) -> bool:
         """Whether the object that is there can stand for bytes of this hash and size; a wrong one is moved aside."""
@@ -302,7 +319,7 @@ class Incoming:
         try:
             self.stream = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - closed on leaving the context
         except FileNotFoundError:
-            store.sharing.make_folders(folder)
+            store.make_folders(folder)
             self.stream = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - closed on leaving the context
 
     def write(self, data: bytes | memoryview) -> None:

@@ -101,7 +101,7 @@ class Part:
 def _open(store: Store, hash_: str) -> tuple[int, str]:
     """Opens and locks the part file of an object; gives its descriptor and path."""
     folder = os.path.join(store.root, "tmp")
-    store.sharing.make_folders(folder)
+    store.make_folders(folder)
     path = store.part_path(hash_)
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     while True:

@@ -43,7 +43,7 @@ def git_folder(place: str) -> str | None:
     for candidate in (place, f"{place}.git"):
         if not os.path.isdir(candidate):
             continue
-        done = _git_at(candidate).outcome("rev-parse", "--path-format=absolute", "--git-common-dir", check=False)
+        done = git_at(candidate).outcome("rev-parse", "--path-format=absolute", "--git-common-dir", check=False)
         found = os.fsdecode(done.stdout).removesuffix("\n")
         if done.returncode == 0 and found:
             return found
@@ -52,11 +52,12 @@ def git_folder(place: str) -> str | None:
 
 def sharing_of(common_dir: str) -> Sharing:
     """Gives who else may use what is made in another repository's git folder."""
-    said = _git_at(common_dir).text("config", "--get", "core.sharedRepository", check=False)
+    said = git_at(common_dir).text("config", "--get", "core.sharedRepository", check=False)
     return sharing.parse(said or None)
 
 
-def _git_at(folder: str) -> Git:
+def git_at(folder: str) -> Git:
+    """Gives git for another repository on this machine."""
     # Whose it is does not matter here: nothing of it is run, and each byte is hashed.
     environment = {
         **scrubbed_environment(),

@@ -10,6 +10,7 @@ from comfyvn_store.base import links, names
 from comfyvn_store.errors import ComfyvnError, NotInitialised, Refused
 from comfyvn_store.store.objects import Store
 from comfyvn_store.vcs.git import Git
+from comfyvn_store.vcs.home import Home, is_relative
 from comfyvn_store.vcs.settings import COPY, Settings, read_settings
 
 # Folders and files in the git dir that say a rebase, am, cherry-pick or revert of several commits is under way.
@@ -18,7 +19,10 @@ _SEQUENCES = ("rebase-merge", "rebase-apply", "sequencer")
 
 @dataclass(frozen=True)
 class Repository:
-    """A work tree with its git folders (absolute, real paths), its settings and its store."""
+    """A work tree with its git folders (absolute, real paths), its settings, its own folder and its store.
+
+    The store is where the objects are: until `init` was run after `comfyvn.store` was changed, where they were.
+    """
 
     top: str
     git_dir: str
@@ -26,6 +30,7 @@ class Repository:
     object_format: str
     git: Git
     settings: Settings
+    home: Home
     store: Store
 
     @property
@@ -68,7 +73,26 @@ class Repository:
     @property
     def is_initialised(self) -> bool:
         """Whether `init` was run here."""
-        return self.store.exists and not self.store.is_retired
+        return self.home.exists and not self.home.is_retired
+
+    @property
+    def wanted_store(self) -> str:
+        """The path of the store as `comfyvn.store` says it."""
+        return _wanted(self.home, self.settings)
+
+    @property
+    def is_store_to_move(self) -> bool:
+        """Whether `comfyvn.store` says another place than where the objects are.
+
+        A relative path that has not changed means no other place in another work tree.
+        """
+        wanted = self.wanted_store
+        if wanted == self.store.root:
+            return False
+        noted = self.home.noted()
+        if noted is not None and wanted != self.home.path and noted.said == self.settings.store_said:
+            return False
+        return os.path.realpath(wanted) != os.path.realpath(self.store.root)
 
     @property
     def in_sequence(self) -> bool:
@@ -114,10 +138,16 @@ class Repository:
         return inside is not None and names.is_asset_name(inside)
 
     def require_initialised(self) -> None:
-        """Raises NotInitialised if `init` was not run here, NewerStore if the store is beyond us."""
+        """Raises NotInitialised if `init` was not run here, else what `require_store` does."""
         if not self.is_initialised:
             raise NotInitialised("comfyvn-store is not set up in this repository", hint="run `comfyvn-store init`")
-        self.store.check_format()
+        self.require_store()
+
+    def require_store(self) -> None:
+        """Raises StoreUnreachable if a store outside is not there, NewerStore if it, or our own folder, is beyond us."""
+        if self.store.is_apart:
+            Store(self.home.path).check_format()
+        self.store.require()
 
     def ensure_store_link(self) -> None:
         """Puts the `.comfyvn` link back if it is not there or leads elsewhere; anything else there is refused.
@@ -125,7 +155,7 @@ class Repository:
         Without symlinks nothing leads through it, and it need not, mostly cannot, be made.
         """
         path = self.absolute(links.STORE_LINK)
-        text = self._store_link_text()
+        text = self.store_link_text()
         try:
             found = os.readlink(path)
         except FileNotFoundError:
@@ -148,9 +178,14 @@ class Repository:
 
         place_symlink(path, text)
 
-    def _store_link_text(self) -> str:
-        """Gives the link's text: relative, but in a linked work tree as git's own link there is, which is mostly absolute,
-        so that `git worktree move` to another depth leaves it true."""
+    def store_link_text(self) -> str:
+        """Gives the link's text: relative, but to a store outside as that was given, and in a linked work tree as git's own
+        link there is, which is mostly absolute, so that `git worktree move` to another depth leaves it true."""
+        if self.store.is_apart:
+            noted = self.home.noted()
+            said = noted.said if noted and noted.root == self.store.root else self.settings.store_said
+            if not is_relative(said or self.store.root):
+                return self.store.root
         if self.is_linked:
             try:
                 with open(self.absolute(".git"), "rb") as stream:
@@ -191,8 +226,22 @@ def open_repository(
         thumbs_root=thumbs_root,
     )
     git.promisors = settings.promisors
-    store = Store(os.path.join(common, "comfyvn"), settings.sharing)
-    return Repository(top, os.path.realpath(git_dir), common, object_format, git, settings, store)
+    home = Home(os.path.join(common, "comfyvn"), settings.sharing)
+    store = home.store_at(_root_of_store(home, settings))
+    return Repository(top, os.path.realpath(git_dir), common, object_format, git, settings, home, store)
+
+
+def _root_of_store(home: Home, settings: Settings) -> str:
+    """Gives where the objects are; where `init` never ran, where it would put them."""
+    if home.exists:
+        noted = home.noted()
+        return noted.root if noted else home.path
+    return _wanted(home, settings)
+
+
+def _wanted(home: Home, settings: Settings) -> str:
+    wanted = settings.store
+    return home.path if wanted is None or os.path.realpath(wanted) == os.path.realpath(home.path) else wanted
 
 
 _PARTS = ("--show-object-format", "--git-dir", "--git-common-dir", "--show-toplevel")

@@ -14,6 +14,7 @@ from comfyvn_store.base import names, sharing
 from comfyvn_store.base.sharing import PRIVATE, Sharing
 from comfyvn_store.errors import GitFailed, Refused, UsageError
 from comfyvn_store.vcs.git import Git
+from comfyvn_store.vcs.home import is_relative
 
 CONFIG_FILE = ".comfyvnconfig"
 DEFAULT_ROOT = "assets"
@@ -65,6 +66,9 @@ class Settings:
     ignored: tuple[str, ...] = ()
     sharing: Sharing = PRIVATE
     promisors: tuple[str, ...] = ()
+    # The store outside the repository that was asked for, and the words of the setting; None for the repository's own.
+    store: str | None = None
+    store_said: str | None = None
 
 
 def read_settings(
@@ -86,6 +90,7 @@ def read_settings(
     own, ignored = _repository_config(git, top)
     local, promisors = _git_config(git)
     merged = {**own, **local}
+    store = local.get("store") or None
     root = assets_root or env.get("COMFYVN_ASSETS_ROOT") or merged.get("assetsroot") or DEFAULT_ROOT
     index = db_path or env.get("COMFYVN_DB_PATH") or local.get("dbpath") or os.path.join(git_dir, "comfyvn", "index.db")
     thumbs = thumbs_root or env.get("COMFYVN_THUMBS_ROOT") or local.get("thumbsroot") or DEFAULT_THUMBS
@@ -106,6 +111,8 @@ def read_settings(
         ignored=tuple(ignored),
         sharing=sharing.parse(local.get(_SHARED)),
         promisors=promisors,
+        store=_store_path(git, top, store, env.get("HOME")) if store else None,
+        store_said=store,
     )
 
 
@@ -236,6 +243,25 @@ def _views(own: Mapping[str, str], local: Mapping[str, str]) -> str:
         return _choice("views", local["views"], VIEWS)
     shared = own.get("views", "").lower()
     return shared if shared in VIEWS else LINK
+
+
+def _store_path(git: Git, top: str, said: str, home: str | None) -> str:
+    """Gives the absolute path that `comfyvn.store` means, as git's `--type=path` does; relative ones hang on the top.
+
+    Raises UsageError for a path that cannot be noted, and where there is no such home.
+    """
+    if "\n" in said:
+        raise UsageError("comfyvn.store has a line break in it", hint="name a folder without one")
+    if said.startswith("~/") and home:
+        said = os.path.join(home, said[2:].lstrip("/"))  # what git does, without a process for each filter and hook
+    elif not is_relative(said) and not os.path.isabs(said):
+        try:
+            said = git.text("config", "--type=path", "--get", "comfyvn.store")
+        except GitFailed:
+            raise UsageError(
+                f"comfyvn.store is '{names.printable(said)}', and there is no such home", hint="name the folder in full"
+            ) from None
+    return os.path.normpath(os.path.join(top, said))
 
 
 def _flag(name: str, value: str) -> bool:

@@ -30,6 +30,9 @@ _BY_INIT = frozenset(
         "link-missing",
         "link-wrong",
         "store-folders",
+        "store-place",
+        "store-leftovers",
+        "store-users",
         "index",
     )
 )
@@ -62,15 +65,19 @@ def _plain(finding: Finding) -> dict[str, Any]:
 
 def examine(repository: Repository) -> Diagnosis:
     """Looks at everything and changes nothing. Raises NotInitialised where `init` never ran, NewerStore."""
-    if not repository.store.exists:
+    if not repository.home.exists:
         raise NotInitialised("comfyvn-store is not set up in this repository", hint="run `comfyvn-store init`")
-    repository.store.check_format()
+    gone = list(machine.store_gone(repository))
+    if gone:
+        return Diagnosis(findings=gone)  # of the art nothing else can be told
+    repository.require_store()
     findings = [*machine.git_version(repository), *machine.git_index(repository), *machine.store(repository)]
     kinds = {finding.kind for finding in findings}
     if "git-index" in kinds or "retired" in kinds:
         return Diagnosis(
             findings=findings
         )  # without git's index nothing else can be told; a retired store needs nothing
+    findings += machine.store_place(repository)
     staged = art.look(repository)
     findings += _rest(repository, staged)
     return Diagnosis(len(staged.hashes), findings)

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from comfyvn_store.base import files, names
 from comfyvn_store.hot import live
 from comfyvn_store.index import database
-from comfyvn_store.ops import wiring
+from comfyvn_store.ops import relocation, wiring
 from comfyvn_store.ops.doctor.finding import FIX, INIT, Finding
-from comfyvn_store.vcs import staging
+from comfyvn_store.vcs import leftovers, staging
 from comfyvn_store.vcs.repository import Repository
 
 # `--path-format` of rev-parse came with 2.31, what we ask of diff-tree and rev-list with 2.33.
@@ -36,7 +36,7 @@ def git_version(repository: Repository) -> Iterator[Finding]:
 def store(repository: Repository) -> Iterator[Finding]:
     """Folders of the store that are missing or may not be written."""
     root = repository.store.root
-    if repository.store.is_retired:
+    if repository.home.is_retired:
         yield Finding("retired", "comfyvn-store was uninstalled here; its store is kept", INIT, [root])
     folders = [os.path.join(root, name) for name in ("objects", "tmp", "bad", "trash")]
     missing = [folder for folder in folders if not os.path.isdir(folder)]
@@ -50,6 +50,32 @@ def store(repository: Repository) -> Iterator[Finding]:
     if closed:
         quoted = " ".join(map(wiring.quoted, closed[:20]))
         yield Finding("store-modes", "you may not write to folders of the store", f"chmod u+rwx {quoted}", closed)
+
+
+def store_gone(repository: Repository) -> Iterator[Finding]:
+    """A store outside the repository that is not where it was."""
+    store = repository.store
+    if store.is_apart and not store.exists and not repository.home.is_retired:
+        note = wiring.quoted(os.path.join(repository.home.path, "store"))
+        yield Finding(
+            "store-unreachable",
+            "the store that comfyvn.store names is not there",
+            f"mount its disk; only if it is gone for good: rm {note} && comfyvn-store init",
+            [store.root],
+        )
+
+
+def store_place(repository: Repository) -> Iterator[Finding]:
+    """Objects that are not where `comfyvn.store` says, or a store outside that does not know this repository."""
+    if repository.is_store_to_move:
+        message = "comfyvn.store was changed, and the objects are still where they were"
+        yield Finding("store-place", message, INIT, [repository.store.root], True)
+    if leftovers.are_there(repository):
+        message = "objects of before are left in the repository's own folder"
+        yield Finding("store-leftovers", message, INIT, [repository.home.path], True)
+    if not relocation.is_noted(repository):
+        message = "the store does not know that this repository uses it"
+        yield Finding("store-users", message, INIT, [repository.store.root], True)
 
 
 def _object_folders(objects: str) -> list[str]:
