@@ -57,7 +57,8 @@ def drop(
     """Drops the objects of assets, each if `copies` remotes have proved to hold it: a folder by its bytes, any other by
     saying so just now, with `verify` by its bytes too.
 
-    In a store that several clones share, what another one has checked out is kept, unless `force`. Raises UnknownAsset, UsageError. What is not committed, or not proved, is kept, with the reason.
+    In a store that several clones share, what another one has checked out is kept, unless `force`. Raises UnknownAsset,
+    UsageError. What is not committed, or not proved, is kept, with the reason.
     """
     if not targets:
         raise UsageError(
