@@ -42,6 +42,14 @@ class Served(Conformance):
         return GitLfs("art", "", remote.git, "sha1")
 
 
+    def test_an_object_of_no_bytes(self, remote: Remote, tmp_path: Path) -> None:
+        (thing,) = self.things(tmp_path, 0)
+        self.put(remote, thing)
+        assert remote.has([thing.item]) == {thing.hash: 0}
+        assert self.read(remote, thing.item) == b""
+        assert list(remote.list()) == [thing.item]
+
+
 class TestDulwich(Served):
     @pytest.fixture
     def server(self, tmp_path: Path) -> Iterator[Server]:

@@ -11,6 +11,7 @@ import pytest
 from comfyvn_store.errors import RemoteDenied, RemoteUnreachable
 from comfyvn_store.remotes.lfs.anchor import parse_pointer, pointer
 from comfyvn_store.remotes.lfs.remote import GitLfs
+from comfyvn_store.vcs.git import Git
 from tests.gitrepo import GitRepo, run
 from tests.remotes.lfs_servers import remote_of, repository
 from tests.remotes.objects import Thing
@@ -141,6 +142,18 @@ def test_without_any_git_remote(server: LfsServer, repo: GitRepo, tmp_path: Path
     remote.delete(thing.hash)
     remote.finish()
     assert list(remote.list()) == []
+
+
+def test_in_a_repository_of_sha256(server: LfsServer, tmp_path: Path) -> None:
+    bare = tmp_path / "other.git"
+    run(["git", "init", "--quiet", "--bare", "--object-format=sha256", str(bare)], cwd=tmp_path)
+    repo = GitRepo.create(tmp_path / "other", "--object-format=sha256")
+    repo.git("remote", "add", "origin", str(bare))
+    repo.git("config", "lfs.url", server.url)
+    things = [Thing(tmp_path / "local", 100, number) for number in range(40)]
+    send(GitLfs("art", "", Git(str(repo.path)), "sha256"), *things)
+    assert len(list(GitLfs("art", "", Git(str(repo.path)), "sha256").list())) == 40
+    assert run(["git", "fsck", "--strict"], cwd=bare).code == 0
 
 
 def test_strangers_in_the_ref_are_no_objects(repo: GitRepo, bare: Path, tmp_path: Path) -> None:

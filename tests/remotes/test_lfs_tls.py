@@ -3,6 +3,8 @@
 import datetime
 import ipaddress
 import json
+import select
+import socket
 import ssl
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -150,6 +152,45 @@ class Proxy(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+
+class Tunnel(BaseHTTPRequestHandler):
+    """Connects to whoever is asked for, and passes bytes on."""
+
+    protocol_version = "HTTP/1.1"
+    server: LfsServer
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_CONNECT(self) -> None:
+        self.server.tokens[f"{self.path} {self.headers.get('Proxy-Authorization')}"] = 0.0
+        host, _, port = self.path.partition(":")
+        with socket.create_connection((host, int(port))) as other:
+            self.send_response(200)
+            self.end_headers()
+            pair = {self.connection: other, other: self.connection}
+            while True:
+                for ready in select.select(list(pair), [], [], 10)[0]:
+                    if not (data := ready.recv(65_536)):
+                        self.close_connection = True
+                        return
+                    pair[ready].sendall(data)
+
+
+def test_tls_through_a_proxy(repo: GitRepo, server: LfsServer, cert: Path, tmp_path: Path) -> None:
+    repo.git("config", "http.sslCAInfo", str(cert))
+    tunnel = LfsServer()
+    tunnel.RequestHandlerClass = Tunnel
+    with serving(tunnel):
+        repo.git("config", "http.proxy", f"ann:sesame@127.0.0.1:{tunnel.server_address[1]}")
+        thing = Thing(tmp_path / "local", 100_000)
+        remote = remote_of(repo)
+        assert remote.put(thing.item, thing.source) is True
+        assert b"".join(remote.get(thing.item)) == thing.data
+        remote.close()
+        assert list(tunnel.tokens) == [f"127.0.0.1:{server.server_address[1]} Basic YW5uOnNlc2FtZQ=="]
+        assert all("Proxy-Authorization" not in seen.headers for seen in server.seen)
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ class Handler(BaseHTTPRequestHandler):
     def send_object(self, held: bytes) -> None:
         range_ = self.headers.get("Range", "")
         start = int(range_.removeprefix("bytes=").removesuffix("-")) if range_ and self.server.has_ranges else 0
-        if start >= len(held):
+        if start and start >= len(held):
             return self.say(416, {}, {"Content-Range": f"bytes */{len(held)}"})
         self.send_response(206 if start else 200)
         if start:
