@@ -41,7 +41,6 @@ class Served(Conformance):
         assert isinstance(remote, GitLfs)
         return GitLfs("art", "", remote.git, "sha1")
 
-
     def test_an_object_of_no_bytes(self, remote: Remote, tmp_path: Path) -> None:
         (thing,) = self.things(tmp_path, 0)
         self.put(remote, thing)

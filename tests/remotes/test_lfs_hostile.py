@@ -1,6 +1,8 @@
 """A Git LFS server that lies, stalls, wanders off or asks for more: a named error, soon, and no secret given away."""
 
+import base64
 import contextlib
+import gzip
 import json
 import logging
 import threading
@@ -459,16 +461,29 @@ def test_401_for_ever_from_an_action(server: Hostile, remote: GitLfs, helper: He
 def test_a_server_that_echoes_what_it_was_told(
     server: Hostile, remote: GitLfs, helper: Helper, thing: Thing, repo: GitRepo
 ) -> None:
-    def echo(handler: Handler) -> None:
-        import base64
-
+    def told(handler: Handler) -> str:
         word = handler.headers["Authorization"].split(" ")[1]
-        message = f"token {word} is {base64.b64decode(word).decode()}"
-        handler.say(403, json.dumps({"message": message}).encode())
+        return f"no object. {word} is {base64.b64decode(word).decode()}"
 
-    server.on("POST", "/lfs/objects/batch", wants_password(echo))
-    with fails(RemoteDenied):
-        remote.has([thing.item])
+    def of_all(status: int) -> Behaviour:
+        return wants_password(lambda handler: handler.say(status, json.dumps({"message": told(handler)}).encode()))
+
+    def of_one(handler: Handler) -> None:
+        error = {"code": 409, "message": told(handler)}
+        handler.say(200, json.dumps({"objects": [{"oid": thing.hash, "error": error}]}).encode())
+
+    def of_lock(handler: Handler) -> None:
+        lock = {"id": "1", "path": "a", "owner": {"name": told(handler)}}
+        handler.say(409, json.dumps({"lock": lock, "message": told(handler)}).encode())
+
+    for behaviour in (*map(of_all, (403, 404, 413, 422, 500)), wants_password(of_one)):
+        server.on("POST", "/lfs/objects/batch", behaviour)
+        for work in (lambda: get(remote, thing.item), lambda: remote.put(thing.item, thing.source)):
+            with fails(ComfyvnError):
+                work()
+    server.on("POST", "/lfs/locks", wants_password(of_lock))
+    with fails(ComfyvnError):
+        remote.locking().create("a")
     assert files_with(SECRET, repo.path) == []
 
 
@@ -657,8 +672,6 @@ def test_a_stalling_body(server: Hostile, remote: GitLfs, thing: Thing) -> None:
 
 
 def test_a_compressed_body_is_not_unpacked(server: Hostile, remote: GitLfs, thing: Thing) -> None:
-    import gzip
-
     bomb = gzip.compress(b" " * (64 << 20))
     server.on("POST", "/lfs/objects/batch", lambda handler: handler.say(200, bomb, Content_Encoding="gzip"))
     with fails():

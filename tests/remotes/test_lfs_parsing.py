@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.remotes.lfs import batch, failures
+from comfyvn_store.remotes.lfs.api import Reply
 from comfyvn_store.remotes.lfs.parsing import Action, is_web_url, parse_action, parse_json
 
 OIDS = ("a" * 64, "b" * 64)
@@ -48,7 +49,7 @@ class Listening:
 
 def said(answer: Any) -> dict[str, batch.Answered]:
     wanted = [batch.Wanted(oid, 1) for oid in OIDS]
-    return batch._read(Listening(), "download", wanted, answer)  # type: ignore[arg-type]
+    return batch.read(Listening(), "download", wanted, Reply(200, answer, {}))  # type: ignore[arg-type]
 
 
 @unhurried

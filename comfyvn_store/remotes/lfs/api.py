@@ -6,7 +6,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from comfyvn_store.errors import RemoteDenied, RemoteUnreachable
@@ -24,11 +25,17 @@ _LIMIT = 4 << 20
 _TEXT = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE}
 
 
-class Reply(NamedTuple):
+@dataclass(frozen=True)
+class Reply:
     """What the API said: its status, and its JSON if it is an object ({} for anything else)."""
 
     status: int
     said: Mapping[str, Any]
+    sent: Mapping[str, str] = field(repr=False)
+
+    def shown(self, text: Any) -> str:
+        """Gives some text out of it as it may be shown: nothing in it is what was sent in private."""
+        return failures.without_secrets(text, self.sent)
 
 
 class Api:
@@ -73,9 +80,9 @@ class Api:
         if 200 <= answer.status < 300 or answer.status in expected:
             said = answer.json(_LIMIT)
             if isinstance(said, dict):
-                return Reply(answer.status, said)
+                return Reply(answer.status, said, answer.sent)
             if answer.status in expected:
-                return Reply(answer.status, {})
+                return Reply(answer.status, {}, answer.sent)
             raise RemoteUnreachable(
                 f"remote '{self.name}': what {answer.host} answers is not the answer of a Git LFS server",
                 hint="is the address right? `git config lfs.url` and `git remote -v` show it",

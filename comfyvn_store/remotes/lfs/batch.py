@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from comfyvn_store.errors import RemoteUnreachable
 from comfyvn_store.remotes.lfs import failures
-from comfyvn_store.remotes.lfs.api import DOWNLOAD, Api
+from comfyvn_store.remotes.lfs.api import DOWNLOAD, Api, Reply
 from comfyvn_store.remotes.lfs.parsing import Action, parse_action
 
 # Objects of one request: what Git LFS itself asks for at once.
@@ -59,18 +59,16 @@ def ask(api: Api, operation: str, wanted: Sequence[Wanted], ref: str | None) -> 
         half = len(wanted) // 2
         return {**ask(api, operation, wanted[:half], ref), **ask(api, operation, wanted[half:], ref)}
     if reply.status >= 400:
-        return _all_refused(api, operation, wanted, reply.status, reply.said, doing)
-    return _read(api, operation, wanted, reply.said)
+        return _all_refused(api, operation, wanted, reply, doing)
+    return read(api, operation, wanted, reply)
 
 
-def _all_refused(
-    api: Api, operation: str, wanted: Sequence[Wanted], status: int, said: Mapping[str, Any], doing: str
-) -> dict[str, Answered]:
+def _all_refused(api: Api, operation: str, wanted: Sequence[Wanted], reply: Reply, doing: str) -> dict[str, Answered]:
     """Gives the answers where a whole batch was refused because of its objects, which giftless does where none is there.
 
     Raises RemoteUnreachable, MachineError where it was for another reason.
     """
-    message = failures.without_secrets(said.get("message"), {})
+    status, message = reply.status, reply.shown(reply.said.get("message"))
     if operation == DOWNLOAD and status in (404, 422) and "object" in message.lower():
         return {each.hash: Answered(error=status, said=message) for each in wanted}
     if status == 404:
@@ -81,7 +79,9 @@ def _all_refused(
     raise failures.of_status(status, api.name, doing, message)
 
 
-def _read(api: Api, operation: str, wanted: Sequence[Wanted], said: Mapping[str, Any]) -> dict[str, Answered]:
+def read(api: Api, operation: str, wanted: Sequence[Wanted], reply: Reply) -> dict[str, Answered]:
+    """Gives the answers that a reply has for the objects that were asked about. Raises RemoteUnreachable."""
+    said = reply.said
     objects = said.get("objects")
     if said.get("transfer", "basic") not in ("basic", None) or said.get("hash_algo", "sha256") not in ("sha256", None):
         raise RemoteUnreachable(
@@ -98,11 +98,11 @@ def _read(api: Api, operation: str, wanted: Sequence[Wanted], said: Mapping[str,
     for each in objects:
         oid = each.get("oid") if isinstance(each, dict) else None
         if isinstance(oid, str) and oid in asked and oid not in found:
-            found[oid] = _one(api, operation, each)
+            found[oid] = _one(api, operation, each, reply)
     return {each.hash: found.get(each.hash, Answered(error=500, said="it says nothing of it")) for each in wanted}
 
 
-def _one(api: Api, operation: str, each: Mapping[str, Any]) -> Answered:
+def _one(api: Api, operation: str, each: Mapping[str, Any], reply: Reply) -> Answered:
     size = each.get("size")
     size = size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
     error = each.get("error")
@@ -110,7 +110,7 @@ def _one(api: Api, operation: str, each: Mapping[str, Any]) -> Answered:
         code = error.get("code") if isinstance(error, dict) else None
         code = code if isinstance(code, int) and 400 <= code < 600 else 422
         message = error.get("message") if isinstance(error, dict) else None
-        return Answered(size, error=code, said=failures.without_secrets(message, {}))
+        return Answered(size, error=code, said=reply.shown(message))
     actions = each.get("actions")
     actions = actions if isinstance(actions, dict) else {}
     read = {

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from comfyvn_store.errors import Refused, RemoteUnreachable
-from comfyvn_store.remotes.lfs import failures
-from comfyvn_store.remotes.lfs.api import DOWNLOAD, UPLOAD, Api
+from comfyvn_store.remotes.lfs.api import DOWNLOAD, UPLOAD, Api, Reply
 
 # Locks of one page, and pages at most: a server could go on for ever.
 _PAGE, _PAGES = 100, 1000
@@ -58,9 +57,10 @@ class Locking:
 
     def create(self, path: str, ref: str | None = None) -> Lock:
         """Locks a path. Raises LockHeld if it is locked."""
-        said = self._call("POST", "/locks", {"path": path, **_ref(ref)}, f"does not lock '{path}'", expected=(409,))
-        lock = _lock(said.get("lock"))
-        if said.get("message") is not None or lock is None:
+        body = {"path": path, **_ref(ref)}
+        reply = self._call("POST", "/locks", body, f"does not lock '{path}'", expected=(409,))
+        lock = _lock(reply, reply.said.get("lock"))
+        if reply.status == 409 or lock is None:
             owner = f" by {lock.owner}" if lock is not None and lock.owner else ""
             raise LockHeld(f"'{path}' is locked{owner}", lock)
         return lock
@@ -73,9 +73,9 @@ class Locking:
         for _ in range(_PAGES):
             pairs = {**query, "cursor": cursor}
             text = urlencode([(key, value) for key, value in pairs.items() if value is not None])
-            said = self._call("GET", f"/locks?{text}", None, "does not list its locks", operation=DOWNLOAD)
-            found += _locks(said.get("locks"))
-            cursor = self._next(said, cursor)
+            reply = self._call("GET", f"/locks?{text}", None, "does not list its locks", operation=DOWNLOAD)
+            found += _locks(reply, "locks")
+            cursor = self._next(reply, cursor)
             if cursor is None:
                 return found
         raise self._endless()
@@ -86,10 +86,10 @@ class Locking:
         cursor: str | None = None
         for _ in range(_PAGES):
             body: dict[str, Any] = {"limit": _PAGE, **_ref(ref), **({} if cursor is None else {"cursor": cursor})}
-            said = self._call("POST", "/locks/verify", body, "does not list its locks")
-            found.ours.extend(_locks(said.get("ours")))
-            found.theirs.extend(_locks(said.get("theirs")))
-            cursor = self._next(said, cursor)
+            reply = self._call("POST", "/locks/verify", body, "does not list its locks")
+            found.ours.extend(_locks(reply, "ours"))
+            found.theirs.extend(_locks(reply, "theirs"))
+            cursor = self._next(reply, cursor)
             if cursor is None:
                 return found
         raise self._endless()
@@ -98,10 +98,10 @@ class Locking:
         """Ends a lock, with `force` also another's; gives it, None if there is none of that id (or no locking at all)."""
         body = {"force": force, **_ref(ref)}
         try:
-            said = self._call("POST", f"/locks/{quote(id_, safe='')}/unlock", body, "does not end the lock")
+            reply = self._call("POST", f"/locks/{quote(id_, safe='')}/unlock", body, "does not end the lock")
         except NoLocking:
             return None
-        return _lock(said.get("lock"))
+        return _lock(reply, reply.said.get("lock"))
 
     def _call(
         self,
@@ -112,7 +112,7 @@ class Locking:
         *,
         operation: str = UPLOAD,
         expected: tuple[int, ...] = (),
-    ) -> Mapping[str, Any]:
+    ) -> Reply:
         reply = self._api.call(
             method, path, operation=operation, data=data, doing=doing, expected=(404, 501, *expected)
         )
@@ -120,14 +120,11 @@ class Locking:
             raise NoLocking(
                 f"remote '{self._api.name}' keeps no locks", hint="not every Git LFS server does; see its documentation"
             )
-        if reply.status == 409:
-            message = failures.without_secrets(reply.said.get("message"), {})
-            return {**reply.said, "message": message}
-        return {key: value for key, value in reply.said.items() if key != "message"}
+        return reply
 
-    def _next(self, said: Mapping[str, Any], before: str | None) -> str | None:
+    def _next(self, reply: Reply, before: str | None) -> str | None:
         """Gives the cursor of the next page, None where this was the last. Raises RemoteUnreachable."""
-        cursor = said.get("next_cursor")
+        cursor = reply.said.get("next_cursor")
         if cursor is None or cursor == "":
             return None
         if not isinstance(cursor, str) or len(cursor) > _LONGEST or cursor == before:
@@ -142,22 +139,19 @@ def _ref(ref: str | None) -> dict[str, Any]:
     return {} if ref is None else {"ref": {"name": ref}}
 
 
-def _locks(said: Any) -> list[Lock]:
-    return [lock for each in (said if isinstance(said, list) else []) if (lock := _lock(each)) is not None]
+def _locks(reply: Reply, key: str) -> list[Lock]:
+    said = reply.said.get(key)
+    return [lock for each in (said if isinstance(said, list) else []) if (lock := _lock(reply, each)) is not None]
 
 
-def _lock(said: Any) -> Lock | None:
+def _lock(reply: Reply, said: Any) -> Lock | None:
     """Reads a lock; None for what is none."""
     if not isinstance(said, dict):
         return None
-    id_, path, when, owner = said.get("id"), said.get("path"), said.get("locked_at"), said.get("owner")
+    id_, path, owner = said.get("id"), said.get("path"), said.get("owner")
     # Some servers number their locks.
     id_ = str(id_) if isinstance(id_, int) and not isinstance(id_, bool) else id_
-    name = owner.get("name") if isinstance(owner, dict) else None
     if not isinstance(id_, str) or not isinstance(path, str) or not id_ or max(len(id_), len(path)) > _LONGEST:
         return None
-    return Lock(id_, path, _line(when), _line(name))
-
-
-def _line(said: Any) -> str:
-    return "".join(char if char.isprintable() else "?" for char in said[:200]) if isinstance(said, str) else ""
+    name = owner.get("name") if isinstance(owner, dict) else None
+    return Lock(id_, path, reply.shown(said.get("locked_at")), reply.shown(name))
