@@ -65,7 +65,7 @@ def open_remote(repository: Repository, setting: RemoteSetting) -> Remote:
         from comfyvn_store.remotes.sftp import Sftp
 
         return Sftp(setting.name, where)
-    from comfyvn_store.remotes.lfs import GitLfs
+    from comfyvn_store.remotes.lfs.remote import GitLfs
 
     return GitLfs(setting.name, where.rest, repository.git, repository.object_format)
 
