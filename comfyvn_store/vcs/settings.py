@@ -18,6 +18,8 @@ CONFIG_FILE = ".comfyvnconfig"
 DEFAULT_ROOT = "assets"
 LINK, COPY = "link", "copy"
 VIEWS = (LINK, COPY)
+WARN, REFUSE, OFF = "warn", "refuse", "off"
+LOCKS = (WARN, REFUSE, OFF)
 DEFAULT_THUMBS = "cache/thumbs"
 # The only keys a repository may set for whoever clones it: none names a command or a path outside the work tree.
 _WHITELIST = frozenset(("assetsroot", "marker", "views", "fetch"))
@@ -47,6 +49,8 @@ class Settings:
     ignored: tuple[str, ...] = ()
     sharing: Sharing = PRIVATE
     promisors: tuple[str, ...] = ()
+    # What locks of others do to a commit and a push; a repository may not set it for whoever clones it.
+    locks: str = WARN
 
 
 def read_settings(
@@ -85,6 +89,7 @@ def read_settings(
         ignored=tuple(ignored),
         sharing=sharing.parse(local.get(_SHARED)),
         promisors=promisors,
+        locks=_locks(local.get("locks", WARN)),
     )
 
 
@@ -176,6 +181,12 @@ def _views(own: Mapping[str, str], local: Mapping[str, str]) -> str:
         return said
     shared = own.get("views", "").lower()
     return shared if shared in VIEWS else LINK
+
+
+def _locks(value: str) -> str:
+    if value.lower() not in LOCKS:
+        raise UsageError(f"comfyvn.locks is '{names.printable(value)}'", hint="use warn, refuse or off")
+    return value.lower()
 
 
 def _flag(name: str, value: str) -> bool:
