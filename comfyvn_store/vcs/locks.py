@@ -97,8 +97,8 @@ def merge(base: Book, ours: Book, theirs: Book, now: str) -> dict[str, str]:
 
 def lost(before: Book, after: Book, now: str) -> list[Lost]:
     """Gives the locks that held and are gone because somebody else has one in their way."""
-    kept = {lock.id for lock in after.locks.values()}
-    gone = [lock for lock in before.locks.values() if lock.is_live(now) and lock.id not in kept]
+    kept = {(lock.id, lock.owner) for lock in after.locks.values()}
+    gone = [lock for lock in before.locks.values() if lock.is_live(now) and (lock.id, lock.owner) not in kept]
     found = []
     for lock in gone:
         winner = next((each for each in after.locks.values() if is_in_the_way(each, lock, now)), None)
