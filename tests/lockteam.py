@@ -1,7 +1,8 @@
 """People who share locks: a bare remote with some art, and a clone for each, with a name of their own."""
 
-import subprocess
-from collections.abc import Iterable
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +17,32 @@ NOW = 1_800_000_000.0
 AT = lockrecord.stamp(NOW)
 
 
+_made: dict[tuple[str, ...], Path] = {}
+
+
 class Team:
-    """The remote `hub`, and the clones that were made of it."""
+    """The remote `hub`, and the clones that were made of it. `options` are those of `git init`."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
-        self.hub = GitRepo.create(folder / "hub.git", "--bare", *options)
-        first = GitRepo.create(folder / "first", *options)
-        first.tool("init")
-        for seed, path in enumerate((ALICE, CLUB, HERO)):
-            first.write(path, media.png(seed=seed))
-        first.git("add", "-A")
-        first.commit("art")
-        first.git("push", "-q", str(self.hub.path), "main")
+        if options not in _made:
+            _made[options] = Path(tempfile.mkdtemp(dir=folder.parent))
+            _make(_made[options], options)
+        self._template = _made[options]
+        shutil.copytree(self._template / "hub.git", folder / "hub.git")
+        self.hub = GitRepo(folder / "hub.git")
 
     def clone(self, name: str, *options: str) -> GitRepo:
-        """A clone of the hub, set up, for somebody of that name."""
-        self.hub.git("clone", "-q", *options, self.hub.path.as_uri(), str(self.folder / name))
-        repo = GitRepo(self.folder / name)
+        """A clone of the hub (with options of `git clone`), set up, for somebody of that name."""
+        if options:
+            repo = _clone(self.hub, self.folder / name, self._template, options)
+        else:
+            shutil.copytree(self._template / "clone", self.folder / name, symlinks=True)
+            repo = GitRepo(self.folder / name)
+            repo.git("remote", "set-url", "origin", self.hub.path.as_uri())
+            repo.git("update-index", "-q", "--refresh")
         repo.git("config", "user.name", name.capitalize())
         repo.git("config", "user.email", f"{name}@example.org")
-        repo.tool("init")
-        # Bytes come another way than git; here all have them.
-        store = self.folder / "first/.git/comfyvn/objects"
-        subprocess.run(["cp", "-a", f"{store}/.", str(repo.path / ".git/comfyvn/objects")], check=True)
         return repo
 
     def disconnect(self) -> None:
@@ -53,6 +56,28 @@ class Team:
     def held(self) -> dict[str, str]:
         """Who holds what on the hub: path to name."""
         return holders(self.hub)
+
+
+def _make(folder: Path, options: Sequence[str]) -> None:
+    hub = GitRepo.create(folder / "hub.git", "--bare", *options)
+    first = GitRepo.create(folder / "first", *options)
+    first.tool("init")
+    for seed, path in enumerate((ALICE, CLUB, HERO)):
+        first.write(path, media.png(seed=seed))
+    first.git("add", "-A")
+    first.commit("art")
+    first.git("push", "-q", str(hub.path), "main")
+    _clone(hub, folder / "clone", folder, ())
+
+
+def _clone(hub: GitRepo, place: Path, template: Path, options: Sequence[str]) -> GitRepo:
+    hub.git("clone", "-q", *options, hub.path.as_uri(), str(place))
+    repo = GitRepo(place)
+    repo.tool("init")
+    # Bytes come another way than git; here all have them.
+    store = template / "first/.git/comfyvn/objects"
+    shutil.copytree(store, repo.path / ".git/comfyvn/objects", dirs_exist_ok=True)
+    return repo
 
 
 def holders(repo: GitRepo, ref: str = REF) -> dict[str, str]:

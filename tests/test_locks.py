@@ -56,7 +56,9 @@ def test_a_second_lock_right_away_changes_nothing(team: Team, mika: GitRepo) -> 
     assert team.hub.git("rev-parse", REF).out == before
 
 
-@pytest.mark.parametrize("words", [["--for", "2w"], ["--for", "1h"], ["--for", "never"], ["--note", "longer"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["--for", "2w"], ["--for", "1h"], ["--for", "never"], ["--note", "longer"]], ids=" ".join
+)
 def test_another_time_or_note_renews_it(team: Team, mika: GitRepo, words: list[str]) -> None:
     mika.tool("lock", ALICE)
     (old,) = locks_in(team.hub)
@@ -88,9 +90,19 @@ def test_uids_folders_places_below_and_pictures_to_be_made_can_be_locked(team: T
 
 @pytest.mark.parametrize(
     ("word", "code"),
-    [("story.txt", 2), ("..", 2), ("../x.png", 2), (".", 2), ("assets/.hidden.png", 2), ("no-such-uid", 2)]
-    + [("assets/../.git/config", 2), ("assets/_meta/x.json", 2), (f"assets/{'x' * 250}.png", 20), (b"assets/\xff.png", 2)],
-)  # fmt: skip
+    [
+        ("story.txt", 2),
+        ("..", 2),
+        ("../x.png", 2),
+        (".", 2),
+        ("no-such-uid", 2),
+        ("assets/.hidden.png", 2),
+        ("assets/../.git/config", 2),
+        ("assets/_meta/x.json", 2),
+        (f"assets/{'x' * 250}.png", 20),
+        (b"assets/\xff.png", 2),
+    ],
+)
 def test_what_cannot_be_art_cannot_be_locked(team: Team, mika: GitRepo, word: str | bytes, code: int) -> None:
     mika.write("story.txt", "x")
     done = mika.tool("lock", word, check=False)  # type: ignore[arg-type]
@@ -185,7 +197,7 @@ def test_the_list_says_who_and_what(team: Team, mika: GitRepo, kim: GitRepo) -> 
     mika.tool("lock", ALICE, "--note", "new hair")
     kim.tool("lock", CLUB, "--all-branches", "--for", "never")
     lines = [re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", line) for line in mika.tool("locks").out.splitlines()]
-    assert [line.split("  ") for line in map(lambda text: re.sub(" {2,}", "  ", text), lines)] == [
+    assert [line.split("  ") for line in (re.sub(" {2,}", "  ", text) for text in lines)] == [
         [CLUB, "*", "Kim <kim@example.org>", "TIME", "for good"],
         [ALICE, "main", "you", "TIME", "until TIME", "new hair"],
     ]

@@ -24,7 +24,9 @@ def said(**more: object) -> bytes:
 # -- the record ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lock", [make(), make(branch=None, expires_at=None, note="neue Haare: grün"), make(path="a\tb/c")])
+@pytest.mark.parametrize(
+    "lock", [make(), make(branch=None, expires_at=None, note="neue Haare: grün"), make(path="a\tb/c")]
+)
 def test_a_lock_reads_back_as_it_was(lock: Lock) -> None:
     assert lockrecord.decode(lockrecord.encode(lock), lock.name) == lock
 
@@ -77,10 +79,12 @@ def test_what_says_something_impossible_is_no_lock(change: dict[str, object]) ->
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/etc/passwd", "../a.png", "assets/../../a", "assets//a", "assets/", "assets/.", ".git/hooks", ".GIT/x", "a\0b"]
-    + ["a\x1b]0;x", "x" * 4097, 7, None],
+    [
+        *("", "/etc/passwd", "../a.png", "assets/../../a", "assets//a", "assets/", "assets/.", ".git/hooks", ".GIT/x"),
+        *("a\0b", "a\x1b]0;x", "x" * 4097, 7, None),
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_a_path_out_of_the_work_tree_is_no_lock(path: object) -> None:
     name = lockrecord.file_name(str(path), "main")
     assert lockrecord.decode(said(path=path), name) is None
@@ -155,7 +159,9 @@ def test_durations(text: str, seconds: int | None) -> None:
     assert use.duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "3", "d", "0d", "-1d", "1.5h", "3 d", "3651d", "999999999w", "forever", "٣d", "3d\n"])
+@pytest.mark.parametrize(
+    "text", ["", "3", "d", "0d", "-1d", "1.5h", "3 d", "3651d", "999999999w", "forever", "٣d", "3d\n"]
+)
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(UsageError):
         use.duration(text)

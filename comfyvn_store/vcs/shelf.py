@@ -232,5 +232,9 @@ def _is_of(ref: str, name: str) -> bool:
 def _failure(remote: str, said: str) -> RemoteUnreachable:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     last = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "it failed")
+    # `! [remote rejected] NEW -> REF (pre-receive hook declined)`: the host's reason, of which "error:" says nothing.
+    refused = next((line for line in lines if line.startswith("! [") and line.endswith(")")), None)
+    if refused is not None:
+        last = f"it refused: {refused.rpartition('(')[2][:-1]}"
     kind = RemoteDenied if any(word in said.lower() for word in _DENIED) else RemoteUnreachable
     return kind(f"git remote '{remote}': {last.removeprefix('fatal: ').removeprefix('error: ')}")
