@@ -1,12 +1,15 @@
 """`lock`, `unlock`, `locks` as two artists use them, on real clones of a real remote."""
 
 import re
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+from comfyvn_store.errors import Refused
 from comfyvn_store.ops import locks as use
+from comfyvn_store.vcs import locks
 from comfyvn_store.vcs.repository import open_repository
 from tests.gitrepo import GitRepo
 from tests.lockteam import ALICE, CLUB, HERO, NOW, REF, Team, holders, locks_in, make, put_locks, rows
@@ -127,6 +130,38 @@ def test_who_one_is_must_be_known_to_git(team: Team, mika: GitRepo) -> None:
     put_locks(mika, make(expires_at=None, owner="Mika <mika@example.org>"))
     assert "Mika <mika@example.org>" in mika.tool("locks", "--offline", env=env).out
     assert "is locked by Mika" in mika.tool("edit", ALICE, env=env).err
+
+
+def test_a_branch_that_is_no_utf8_can_be_locked_on_only_with_all(team: Team, mika: GitRepo) -> None:
+    mika.git("switch", "-qc", b"caf\xe9")  # type: ignore[arg-type]
+    done = mika.tool("lock", ALICE, check=False)
+    assert done.code == 2 and "--all-branches" in done.err and team.held() == {}
+    mika.tool("lock", ALICE, "--all-branches")
+    assert team.held() == {ALICE: "Mika"}
+    assert mika.tool("unlock", ALICE).out.startswith("unlocked")
+
+
+def test_there_is_no_more_room_than_readers_have(team: Team, mika: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = open_repository(str(mika.path))
+    monkeypatch.setattr(locks, "MOST", 3)
+    use.lock(repository, [ALICE, CLUB], now=NOW)
+    with pytest.raises(Refused, match="would be 4 locks") as refused:
+        use.lock(repository, [HERO, NEW], now=NOW)
+    assert "folder" in (refused.value.hint or "")
+    assert set(team.held()) == {ALICE, CLUB}
+    use.lock(repository, [HERO, NEW], now=NOW + use.WEEK)
+    assert set(team.held()) == {HERO, NEW}
+
+
+def test_a_bare_search_path_is_enough_and_git_must_be_on_it(team: Team, mika: GitRepo) -> None:
+    git = shutil.which("git")
+    assert git is not None
+    (team.folder / "bin").mkdir()
+    (team.folder / "bin/git").symlink_to(git)
+    mika.tool("lock", ALICE, env={"PATH": str(team.folder / "bin")})
+    assert team.held() == {ALICE: "Mika"}
+    done = mika.tool("lock", CLUB, env={"PATH": "/nowhere"}, check=False)
+    assert done.code == 16 and "git is not installed" in done.err
 
 
 def test_no_repository_and_no_init_are_said(tmp_path: Path) -> None:

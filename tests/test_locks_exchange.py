@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -265,6 +266,22 @@ def test_no_password_is_asked_for(team: Team, mika: GitRepo) -> None:
     mika.git("remote", "set-url", "origin", "http://127.0.0.1:9/x.git")
     done = mika.tool("lock", ALICE)
     assert "not shared yet: git remote 'origin'" in done.err and done.code == 0
+
+
+def test_a_host_that_says_nothing_holds_nobody_up_for_long(mika: GitRepo) -> None:
+    """It takes the connection, and that is all."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mika.git("remote", "set-url", "origin", f"http://127.0.0.1:{silent.getsockname()[1]}/x.git")
+        mika.git("config", "http.lowSpeedLimit", "1")
+        mika.git("config", "http.lowSpeedTime", "2")
+        began = time.monotonic()
+        assert "the list may be old" in mika.tool("locks").err
+        took = time.monotonic() - began
+        assert took < 15, "what is configured holds"
+        mika.git("config", "--unset", "http.lowSpeedTime")
+        began = time.monotonic()
+        assert "not shared yet" in mika.tool("lock", ALICE).err
+        assert took < time.monotonic() - began < 60
 
 
 # -- what git does -------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from comfyvn_store.ops.lockserver import LockServer, ServerLock
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import locks
 from comfyvn_store.vcs.exchange import Exchange, remote_of
-from comfyvn_store.vcs.lockrecord import Lock, file_name, is_note, is_path, is_same_person, is_within, stamp
+from comfyvn_store.vcs.lockrecord import Lock, file_name, is_note, is_path, is_same_person, is_sound, is_within, stamp
 from comfyvn_store.vcs.locks import Book, Lost
 from comfyvn_store.vcs.repository import Repository
 
@@ -181,6 +181,12 @@ class _Wish(NamedTuple):
         """Decides about one path and adds what is to be written to `changes`."""
         name = file_name(path, self.branch)
         new = Lock(uuid7(), path, self.branch, self.owner, self.now, self.expires_at, self.note)
+        if not is_sound(new):
+            where = f" on branch '{names.printable(self.branch)}'" if self.branch else ""
+            raise UsageError(
+                f"'{names.printable(path)}' cannot be locked{where}: a lock is UTF-8, and not longer than a page",
+                hint="shorter names can be; --all-branches names no branch",
+            )
         others = tuple(each for each in book.locks.values() if locks.is_in_the_way(each, new, self.now))
         if others and not self.force:
             return Answer(path, HELD, None, others)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from comfyvn_store.base import names
 from comfyvn_store.errors import ComfyvnError, LockTimeout, Refused, RemoteDenied, RemoteUnreachable, UsageError
@@ -93,6 +93,7 @@ class Exchange:
                 if not lock.is_live(self._now):
                     new.setdefault(name, None)
             files = {name: None if lock is None else lockrecord.encode(lock) for name, lock in new.items()}
+            _check_room({*book.oids, *new} - {name for name, lock in new.items() if lock is None})
             commit = self.shelf.record(tip, files, message, kept=book.oids)
             if commit == tip or self.shelf.move(commit, tip):
                 return
@@ -159,6 +160,7 @@ class Exchange:
             if own is not None and not self._is_ancestor(own, theirs):
                 base = locks.read(self.shelf, locks.merge_base(self.shelf.git, own, theirs))
                 merged = locks.merge(base, before, after, self._now)
+                _check_room(merged)
                 if merged != after.oids:
                     target = self.shelf.record(theirs, {}, "merge", own, kept=merged)
                     after = locks.read(self.shelf, target)
@@ -170,6 +172,15 @@ class Exchange:
 
     def _is_ancestor(self, one: str, other: str) -> bool:
         return self.shelf.git.succeeds("merge-base", "--is-ancestor", one, other)
+
+
+def _check_room(files: Collection[str]) -> None:
+    """Refuses to make a ref that nobody would read any more."""
+    if len(files) > locks.MOST:
+        raise Refused(
+            f"that would be {len(files)} locks, and there can be {locks.MOST}",
+            hint="unlock what nobody works on; lock a folder in place of its files",
+        )
 
 
 def _wait(attempt: int) -> None:

@@ -100,6 +100,8 @@ def encode(lock: Lock) -> bytes:
 
 def decode(data: bytes, name: str) -> Lock | None:
     """Reads a lock out of its file; None if that is none, says something impossible, or has another lock's name."""
+    if len(data) > LONGEST:
+        return None
     try:
         said = canonical.parse(data)
     except canonical.NotCanonical:
@@ -111,6 +113,14 @@ def decode(data: bytes, name: str) -> Lock | None:
         return None
     lock = Lock(**values)
     return lock if lock.name == name else None
+
+
+def is_sound(lock: Lock) -> bool:
+    """Tells whether a lock can be written so that everybody reads it."""
+    try:
+        return decode(encode(lock), lock.name) == lock
+    except UnicodeEncodeError:
+        return False
 
 
 def is_path(value: Any) -> bool:
