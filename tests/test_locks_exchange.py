@@ -175,7 +175,7 @@ def test_looking_twice_changes_nothing(team: Team, mika: GitRepo, kim: GitRepo) 
 
 def test_a_lock_that_was_cut_short_before_it_was_sent_is_sent_later(team: Team, mika: GitRepo) -> None:
     slow = team.folder / "slow"
-    slow.write_text('#!/bin/sh\ntouch "$0.began"\nwhile test -e "$0"; do sleep 0.1; done\nexec git-receive-pack "$@"\n')
+    slow.write_text('#!/bin/sh\ntouch "$0.began"\nwhile test -e "$0"; do sleep 0.1; done\nexit 1\n')
     slow.chmod(0o755)
     mika.git("config", "remote.origin.receivepack", str(slow))
     process = start(mika, "lock", ALICE)
@@ -184,7 +184,7 @@ def test_a_lock_that_was_cut_short_before_it_was_sent_is_sent_later(team: Team, 
     process.communicate()
     slow.unlink()
     time.sleep(0.3)  # what the killed one had started ends without it
-    assert holders(mika) == {ALICE: "Mika"}
+    assert (holders(mika), team.held()) == ({ALICE: "Mika"}, {})
     mika.git("config", "--unset", "remote.origin.receivepack")
     mika.tool("locks")
     assert team.held() == {ALICE: "Mika"}
@@ -239,18 +239,29 @@ def test_another_remote_can_be_named(team: Team, mika: GitRepo) -> None:
     assert team.held() == {ALICE: "Mika"}
 
 
-@pytest.mark.parametrize(
-    ("hook", "said"),
-    [("pre-receive", "declined"), ("update", "does not take 'refs/comfyvn/locks'")],
-)
-def test_a_host_that_refuses_the_ref_is_no_race(team: Team, mika: GitRepo, hook: str, said: str) -> None:
+@pytest.mark.parametrize("hook", ["pre-receive", "update"])
+def test_a_host_that_refuses_the_ref_is_no_race(team: Team, mika: GitRepo, hook: str) -> None:
     place = team.hub.path / "hooks" / hook
     place.parent.mkdir(exist_ok=True)
     place.write_text("#!/bin/sh\nexit 1\n")
     place.chmod(0o755)
     done = mika.tool("lock", ALICE)
-    assert "not shared yet" in done.err and said in done.err
+    assert "not shared yet" in done.err and "hook declined" in done.err
     assert holders(mika) == {ALICE: "Mika"} and team.held() == {}
+    place.unlink()
+    mika.tool("locks")
+    assert team.held() == {ALICE: "Mika"}
+
+
+def test_a_host_that_cannot_store_the_ref_is_not_asked_for_ever(team: Team, mika: GitRepo) -> None:
+    left = team.hub.path / "refs/comfyvn/locks.lock"  # by a process that died there
+    left.parent.mkdir()
+    left.touch()
+    done = mika.tool("lock", ALICE)
+    assert "not shared yet" in done.err and "does not take 'refs/comfyvn/locks'" in done.err
+    assert holders(mika) == {ALICE: "Mika"}
+    left.unlink()
+    assert mika.tool("lock", ALICE).err == "" and team.held() == {ALICE: "Mika"}
 
 
 def test_no_hook_of_the_clone_runs_and_a_mirror_remote_takes_a_ref(team: Team, mika: GitRepo) -> None:
@@ -281,7 +292,7 @@ def test_a_host_that_says_nothing_holds_nobody_up_for_long(mika: GitRepo) -> Non
         mika.git("config", "--unset", "http.lowSpeedTime")
         began = time.monotonic()
         assert "not shared yet" in mika.tool("lock", ALICE).err
-        assert took < time.monotonic() - began < 60
+        assert took < time.monotonic() - began < 90
 
 
 # -- what git does -------------------------------------------------------------------------------------------------
@@ -427,7 +438,7 @@ def test_a_ref_that_holds_too_much_is_refused_in_bounded_time(team: Team, mika: 
     mika.write(ALICE, b"RIFF\0\0\0\0WAVE")
     mika.git("add", ALICE)
     assert "warning: the locks cannot be read" in mika.git("commit", "-qm", "art").err
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 120
 
 
 def test_a_ref_that_names_no_commit_is_no_shelf(team: Team, mika: GitRepo) -> None:

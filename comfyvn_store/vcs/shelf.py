@@ -8,6 +8,7 @@ the index and branches are never touched. What remotes had when last asked is ke
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -17,12 +18,40 @@ from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.git import Git
 
 PREFIX = "refs/comfyvn/"
-# git's own words (LC_ALL=C) for a push that lost a race, and for a host that does not let us in.
-_REJECTED = ("[rejected]", "[remote rejected]", "failed to update ref", "stale info", "fetch first", "cannot lock ref")
-# Two processes of one clone that fetch at once: each is right, and one of them is a moment late.
-_BUSY = ("cannot lock ref", "unable to update local ref")
-_TRIES = 5
-_DENIED = ("authentication failed", "permission denied", "could not read username", "could not read password", "403")
+# git's own words (LC_ALL=C) for a push that lost a race, for a host that does not let us in, and for what may pass.
+# receive-pack has a race's words in brackets behind "[remote rejected]", as it has those of a hook that declines.
+_REJECTED = (
+    "[rejected]",
+    "failed to update ref",
+    "stale info",
+    "fetch first",
+    "cannot lock ref",
+    "incorrect old value",
+    "reference already exists",
+)
+_DECLINED = re.compile(r"^ ! \[remote rejected\].*\((.*)\)$", re.MULTILINE)
+_DENIED = (
+    "authentication failed",
+    "permission denied",
+    "could not read username",
+    "could not read password",
+    "error: 403",
+)
+_PASSING = (
+    "could not resolve host",
+    "timed out",
+    "timeout",
+    "connection refused",
+    "to connect to",
+    "connection reset",
+    "hung up unexpectedly",
+    "early eof",
+    "returned error: 5",
+    "returned error: 429",
+)
+# Another process of ours was fetching the same shelf.
+_LOCKED = ("cannot lock ref", "unable to create", "incorrect old value")
+_TRIES = 10
 
 
 class Shelf(NamedTuple):
@@ -129,9 +158,7 @@ class Shelf(NamedTuple):
     def fetch(self, remote: str) -> str | None:
         """Asks a git remote for its shelf; gives its commit, None if it has none. Raises RemoteUnreachable."""
         mine = self.ref_of(remote)
-        said = ""
-        for attempt in range(_TRIES):
-            time.sleep(0.05 * attempt)
+        for attempt in range(1, _TRIES + 1):
             done = self.git.outcome(
                 "-c", "fetch.writeCommitGraph=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
                 "--recurse-submodules=no", "--no-auto-maintenance", remote, f"+{self.ref}:{mine}", check=False,
@@ -142,8 +169,9 @@ class Shelf(NamedTuple):
             if "couldn't find remote ref" in said:
                 self.git.succeeds("update-ref", "-d", mine)
                 return None
-            if not any(word in said for word in _BUSY):
+            if attempt == _TRIES or not any(word in said.lower() for word in _LOCKED):
                 break
+            time.sleep(0.02 * attempt)
         raise _failure(remote, said)
 
     def push(self, remote: str, commit: str, *, lease: str | None = None) -> bool:
@@ -164,7 +192,7 @@ class Shelf(NamedTuple):
             self.git.succeeds("update-ref", mine, commit)
             return True
         said = os.fsdecode(done.stderr)
-        if any(word in said for word in _REJECTED) and "pre-receive hook declined" not in said:
+        if any(word in said for word in _REJECTED) and "hook declined" not in said:
             return False
         raise _failure(remote, said)
 
@@ -232,9 +260,14 @@ def _is_of(ref: str, name: str) -> bool:
 def _failure(remote: str, said: str) -> RemoteUnreachable:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     last = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "it failed")
-    # `! [remote rejected] NEW -> REF (pre-receive hook declined)`: the host's reason, of which "error:" says nothing.
-    refused = next((line for line in lines if line.startswith("! [") and line.endswith(")")), None)
-    if refused is not None:
-        last = f"it refused: {refused.rpartition('(')[2][:-1]}"
-    kind = RemoteDenied if any(word in said.lower() for word in _DENIED) else RemoteUnreachable
-    return kind(f"git remote '{remote}': {last.removeprefix('fatal: ').removeprefix('error: ')}")
+    lower = said.lower()
+    declined = _DECLINED.search(said)
+    if declined is not None:
+        # What the host itself has to say of it comes line by line.
+        told = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
+        last = f"it does not take that: {declined[1]}" + "".join(f"; {line}" for line in told[:2] if line)
+    # git leaves passwords out of the URLs that it shows; a user name may be a token.
+    last = re.sub(r"(\w+://)[^\s@/]*@", r"\1", last.removeprefix("fatal: ").removeprefix("error: "))
+    if declined is not None or any(word in lower for word in _DENIED):
+        return RemoteDenied(f"git remote '{remote}': {last}")
+    return RemoteUnreachable(f"git remote '{remote}': {last}", is_passing=any(word in lower for word in _PASSING))
