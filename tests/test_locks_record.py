@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyvn_store.errors import UsageError
-from comfyvn_store.ops import locks as use
+from comfyvn_store.ops.lockwords import duration
 from comfyvn_store.vcs import lockrecord, locks
 from comfyvn_store.vcs.lockrecord import Lock
 from comfyvn_store.vcs.locks import EMPTY, Book
@@ -156,7 +156,7 @@ def test_people_are_told_apart_by_their_address(one: str, other: str, same: bool
     [("1s", 1), ("30m", 1800), ("12h", 43200), ("3d", 259200), ("2w", 1209600), ("never", None), ("3650d", 315360000)],
 )
 def test_durations(text: str, seconds: int | None) -> None:
-    assert use.duration(text) == seconds
+    assert duration(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_durations(text: str, seconds: int | None) -> None:
 )
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(UsageError):
-        use.duration(text)
+        duration(text)
 
 
 # -- merging -------------------------------------------------------------------------------------------------------

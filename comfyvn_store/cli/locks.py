@@ -45,16 +45,16 @@ def lock_command(
     PATH is an asset, a file that is still to be made, or a folder with all that is in it. A lock is advice: others are
     warned when they edit, register, commit or push it on this branch. Ends with 1 if somebody else has one of them locked.
     """
-    from comfyvn_store.ops import locks
+    from comfyvn_store.ops import locks, lockwords
     from comfyvn_store.ops.session import open_session
 
-    seconds = locks.duration(for_)
+    seconds = lockwords.duration(for_)
     output.require_text(*filter(None, (note,)))
     with open_session() as session:
         output.notes(session.notes)
         done = locks.lock(
             session.repository,
-            locks.targets(session, paths),
+            lockwords.targets(session, paths),
             seconds=seconds,
             all_branches=all_branches,
             note=note,
@@ -76,7 +76,7 @@ def unlock_command(
 ) -> int:
     """Give up your locks of pictures, and of all that is in a folder. Ends with 1 if a lock is not yours, or elsewhere."""
     from comfyvn_store.errors import UsageError
-    from comfyvn_store.ops import locks
+    from comfyvn_store.ops import locks, lockwords
     from comfyvn_store.ops.session import open_session
 
     if branch is not None and all_branches:
@@ -85,7 +85,7 @@ def unlock_command(
         output.notes(session.notes)
         done = locks.unlock(
             session.repository,
-            locks.targets(session, paths),
+            lockwords.targets(session, paths),
             branch=branch,
             all_branches=all_branches,
             force=force,
