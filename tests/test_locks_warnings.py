@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from comfyvn_store.errors import Refused, RemoteUnreachable
+from comfyvn_store.errors import MachineError, Refused, RemoteUnreachable
 from comfyvn_store.hot import locked
 from comfyvn_store.ops import locks as use
 from comfyvn_store.ops.lockserver import ServerLock
@@ -197,28 +197,41 @@ def test_many_locked_pictures_are_not_many_lines(kim: GitRepo) -> None:
 # -- what it costs -------------------------------------------------------------------------------------------------
 
 
-def gits(repo: GitRepo, *words: str) -> int:
-    """How many git processes a commit starts, hooks and all."""
+def gits(repo: GitRepo, *words: str) -> list[str]:
+    """The git processes that a commit starts, hooks and all, each with its arguments."""
     log = repo.path / ".git/trace"
     log.unlink(missing_ok=True)
     repo.git(*words, env={"GIT_TRACE2_EVENT": str(log), "COMFYVN_PREVIEWS": "off"})
-    return sum(json.loads(line)["event"] == "start" for line in log.read_text().splitlines())
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    return [" ".join(event["argv"]) for event in events if event["event"] == "start"]
 
 
-def test_where_nobody_locks_a_commit_starts_no_git_more(team: Team) -> None:
+def test_where_nobody_locks_a_commit_asks_git_nothing_about_locks(team: Team) -> None:
     kim = team.clone("kim")
-    kim.git("config", "maintenance.auto", "false")
-    counts = []
-    # The first commit finds an index that has to be caught up; the others are alike.
-    for seed, mode in enumerate(("off", "off", "warn", "warn", "locked")):
-        kim.git("config", "comfyvn.locks", "off" if mode == "off" else "warn")
-        if mode == "locked":
-            put_locks(kim, make(HERO, expires_at=None))
-        repaint(kim, seed=200 + seed)
-        counts.append(gits(kim, "commit", "-qm", mode))
-    _, off, *warn, locked_elsewhere = counts
-    assert warn == [off, off]
-    assert off < locked_elsewhere <= off + 8
+    repaint(kim, seed=201)
+    asked = [words for words in gits(kim, "commit", "-qm", "x") if "refs/comfyvn" in words or "IDENT" in words]
+    assert asked == []
+    put_locks(kim, make(HERO, expires_at=None))
+    repaint(kim, seed=202)
+    asked = [words for words in gits(kim, "commit", "-qm", "y") if "refs/comfyvn" in words or "IDENT" in words]
+    assert len(asked) == 1 and "for-each-ref" in asked[0], "who one is matters only if a lock is met"
+
+
+def test_where_nobody_locks_no_git_is_started_at_all(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    kim = team.clone("kim")
+    repaint(kim)
+    monkeypatch.chdir(kim.path)
+
+    def look() -> None:
+        repository = open_repository()
+        repository.git.environment["PATH"] = "/nowhere"
+        locked.before_commit(repository)
+        locked.before_push(repository, [ALICE], "main")
+
+    look()
+    put_locks(kim, make(HERO, expires_at=None))
+    with pytest.raises(MachineError, match="git is not installed"):
+        look()
 
 
 # -- pushes --------------------------------------------------------------------------------------------------------
