@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from comfyvn_store.cli import output
 from comfyvn_store.cli.output import count
+
+if TYPE_CHECKING:
+    from comfyvn_store.vcs.repository import Repository
 
 
 @click.command("register", short_help="take files from anywhere into the store")
@@ -81,6 +84,7 @@ def register_command(
                 )
             )
         found = register.register(session, wishes)
+        _warn_of_locks(session.repository, [item["view"] for item in found])
     if as_json:
         output.as_json(found)
         return
@@ -148,6 +152,7 @@ def edit_command(paths: tuple[str, ...], as_json: bool) -> None:
     with open_session() as session:
         output.notes(session.notes)
         found = [edit.edit(session, target) for target in paths]
+        _warn_of_locks(session.repository, [item.view for item in found])
     if as_json:
         output.as_json([{"view": item.view, "was_link": item.was_link} for item in found])
         return
@@ -155,6 +160,16 @@ def edit_command(paths: tuple[str, ...], as_json: bool) -> None:
         state = "is a writable file now" if item.was_link else "is a writable file already"
         output.line(f"{output.path(item.view)} {state}")
     output.line("when you have saved your changes: git add, git commit")
+
+
+def _warn_of_locks(repository: Repository, paths: list[str]) -> None:
+    from comfyvn_store.ops import locks
+
+    lines = locks.warnings(repository, paths)
+    for line in lines:
+        output.warning(line)
+    if lines:
+        output.hint("ask them first; `comfyvn-store locks` lists all")
 
 
 def pair(text: str) -> tuple[str, Any]:

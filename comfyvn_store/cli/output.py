@@ -55,6 +55,11 @@ def notes(lines: Iterable[str]) -> None:
         note(text)
 
 
+def warning(text: str) -> None:
+    """Says something that may cost a person work."""
+    click.echo(f"{_styled('warning:', sys.stderr, fg='yellow', bold=True)} {text}", err=True)
+
+
 def error(message: str, hint: str | None) -> None:
     """Prints an error and what to do about it."""
     click.echo(f"{_styled('error:', sys.stderr, fg='red', bold=True)} {message}", err=True)

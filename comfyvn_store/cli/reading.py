@@ -241,6 +241,13 @@ def status_command(as_json: bool) -> None:
         if paths:
             clean = False
             _section(title, [(output.path(path),) for path in paths], hint)
+    if found.locked:
+        clean = False
+        _section(
+            "locked by others",
+            [(output.path(path), by) for path, by in found.locked],
+            "ask them first; comfyvn-store locks lists all",
+        )
     if found.problems:
         clean = False
         _section(

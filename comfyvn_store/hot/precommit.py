@@ -16,7 +16,7 @@ from comfyvn_store.asset.known import HEADS, KnownSidecars, on_disk, parse_all
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, links, names
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing, Refused
-from comfyvn_store.hot import ground, live, stage
+from comfyvn_store.hot import ground, live, locked, stage
 from comfyvn_store.hot import plan as plans
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.hot.plan import Asset, Plan
@@ -35,6 +35,7 @@ def run(repository: Repository) -> int:
             f"'{links.STORE_LINK}' is staged, and a commit must not decide where the store of others is",
             hint=f"run `git rm --cached {links.STORE_LINK}`",
         )
+    locked.before_commit(repository)
     live.begin(repository)
     prepare(repository, has_ground=ours in staged)
     return 0

@@ -10,13 +10,14 @@ from typing import Any
 from comfyvn_store.asset import worktree
 from comfyvn_store.asset.known import on_disk
 from comfyvn_store.base import files, links, names
-from comfyvn_store.errors import ObjectCorrupt
+from comfyvn_store.errors import GitFailed, ObjectCorrupt, Refused, RemoteUnreachable
 from comfyvn_store.index import questions, rows
 from comfyvn_store.ops import cards
 from comfyvn_store.ops.places import filter_drivers
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
-from comfyvn_store.vcs import blobs, staging
+from comfyvn_store.vcs import blobs, locks, staging
+from comfyvn_store.vcs.lockrecord import described
 from comfyvn_store.vcs.repository import Repository
 
 
@@ -44,12 +45,15 @@ class Status:
     previews_due: int = 0
     previews_running: bool = False
     ignored_config: list[str] = field(default_factory=list)
+    # What is changed here and locked by others, with whose lock that is.
+    locked: list[tuple[str, str]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Gives plain data."""
         found = asdict(self)
         for key in ("problems", "preview_failures"):
             found[key] = [{"path": path, "reason": reason} for path, reason in found[key]]
+        found["locked"] = [{"path": path, "by": by} for path, by in found["locked"]]
         return found
 
 
@@ -80,7 +84,18 @@ def status(session: Session) -> Status:
     # A linked work tree has no previews of its own until somebody rebuilds there.
     result.previews_due = 0 if repository.is_linked else len(list(questions.previews_due(index)))
     result.previews_running = worker.is_running(repository)
+    result.locked = _locked(repository, result)
     return result
+
+
+def _locked(repository: Repository, result: Status) -> list[tuple[str, str]]:
+    changed = {*result.staged, *result.edited, *result.untracked, *result.vanished, *result.conflicts}
+    try:
+        found = locks.meetings(repository, sorted(path for path in changed if repository.is_asset_path(path)))
+    except (Refused, GitFailed, RemoteUnreachable) as error:
+        result.problems.append(("refs/comfyvn/locks", error.message))
+        return []
+    return [(meeting.path, described(meeting.lock)) for meeting in found]
 
 
 def edited_files(session: Session) -> list[str]:

@@ -21,7 +21,7 @@ DEFAULT_ROOT = "assets"
 LINK, COPY = "link", "copy"
 VIEWS = (LINK, COPY)
 MANUAL, AUTO = "manual", "auto"
-PUSH, REFUSE, OFF = "push", "refuse", "off"
+PUSH, WARN, REFUSE, OFF = "push", "warn", "refuse", "off"
 DEFAULT_THUMBS = "cache/thumbs"
 # The only keys a repository may set for whoever clones it: none names a command or a path outside the work tree.
 _WHITELIST = frozenset(("assetsroot", "marker", "views", "fetch"))
@@ -69,6 +69,8 @@ class Settings:
     # The store outside the repository that was asked for, and the words of the setting; None for the repository's own.
     store: str | None = None
     store_said: str | None = None
+    # What locks of others do to a commit and a push; a repository may not set it for whoever clones it.
+    locks: str = WARN
 
 
 def read_settings(
@@ -113,6 +115,7 @@ def read_settings(
         promisors=promisors,
         store=_store_path(git, top, store, env.get("HOME")) if store else None,
         store_said=store,
+        locks=_choice("locks", local.get("locks"), (WARN, REFUSE, OFF)),
     )
 
 

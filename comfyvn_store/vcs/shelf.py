@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from comfyvn_store.errors import RemoteDenied, RemoteUnreachable
+from comfyvn_store.errors import GitFailed, Refused, RemoteDenied, RemoteUnreachable
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.git import Git
 
@@ -80,9 +80,44 @@ class Shelf(NamedTuple):
             return {}
         found = {}
         for item in self.git.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
-            if item:
-                head, _, path = item.partition(b"\t")
-                found[os.fsdecode(path)] = head.decode("ascii").split(" ")[2]
+            head, _, path = item.partition(b"\t")
+            mode, _, about = head.decode("ascii").partition(" ")
+            if mode in (staging.FILE, staging.EXECUTABLE):
+                found[os.fsdecode(path)] = about.split(" ")[1]
+        return found
+
+    def files(self, commit: str | None, most: int) -> dict[str, str]:
+        """Gives the blob id of each file at the top of a commit's tree, not of those in folders; {} for None.
+
+        Raises Refused for a tree of more than `most` entries, of which no more are read.
+        """
+        found: dict[str, str] = {}
+        if commit is None:
+            return found
+        seen, rest = 0, b""
+        process = self.git.start("ls-tree", "-z", "--full-tree", commit)
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.close()
+        try:
+            while block := process.stdout.read(1 << 16):
+                *items, rest = (rest + block).split(b"\0")
+                seen += len(items)
+                if seen > most:
+                    process.kill()
+                    raise Refused(
+                        f"'{self.ref}' holds more than {most} files, which nobody made by hand",
+                        hint=f"find out who wrote it; `git update-ref -d {self.ref}` gives it up here",
+                    )
+                for item in items:
+                    head, _, name = item.partition(b"\t")
+                    mode, kind, oid = head.decode("ascii").split(" ")
+                    if kind == "blob" and mode == staging.FILE:
+                        found[os.fsdecode(name)] = oid
+        finally:
+            process.stdout.close()
+            status = process.wait()
+        if status:
+            raise GitFailed("git ls-tree", status, "")
         return found
 
     def read(self, commit: str | None, limit: int = 1 << 16) -> dict[str, bytes]:
@@ -91,14 +126,22 @@ class Shelf(NamedTuple):
         texts = blobs.read_small_blobs(self.git, entries.values(), limit)
         return {path: texts[oid] for path, oid in entries.items() if oid in texts}
 
-    def record(self, base: str | None, files: Mapping[str, bytes | None], message: str, *parents: str) -> str:
+    def record(
+        self,
+        base: str | None,
+        files: Mapping[str, bytes | None],
+        message: str,
+        *parents: str,
+        kept: Mapping[str, str] | None = None,
+    ) -> str:
         """Makes a commit that changes files of `base` (None as bytes takes one away) and gives it; no ref moves.
 
-        `parents` follow `base`, as in a merge. A commit that would change nothing is `base` itself, unless it merges.
+        `parents` follow `base`, as in a merge. `kept` (blob ids by path) stands in for all that `base` has. A commit that
+        would change nothing is `base` itself, unless it merges.
         """
         written = {path: data for path, data in files.items() if data is not None}
         oids = dict(zip(written, blobs.write_blobs(self.git, self.object_format, list(written.values())), strict=True))
-        entries = {**self.entries(base), **oids}
+        entries = {**(self.entries(base) if kept is None else kept), **oids}
         for path, data in files.items():
             if data is None:
                 entries.pop(path, None)
@@ -131,16 +174,19 @@ class Shelf(NamedTuple):
             time.sleep(0.02 * attempt)
         raise _failure(remote, said)
 
-    def push(self, remote: str, commit: str) -> bool:
+    def push(self, remote: str, commit: str, *, lease: str | None = None) -> bool:
         """Sends a commit to a git remote's shelf; gives False if the remote has another one meanwhile.
 
-        Hooks do not run. Raises RemoteUnreachable.
+        `lease` is the commit that the remote must still have ("" for none); None stands for what it had when last asked,
+        which another process of this clone may have asked since `commit` was made. Hooks do not run. Raises
+        RemoteUnreachable.
         """
         mine = self.ref_of(remote)
-        lease = self.tip(mine) or ""
+        expected = (self.tip(mine) or "") if lease is None else lease
+        # A remote that is a mirror (`git clone --mirror`, `git remote add --mirror`) takes no single ref.
         done = self.git.outcome(
-            "push", "--quiet", "--no-verify", "--recurse-submodules=no",
-            f"--force-with-lease={self.ref}:{lease}", remote, f"{commit}:{self.ref}", check=False,
+            "-c", f"remote.{remote}.mirror=false", "push", "--quiet", "--no-verify", "--recurse-submodules=no",
+            f"--force-with-lease={self.ref}:{expected}", remote, f"{commit}:{self.ref}", check=False,
         )  # fmt: skip
         if done.returncode == 0:
             self.git.succeeds("update-ref", mine, commit)
@@ -185,6 +231,30 @@ class Shelf(NamedTuple):
             out = self.git.run("mktree", "-z", "--batch", data="\0".join(blocks).encode())
             found.update(zip(flat, out.decode("ascii").split(), strict=True))
         return found
+
+
+def may_be_there(common_dir: str, name: str) -> bool:
+    """Tells, without starting git, whether a clone may have a shelf of that name, its own or a remote's.
+
+    Reads what git's files backend leaves (gitrepository-layout(5)); where another one keeps the refs, it may.
+    """
+    if os.path.isdir(os.path.join(common_dir, "reftable")):
+        return True
+    for folder, _, names in os.walk(os.path.join(common_dir, *PREFIX.split("/"))):
+        if name in names and (_is_of(os.path.relpath(os.path.join(folder, name), common_dir), name)):
+            return True
+    try:
+        with open(os.path.join(common_dir, "packed-refs"), "rb") as stream:
+            packed = stream.read()
+    except OSError:
+        return False
+    if b" refs/comfyvn/" not in packed:
+        return False
+    return any(_is_of(os.fsdecode(line.partition(b" ")[2]), name) for line in packed.splitlines())
+
+
+def _is_of(ref: str, name: str) -> bool:
+    return ref == PREFIX + name or (ref.startswith(f"{PREFIX}remotes/") and ref.endswith(f"/{name}"))
 
 
 def _failure(remote: str, said: str) -> RemoteUnreachable:
