@@ -45,12 +45,12 @@ def lock_command(
     PATH is an asset, a file that is still to be made, or a folder with all that is in it. A lock is advice: others are
     warned when they edit, register, commit or push it on this branch. Ends with 1 if somebody else has one of them locked.
     """
-    from comfyvn_store.ops import locks, lockwords
+    from comfyvn_store.ops import lfslocks, locks, lockwords
     from comfyvn_store.ops.session import open_session
 
     seconds = lockwords.duration(for_)
     output.require_text(*filter(None, (note,)))
-    with open_session() as session:
+    with open_session() as session, lfslocks.of(session.repository) as server:
         output.notes(session.notes)
         done = locks.lock(
             session.repository,
@@ -60,6 +60,7 @@ def lock_command(
             note=note,
             force=force,
             remote=remote,
+            server=server,
         )
     return _answer(done, as_json, "take it over")
 
@@ -76,12 +77,12 @@ def unlock_command(
 ) -> int:
     """Give up your locks of pictures, and of all that is in a folder. Ends with 1 if a lock is not yours, or elsewhere."""
     from comfyvn_store.errors import UsageError
-    from comfyvn_store.ops import locks, lockwords
+    from comfyvn_store.ops import lfslocks, locks, lockwords
     from comfyvn_store.ops.session import open_session
 
     if branch is not None and all_branches:
         raise UsageError("--branch and --all-branches exclude each other")
-    with open_session() as session:
+    with open_session() as session, lfslocks.of(session.repository) as server:
         output.notes(session.notes)
         done = locks.unlock(
             session.repository,
@@ -90,6 +91,7 @@ def unlock_command(
             all_branches=all_branches,
             force=force,
             remote=remote,
+            server=server,
         )
     return _answer(done, as_json, "take it away")
 
@@ -104,17 +106,18 @@ def locks_command(expired: bool, offline: bool, remote: str | None, as_json: boo
 
     Asks the git remote first, and tells it of locks that were made while it could not be reached.
     """
-    from comfyvn_store.ops import locks
+    from comfyvn_store.ops import lfslocks, locks
     from comfyvn_store.vcs.repository import open_repository
 
     repository = open_repository()
     repository.require_initialised()
-    found = locks.listing(repository, expired=expired, offline=offline, remote=remote)
+    with lfslocks.of(repository) as server:
+        found = locks.listing(repository, expired=expired, offline=offline, remote=remote, server=server)
     if as_json:
         output.as_json(_listing_dict(found))
     else:
         _print_listing(found)
-    _say_lost(found.lost)
+    say_lost(found.lost)
     output.notes(found.notes)
     if found.ignored:
         output.note(f"{count(found.ignored, 'file')} in refs/comfyvn/locks cannot be read as locks")
@@ -131,7 +134,7 @@ def _answer(done: Result, as_json: bool, by_force: str) -> int:
         output.as_json(_result_dict(done))
     else:
         output.table([_row(answer) for answer in done.answers if answer not in refused])
-    _say_lost(done.lost)
+    say_lost(done.lost)
     for answer in refused:
         _refuse(answer, by_force)
     output.notes(done.notes)
@@ -182,7 +185,8 @@ def _refuse(answer: Answer, by_force: str) -> None:
             output.error(words, f"unlock what was locked: comfyvn-store unlock {output.path(shlex.quote(lock.path))}")
 
 
-def _say_lost(lost: Iterable[Lost]) -> None:
+def say_lost(lost: Iterable[Lost]) -> None:
+    """Warns of locks of one's own that somebody else's put out of force."""
     from comfyvn_store.vcs.lockrecord import described
 
     for each in lost:

@@ -10,6 +10,7 @@ from contextlib import closing
 from comfyvn_store.base import names
 from comfyvn_store.cli import output
 from comfyvn_store.cli.bars import TransferBar
+from comfyvn_store.cli.locks import say_lost
 from comfyvn_store.cli.output import count
 from comfyvn_store.errors import ComfyvnError, from_os_error
 
@@ -41,8 +42,10 @@ def _run(words: Sequence[str], environment: Mapping[str, str]) -> int:
     lines = [] if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read().splitlines()
     if not lines and environment.get("PRE_COMMIT_TO_REF"):
         lines = [f"refs {environment['PRE_COMMIT_TO_REF']} refs 0"]
+    updates = prepush.parse(lines)
+    say_lost(prepush.heed_locks(repository, name, updates))
     with closing(TransferBar("sending")) as bar:
-        done = prepush.before_push(repository, name, url, prepush.parse(lines), tell=bar)
+        done = prepush.before_push(repository, name, url, updates, tell=bar)
     for remote, outcome in done.outcomes.items() if done else ():
         if outcome.moved:
             amount = f"{count(len(outcome.moved), 'object')}, {output.size(outcome.bytes)}"

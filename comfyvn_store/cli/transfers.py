@@ -221,7 +221,8 @@ def sync_command(jobs: int | None, rate: str | None, as_json: bool) -> int:
 
     Stops where git stops, and can then be run again. Without a git remote it only exchanges the bytes of art.
     """
-    from comfyvn_store.ops import push, sync
+    from comfyvn_store.cli.locks import say_lost
+    from comfyvn_store.ops import locks, push, sync
     from comfyvn_store.ops.session import open_session
     from comfyvn_store.vcs.repository import open_repository
 
@@ -231,6 +232,7 @@ def sync_command(jobs: int | None, rate: str | None, as_json: bool) -> int:
     speed = bytes_a_second(rate)
     if has_git:
         sync.git_pull(repository, quiet=as_json)
+        say_lost(locks.contact(repository).lost)
     with open_session() as session:
         output.notes(session.notes)
         pulled = pull_with_bar(session, jobs=jobs, rate=speed)

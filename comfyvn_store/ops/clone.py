@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from comfyvn_store.base import links, names
 from comfyvn_store.errors import GitFailed, Refused, UsageError
-from comfyvn_store.ops import init, pull, rebuild
+from comfyvn_store.ops import init, locks, pull, rebuild
 from comfyvn_store.ops.pull import Pulled
 from comfyvn_store.ops.session import open_session
 from comfyvn_store.remotes.progress import Tell
@@ -52,6 +52,7 @@ def clone(
     repository = init.init(repository).repository
     with open_session(target, environment=scrubbed_environment(), fresh=False) as session:
         session.catch_up()
+        locks.contact(repository)
         pulled = pull.pull(session, tell=tell) if pulls else None
         found = rebuild.rebuild(session, progress=progress)
         missing = sum(1 for _, hash_ in found.rows if not repository.store.has(hash_))

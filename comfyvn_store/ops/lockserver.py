@@ -24,8 +24,15 @@ class ServerLock(NamedTuple):
     branch: str | None = None
 
 
+class NoLocks(ComfyvnError):
+    """The server keeps no locks, which is nothing to tell people of."""
+
+    slug = "no-locking"
+
+
 class LockServer(Protocol):
-    """Paths are relative to the work tree's top, branches are short names (None: all). Everything raises ComfyvnError."""
+    """Paths are relative to the work tree's top, branches are short names (None: all). Everything raises ComfyvnError,
+    NoLocks where the server has none."""
 
     def create(self, path: str, branch: str | None) -> ServerLock:
         """Makes a lock."""
@@ -65,6 +72,8 @@ def listed(server: LockServer, notes: list[str]) -> list[ServerLock]:
 def _try(step: Callable[[], object], notes: list[str]) -> None:
     try:
         step()
+    except NoLocks:
+        return
     except ComfyvnError as error:
         note = f"the lock server: {error.message}"
         if note not in notes:

@@ -6,24 +6,28 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.errors import ComfyvnError, ObjectMissing, Refused, RemoteUnreachable
-from comfyvn_store.ops import moving, push, remotes, versions
+from comfyvn_store.hot import locked
+from comfyvn_store.ops import locks, moving, push, remotes, versions
 from comfyvn_store.ops.push import Pushed
 from comfyvn_store.remotes import opening
 from comfyvn_store.remotes.progress import Tell
 from comfyvn_store.remotes.remote import Remote
-from comfyvn_store.vcs import blobs, shelf
+from comfyvn_store.vcs import blobs, history, shelf, upstream
+from comfyvn_store.vcs.locks import Lost
 from comfyvn_store.vcs.repository import Repository
-from comfyvn_store.vcs.settings import REFUSE
+from comfyvn_store.vcs.settings import OFF, REFUSE
 
+_BRANCHES = "refs/heads/"
 _AHEAD = "to push without them: git push --no-verify; never to be asked: git config comfyvn.prePush off"
 
 
 class Update(NamedTuple):
-    """A ref that git is about to change: the commit it is to have, and what the other side has now."""
+    """A ref that git is about to change: the commit it is to have, what the other side has now, and its name there."""
 
     ref: str
     new: str
     old: str
+    there: str = ""
 
 
 def parse(lines: Iterable[str]) -> list[Update]:
@@ -32,18 +36,34 @@ def parse(lines: Iterable[str]) -> list[Update]:
     for line in lines:
         words = line.split()
         if len(words) == 4 and words[1].strip("0") and not words[0].startswith(shelf.PREFIX):
-            found.append(Update(words[0], words[1], words[3] if words[3].strip("0") else ""))
+            found.append(Update(words[0], words[1], words[3] if words[3].strip("0") else "", words[2]))
     return found
 
 
-def changed_versions(repository: Repository, name: str, updates: Sequence[Update]) -> list[versions.Version]:
-    """Gives the versions that the commits bring which the git remote `name` does not have yet."""
+def new_commits(repository: Repository, name: str, updates: Sequence[Update]) -> list[str]:
+    """Gives the commits that the git remote `name` does not have yet."""
     git = repository.git
     new = [update.new for update in updates if blobs.resolve(git, update.new) is not None]
     old = [update.old for update in updates if update.old and blobs.resolve(git, update.old) is not None]
-    if name and name in git.text("remote", check=False).splitlines():
+    if name and name in upstream.remotes(git):
         old += git.text("for-each-ref", "--format=%(objectname)", f"refs/remotes/{name}/").split()
-    return versions.in_history(repository, new, list(dict.fromkeys(old))) if new else []
+    return history.order(git, new, list(dict.fromkeys(old))) if new else []
+
+
+def heed_locks(repository: Repository, name: str, updates: Sequence[Update]) -> list[Lost]:
+    """Warns of locks that others hold of what the commits change, after asking the git remote for them; gives one's own
+    locks that are void now. Raises Refused as `comfyvn.locks` says."""
+    if repository.settings.locks == OFF:
+        return []
+    lost: list[Lost] = []
+    if name in upstream.remotes(repository.git):
+        lost = list(locks.contact(repository, name).lost)
+    for update in updates:
+        commits = new_commits(repository, name, [update])
+        paths = {change.path for _, changed in history.changes(repository.git, commits, None) for change in changed}
+        if update.there.startswith(_BRANCHES):
+            locked.before_push(repository, paths, update.there.removeprefix(_BRANCHES))
+    return lost
 
 
 def before_push(
@@ -55,7 +75,7 @@ def before_push(
     Raises Refused, RemoteUnreachable or ObjectMissing if some object would be on no remote afterwards; a remote that failed
     while another has everything is no error.
     """
-    chosen = changed_versions(repository, name, updates)
+    chosen = versions.in_commits(repository, new_commits(repository, name, updates))
     if not chosen:
         return None
     opened = _targets(repository, name, url)

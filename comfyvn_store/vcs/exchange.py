@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from comfyvn_store.base import names
 from comfyvn_store.errors import ComfyvnError, LockTimeout, Refused, RemoteDenied, RemoteUnreachable, UsageError
-from comfyvn_store.vcs import lockrecord, locks
+from comfyvn_store.vcs import lockrecord, locks, upstream
 from comfyvn_store.vcs.git import Git
 from comfyvn_store.vcs.lockrecord import Lock
 from comfyvn_store.vcs.locks import Book, Lost
@@ -32,17 +32,11 @@ def remote_of(repository: Repository, named: str | None = None) -> str | None:
     None if there is none, or several of which none stands out. Raises UsageError if there is none of that name.
     """
     git = repository.git
-    known = git.text("remote").splitlines()
     if named is not None:
-        if named not in known:
+        if named not in upstream.remotes(git):
             raise UsageError(f"there is no git remote '{names.printable(named)}'", hint="`git remote -v` lists them")
         return named
-    branch = locks.current_branch(git)
-    upstream = git.text("config", f"branch.{branch}.remote", check=False) if branch else ""
-    for candidate in (upstream, "origin"):
-        if candidate in known:
-            return candidate
-    return known[0] if len(known) == 1 else None
+    return upstream.fetch_remote(git)
 
 
 class Exchange:

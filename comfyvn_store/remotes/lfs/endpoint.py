@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from comfyvn_store.base import names
 from comfyvn_store.errors import UsageError
+from comfyvn_store.vcs import upstream
 from comfyvn_store.vcs.git import Git
 
 _SUFFIX = ".git/info/lfs"
@@ -52,7 +53,7 @@ class Endpoint:
 
 def find(git: Git, rest: str) -> Endpoint:
     """Gives the endpoint that `lfs:` followed by `rest` means. Raises UsageError."""
-    home = _home_remote(git)
+    home = upstream.fetch_remote(git)
     if "://" in rest:
         return _explicit(git, rest, home)
     name = rest or home
@@ -61,7 +62,7 @@ def find(git: Git, rest: str) -> Endpoint:
             "this repository has no git remote whose Git LFS server could be used",
             hint="name the server, as in lfs:https://host/repo.git/info/lfs, or `git remote add origin URL`",
         )
-    if name not in _remotes(git):
+    if name not in upstream.remotes(git):
         raise UsageError(f"there is no git remote '{names.printable(name)}'", hint="`git remote` lists them")
     found = of_remote(git, name)
     if found is None:
@@ -98,21 +99,6 @@ def server_ref(git: Git) -> str | None:
     return git.text("config", "--get", f"branch.{head[11:]}.merge", check=False) or head
 
 
-def _remotes(git: Git) -> list[str]:
-    return git.text("remote").splitlines()
-
-
-def _home_remote(git: Git) -> str | None:
-    """Gives the current branch's git remote, else `origin`, else the only one."""
-    remotes = _remotes(git)
-    head = git.text("symbolic-ref", "--quiet", "HEAD", check=False)
-    upstream = git.text("config", "--get", f"branch.{head[11:]}.remote", check=False) if head else ""
-    for name in (upstream, "origin"):
-        if name in remotes:
-            return name
-    return remotes[0] if len(remotes) == 1 else None
-
-
 def _explicit(git: Git, rest: str, home: str | None) -> Endpoint:
     """Gives the endpoint that a person named, with the git remote that has the same one, where there is one."""
     found = _from_url(rest, is_clone=False, git_remote=home)
@@ -121,7 +107,7 @@ def _explicit(git: Git, rest: str, home: str | None) -> Endpoint:
             f"'{names.printable(re.sub('//[^/]*@', '//', rest))}' is no address of a Git LFS server",
             hint="as in lfs:https://host/repo.git/info/lfs",
         )
-    for name in sorted(_remotes(git), key=lambda each: each != home):
+    for name in sorted(upstream.remotes(git), key=lambda each: each != home):
         try:
             own = of_remote(git, name)
         except UsageError:
