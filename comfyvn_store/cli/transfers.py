@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from comfyvn_store.ops.pull import Pulled
     from comfyvn_store.ops.push import Pushed
     from comfyvn_store.ops.session import Session
-    from comfyvn_store.remotes.transfer import Outcome
+    from comfyvn_store.remotes.outcome import Outcome
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _jobs = click.option("--jobs", metavar="N", type=click.IntRange(1, 256), help="Move so many objects at once.")

@@ -8,7 +8,7 @@ from typing import Any
 from comfyvn_store.base import names
 from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, ObjectMissing, RemoteUnreachable
 from comfyvn_store.remotes.limit import Bucket
-from comfyvn_store.remotes.transfer import Outcome
+from comfyvn_store.remotes.outcome import Outcome
 from comfyvn_store.vcs.repository import Repository
 
 ADD = "comfyvn-store remote add NAME URL names a place that has them"

@@ -9,8 +9,8 @@ from typing import Any
 from comfyvn_store.ops import moving, remotes, versions
 from comfyvn_store.ops.session import Session
 from comfyvn_store.remotes import transfer
+from comfyvn_store.remotes.outcome import Outcome
 from comfyvn_store.remotes.progress import Tell
-from comfyvn_store.remotes.transfer import Outcome
 
 
 @dataclass

@@ -10,9 +10,9 @@ from comfyvn_store.errors import ComfyvnError, ObjectMissing, RemoteUnreachable,
 from comfyvn_store.ops import moving, remotes, versions
 from comfyvn_store.ops.versions import Version
 from comfyvn_store.remotes import transfer
+from comfyvn_store.remotes.outcome import Outcome
 from comfyvn_store.remotes.progress import Tell
 from comfyvn_store.remotes.remote import Item, Remote
-from comfyvn_store.remotes.transfer import Outcome
 from comfyvn_store.vcs.repository import Repository
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from comfyvn_store.errors import MachineError, ObjectCorrupt, ObjectMissing, RemoteDenied, RemoteUnreachable
-from comfyvn_store.remotes import transfer
+from comfyvn_store.remotes import fetching, transfer
 from comfyvn_store.remotes.limit import Bucket, Limited
+from comfyvn_store.remotes.outcome import Outcome
 from comfyvn_store.remotes.progress import Steps
 from comfyvn_store.remotes.remote import Item, Remote
 from comfyvn_store.remotes.retry import Patience, Retrying
@@ -104,7 +105,7 @@ def test_a_body_that_never_ends(
 
     remote = Held("endless", (thing.hash, thing.data), body=endless)
     monkeypatch.setattr(remote, "has", lambda items: {item.hash: size for item in items})
-    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: transfer.shutil._ntuple_diskusage(9, 9, 6 << 20))
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _: fetching.shutil._ntuple_diskusage(9, 9, 6 << 20))
     done = transfer.fetch(store, [remote], [Item(thing.hash, size)])
     assert isinstance(done.failed[thing.hash], ObjectCorrupt)
     assert came <= (4 << 20 if size is None else 1 << 17)
@@ -229,7 +230,7 @@ def test_our_disk_is_full(store: Store, things: list[Thing], monkeypatch: pytest
 
 def test_two_at_once_bring_each_object_once(store: Store, things: list[Thing]) -> None:
     remotes = [held("one", *things), held("one", *things)]
-    results: list[transfer.Outcome] = []
+    results: list[Outcome] = []
 
     def work(remote: Held) -> None:
         results.append(transfer.fetch(store, [remote], [thing.item for thing in things]))
