@@ -516,6 +516,15 @@ def test_auto_fetches_what_a_checkout_needs(team: Team, mika: GitRepo) -> None:
     assert present(noor) == ALL and noor.status() == []
 
 
+def test_auto_for_everybody_and_init_is_enough(team: Team, mika: GitRepo) -> None:
+    mika.write(".comfyvnconfig", "[comfyvn]\n\tfetch = auto\n")
+    mika.git("add", "-A")
+    mika.commit("art comes by itself")
+    mika.git("push", "-q")
+    noor = team.clone("noor")
+    assert present(noor) == ALL and noor.status() == []
+
+
 def test_auto_never_fails_a_checkout(team: Team, mika: GitRepo) -> None:
     noor = team.clone("noor")
     noor.git("config", "comfyvn.fetch", "auto")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,26 +13,48 @@ from comfyvn_store.cli import output
 from comfyvn_store.cli.bars import TransferBar
 from comfyvn_store.cli.output import count
 
+if TYPE_CHECKING:
+    from comfyvn_store.ops.init import Initialised
+
 
 @click.command("init", short_help="set this git repository up")
 @click.option("--print", "is_print", is_flag=True, help="Only show what would be written, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def init_command(is_print: bool, as_json: bool) -> None:
+def init_command(is_print: bool, as_json: bool) -> int:
     """Set this git repository up, once. Running it again changes nothing.
 
     Art goes below assets/, in a folder for each type: assets/characters/alice.png. Hooks of yours are kept and called;
-    where a hook manager is in use, --print shows what to write into its file so that it calls ours.
+    where a hook manager is in use, --print shows what to write into its file so that it calls ours. With comfyvn.fetch=auto
+    bytes that are not here are fetched at once.
     """
     from comfyvn_store.ops import init
     from comfyvn_store.vcs.repository import open_repository
 
     if is_print:
         _print_intention(as_json)
-        return
+        return 0
     done = init.init(open_repository())
+    fetches = done.missing_objects > 0 and done.repository.settings.fetch == "auto"
     if as_json:
         output.as_json({"store": done.repository.store.root, **done._asdict(), "repository": done.repository.top})
-        return
+    else:
+        _show_initialised(done, fetches)
+    return _fetch_now(as_json) if fetches else 0
+
+
+def _fetch_now(is_silent: bool) -> int:
+    """Pulls; gives the exit status."""
+    from comfyvn_store.cli import transfers
+    from comfyvn_store.ops.session import open_session
+
+    with open_session() as session:
+        done = transfers.pull_with_bar(session)
+    if not is_silent:
+        transfers.show_pulled(done)
+    return transfers.ending(transfers.pull_error(done))
+
+
+def _show_initialised(done: Initialised, fetches: bool) -> None:
     repository = done.repository
     word = "Reinitialized existing" if done.was_there else "Initialized"
     output.line(f"{word} comfyvn-store in {repository.store.root}/")
@@ -52,7 +75,7 @@ def init_command(is_print: bool, as_json: bool) -> None:
             f"{'it' if done.raw_art == 1 else 'them'} into the store:"
         )
         output.line(f"      git add --renormalize {_pathspec(repository.root)} && git commit -m 'art into the store'")
-    if done.missing_objects:
+    if done.missing_objects and not fetches:
         output.line(
             f"  the bytes of {count(done.missing_objects, 'file')} of {done.assets} are not here yet; to fetch them:"
         )
