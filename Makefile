@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DIST   ?= dist
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 
-.PHONY: demo test matrix cover bench lint style types floors format wheel clean help
+.PHONY: demo test matrix cover bench transfers lint style types floors format wheel clean help
 
 demo: $(VENV)/.installed  ## make a small sample repository that shows everything (DIR=folder says where)
 	$(BIN)/comfyvn-store demo $(DIR)
@@ -17,7 +17,7 @@ test: $(VENV)/.installed-dev $(VENV)/.servers  ## run the tests (ARGS='-k name' 
 matrix: $(VENV)/.installed-dev  ## run every git verb with hooks, without, and with hooks gone, and print the table
 	$(BIN)/python -m tests.verbs -n auto $(ARGS)
 
-cover: $(VENV)/.installed-dev  ## run the tests and report the lines and branches that none of them reaches
+cover: $(VENV)/.installed-dev $(VENV)/.servers  ## run the tests and report the lines and branches that none of them reaches
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest -n auto --dist loadfile $(ARGS)
 	$(BIN)/python -m coverage combine --quiet
@@ -25,6 +25,9 @@ cover: $(VENV)/.installed-dev  ## run the tests and report the lines and branche
 
 bench: $(VENV)/.installed-dev  ## measure
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+transfers: $(VENV)/.installed-dev $(VENV)/.servers  ## measure push and pull through a folder, S3 and Git LFS
+	$(BIN)/python tests/benchmarks/sharing.py $(ARGS)
 
 lint: style types floors  ## check style, types and floors
 
