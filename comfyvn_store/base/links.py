@@ -36,6 +36,11 @@ def link_size(path: str) -> int:
     return 3 * path.count("/") + _TAIL
 
 
+def may_be_size(size: int) -> bool:
+    """Tells whether the text of some link has so many bytes."""
+    return _TAIL <= size <= LONGEST and (size - _TAIL) % 3 == 0
+
+
 def parse_link(text: str) -> str | None:
     """Gives the hash a well-formed link names, at whatever depth, or None if `text` is no link."""
     cut = len(text) - _TAIL

@@ -18,6 +18,7 @@ from comfyvn_store.ops import naming
 from comfyvn_store.ops.session import Session
 from comfyvn_store.remotes.remote import Item
 from comfyvn_store.vcs import blobs, history, staging
+from comfyvn_store.vcs.history import FileChange
 from comfyvn_store.vcs.repository import Repository
 
 _FILES = (staging.FILE, staging.EXECUTABLE)
@@ -32,9 +33,11 @@ class Version(NamedTuple):
 
 
 def present(session: Session) -> list[Version]:
-    """Gives what git's index holds here."""
+    """Gives what git's index holds here, of assets in conflict both sides."""
     repository = session.repository
-    return [Version(hash_, repository.full(path), size) for path, hash_, size in questions.sized_hashes(session.index)]
+    found = [Version(hash_, repository.full(path), size) for path, hash_, size in questions.sized_hashes(session.index)]
+    apart = staging.unmerged_entries(repository.git, repository.root)
+    return [*found, *_versions(repository, ((entry.path, entry.mode, entry.oid) for entry in apart))]
 
 
 def at_revision(repository: Repository, revision: str) -> list[Version]:
@@ -72,20 +75,23 @@ def in_history(repository: Repository, included: Sequence[str], excluded: Sequen
 
 def in_commits(repository: Repository, commits: Sequence[str]) -> list[Version]:
     """Gives every version that those very commits brought."""
-    found = []
-    for _, changed in history.changes(repository.git, commits, None):
-        found += [(change.path, change.new_mode, change.new_oid) for change in changed]
+    return of_changes(repository, history.changes(repository.git, commits, None))
+
+
+def of_changes(repository: Repository, changes: Iterable[tuple[str, Sequence[FileChange]]]) -> list[Version]:
+    """Gives every version among what commits changed (see `history.changes`)."""
+    found = [(each.path, each.new_mode, each.new_oid) for _, changed in changes for each in changed]
     return _versions(repository, found)
 
 
 def _versions(repository: Repository, entries: Iterable[tuple[str, str, str]]) -> list[Version]:
-    """Gives the versions among paths, modes and blobs of trees: symlinks anywhere, ordinary files below the root."""
+    """Gives the versions among paths, modes and blobs of trees: whatever is the text of a link, under any root."""
     views: dict[tuple[str, str], None] = {}
     cards: dict[str, str] = {}
     for path, mode, oid in entries:
         if mode in _FILES and names.is_sidecar(path):
             cards[oid] = path
-        elif mode == staging.LINK or (mode in _FILES and repository.inside(path) is not None):
+        elif mode == staging.LINK or mode in _FILES:
             views[path, oid] = None
     hashes = blobs.read_links(repository.git, (oid for _, oid in views))
     lacking = any(not repository.store.has(hash_) for hash_ in set(hashes.values()))

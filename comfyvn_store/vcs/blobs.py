@@ -77,7 +77,8 @@ def read_small_blobs(git: Git, oids: Iterable[str], limit: int) -> dict[str, byt
 
 def read_links(git: Git, oids: Iterable[str]) -> dict[str, str]:
     """Gives the hash of the object behind each blob that is the text of a link; others are left out."""
-    parsed = ((oid, links.parse_link_bytes(data)) for oid, data in read_small_blobs(git, oids, links.LONGEST).items())
+    likely = [oid for oid, found in sizes(git, oids).items() if found.kind == "blob" and links.may_be_size(found.size)]
+    parsed = ((oid, links.parse_link_bytes(data)) for oid, data in read_blobs(git, likely) if data is not None)
     return {oid: hash_ for oid, hash_ in parsed if hash_ is not None}
 
 
@@ -142,3 +143,20 @@ def resolve(git: Git, revision: str) -> str | None:
         return None
     done = git.outcome("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False)
     return os.fsdecode(done.stdout).strip() or None if done.returncode == 0 else None
+
+
+def commits_among(git: Git, oids: Sequence[str]) -> dict[str, str]:
+    """Gives the commit that each of the ids names, itself or through tags, as far as they are here and name one."""
+    names = list(dict.fromkeys(filter(None, oids)))
+    data = "".join(f"{oid}^{{commit}}\n" for oid in names).encode()
+    lines = (
+        git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer", data=data)
+        .decode("ascii")
+        .splitlines()
+    )
+    found = {}
+    for oid, line in zip(names, lines, strict=False):
+        commit, _, kind = line.partition(" ")
+        if kind == "commit":
+            found[oid] = commit
+    return found

@@ -58,8 +58,12 @@ def filtered_entries(git: Git, root: str, *drivers: str) -> list[Entry]:
 
 def unmerged(git: Git, root: str) -> set[str]:
     """Gives the paths below `root` that are in conflict."""
-    listing = git.run("ls-files", "-u", "-z", "--", literal(root))
-    return {os.fsdecode(item.partition(b"\t")[2]) for item in listing.split(b"\0") if item}
+    return {entry.path for entry in unmerged_entries(git, root)}
+
+
+def unmerged_entries(git: Git, root: str) -> list[Entry]:
+    """Gives the entries of the paths below `root` that are in conflict, each with its stage."""
+    return _parsed(git.run("ls-files", "-u", "-z", "--", literal(root)))
 
 
 def skipped(git: Git, root: str) -> set[str]:
@@ -69,8 +73,12 @@ def skipped(git: Git, root: str) -> set[str]:
 
 
 def _entries(git: Git, pathspecs: list[str]) -> list[Entry]:
+    return _parsed(git.run("ls-files", "-s", "-z", "--", *pathspecs))
+
+
+def _parsed(listing: bytes) -> list[Entry]:
     found = []
-    for item in git.run("ls-files", "-s", "-z", "--", *pathspecs).split(b"\0"):
+    for item in listing.split(b"\0"):
         if item:
             head, _, path = item.partition(b"\t")
             mode, oid, stage = head.decode("ascii").split(" ")
