@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,9 @@ from comfyvn_store.vcs.repository import Repository
 
 # Seconds to wait for another process that removes objects.
 _PATIENCE = 30.0
+# Why objects are kept.
+_NOWHERE, _UNCOMMITTED, _EDITED = "no remote holds it", "not committed yet", "it is being edited"
+_SHARED = "has it checked out and shares this store"
 
 
 @dataclass
@@ -71,39 +75,141 @@ def drop(
         result.paths.setdefault(version.hash, []).append(version.path)
     here = [item for item in versions.items(chosen) if repository.store.has(item.hash)]
     uncommitted = _uncommitted(repository)
+    edited = staging.unstaged_paths(repository.git, [version.path for version in chosen])
     opened = remotes.for_reading(repository, only)
     try:
-        held = _ask(opened, here)
-        with locked(repository.store.lock_path, _PATIENCE, repository.settings.sharing):
+        with _alone(repository, opened):
+            proof = _Proof(opened, copies, verify)
+            proof.ask(here)
             elsewhere = {} if force else _used_elsewhere(repository)
             for item in here:
-                if item.hash in elsewhere:
-                    result.kept[item.hash] = f"'{elsewhere[item.hash]}' has it checked out and shares this store"
-                    continue
-                if set(result.paths[item.hash]) & uncommitted:
-                    result.kept[item.hash] = "not committed yet"
-                    continue
-                if not _is_whole(repository, item.hash):
-                    result.kept[item.hash] = "a program wrote to it; `comfyvn-store recover` keeps what it wrote"
-                    continue
-                proved, doubts = _proved(opened, held, item, copies, verify)
-                if len(proved) < copies:
-                    result.kept[item.hash] = doubts or f"{_count(len(proved))}, and {copies} wanted"
-                    continue
-                result.copies[item.hash] = proved
-                info = repository.store.stat(item.hash)
-                result.bytes += info.st_size if info else 0
-                result.dropped.append(item.hash)
-                if not dry_run:
-                    os.unlink(repository.store.path(item.hash))
+                reason = _reason_to_keep(item, result.paths[item.hash], elsewhere, uncommitted, edited)
+                if reason is None:
+                    reason = _drop(repository, item, proof, result, dry_run)
+                if reason is not None:
+                    result.kept[item.hash] = reason
     finally:
         for remote in opened:
             remote.close()
     return result
 
 
+def _reason_to_keep(
+    item: Item, paths: Sequence[str], elsewhere: Mapping[str, str], uncommitted: set[str], edited: set[str]
+) -> str | None:
+    """Gives why an object stays whatever remotes hold, None if nothing speaks for it."""
+    if item.hash in elsewhere:
+        return f"'{elsewhere[item.hash]}' {_SHARED}"
+    if set(paths) & uncommitted:
+        return _UNCOMMITTED
+    return _EDITED if set(paths) & edited else None
+
+
+def _drop(repository: Repository, item: Item, proof: _Proof, result: Dropped, dry_run: bool) -> str | None:
+    """Drops one object that enough remotes prove to hold; gives the reason if it stays."""
+    store = repository.store
+    before = store.stat(item.hash)
+    if before is None:
+        return None
+    try:
+        store.verify(item.hash)
+    except ComfyvnError:
+        return "a program wrote to it; `comfyvn-store recover` keeps what it wrote"
+    proved, doubts = proof.of(item, before)
+    if len(proved) < proof.copies:
+        return doubts or f"{_count(len(proved))}, and {proof.copies} wanted"
+    # A program may have written through the link while remotes were asked.
+    after = store.stat(item.hash)
+    if after is None or _print(after) != _print(before):
+        return "a program is writing to it"
+    result.copies[item.hash] = proved
+    result.bytes += before.st_size
+    result.dropped.append(item.hash)
+    if not dry_run:
+        os.unlink(store.path(item.hash))
+    return None
+
+
+def _print(info: os.stat_result) -> tuple[int, ...]:
+    return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_mode)
+
+
+@contextlib.contextmanager
+def _alone(repository: Repository, opened: Sequence[Remote]) -> Iterator[None]:
+    """Keeps others from removing objects here and in the folders that are to prove that they hold them, so that of two
+    clones which rely on each other only one drops at a time."""
+    stores = {os.path.realpath(repository.store.root): repository.store.lock_path}
+    for folder in filter(None, map(_folder, opened)):
+        place = os.path.join(folder.root, "lock")
+        if os.path.isdir(folder.root):
+            stores[os.path.realpath(folder.root)] = place
+    with contextlib.ExitStack() as stack:
+        for root in sorted(stores):  # always in this order, so that two never wait for each other
+            try:
+                stack.enter_context(locked(stores[root], _PATIENCE, repository.settings.sharing))
+            except OSError:
+                if root == os.path.realpath(repository.store.root):
+                    raise
+        yield
+
+
+class _Proof:
+    """What remotes say, and show, of the objects that they hold."""
+
+    def __init__(self, opened: Sequence[Remote], copies: int, verify: bool) -> None:
+        self._opened = opened
+        self.copies = copies
+        self._verify = verify
+        self._said: dict[int, dict[str, int | None] | ComfyvnError] = {}
+
+    def ask(self, items: Sequence[Item]) -> None:
+        """Asks each remote for all of them."""
+        for number, remote in enumerate(self._opened if items else ()):
+            try:
+                self._said[number] = remote.has(items)
+            except ComfyvnError as error:
+                self._said[number] = error
+
+    def of(self, item: Item, own: os.stat_result) -> tuple[list[str], str | None]:
+        """Gives the remotes that have proved to hold an object, no more than needed, and what spoke against another."""
+        proved: list[str] = []
+        doubts = None
+        for number, remote in enumerate(self._opened):
+            said = self._said.get(number, {})
+            if len(proved) >= self.copies:
+                break
+            if isinstance(said, ComfyvnError):
+                doubts = said.message
+                continue
+            if item.hash not in said:
+                continue
+            if said[item.hash] not in (None, own.st_size):
+                doubts = f"remote '{remote.name}' holds it with another size"
+                continue
+            try:
+                self._look(remote, item, own)
+            except ComfyvnError as error:
+                doubts = error.message
+                continue
+            proved.append(remote.name)
+        return proved, doubts
+
+    def _look(self, remote: Remote, item: Item, own: os.stat_result) -> None:
+        folder = _folder(remote)
+        if folder is not None and folder.is_file_of(item, own):
+            raise ObjectCorrupt(f"remote '{remote.name}' leads to this very store")
+        if self._verify or folder is not None:
+            _read(remote, item)
+
+
+def _folder(remote: Remote) -> Folder | None:
+    while isinstance(remote, Wrapping):
+        remote = remote.inner
+    return remote if isinstance(remote, Folder) else None
+
+
 def _uncommitted(repository: Repository) -> set[str]:
-    """Gives the paths whose staged bytes HEAD does not have, or that are edited."""
+    """Gives the paths whose staged bytes HEAD does not have."""
     head = repository.git.text("rev-parse", "--verify", "--quiet", "HEAD", check=False)
     base = head or staging.empty_tree(repository.git)
     return {change.path for change in staging.staged_changes(repository.git, base, repository.root)}
@@ -119,64 +225,6 @@ def _used_elsewhere(repository: Repository) -> dict[str, str]:
     return found
 
 
-def _is_whole(repository: Repository, hash_: str) -> bool:
-    """Whether the object is what the remotes hold, and no edit that nothing else has. All of it is read."""
-    try:
-        repository.store.verify(hash_)
-    except ComfyvnError:
-        return False
-    return True
-
-
-def _ask(opened: Sequence[Remote], items: Sequence[Item]) -> dict[str, dict[str, int | None] | ComfyvnError]:
-    held: dict[str, dict[str, int | None] | ComfyvnError] = {}
-    for remote in opened if items else ():
-        try:
-            held[remote.name] = remote.has(items)
-        except ComfyvnError as error:
-            held[remote.name] = error
-    return held
-
-
-def _proved(
-    opened: Sequence[Remote],
-    held: dict[str, dict[str, int | None] | ComfyvnError],
-    item: Item,
-    copies: int,
-    verify: bool,
-) -> tuple[list[str], str | None]:
-    """Gives the remotes that have proved to hold an object, no more than needed, and what spoke against another."""
-    proved: list[str] = []
-    doubts = None
-    for remote in opened:
-        said = held[remote.name]
-        if len(proved) >= copies:
-            break
-        if isinstance(said, ComfyvnError):
-            doubts = said.message
-            continue
-        if item.hash not in said:
-            continue
-        size = said[item.hash]
-        if size is not None and item.size is not None and size != item.size:
-            doubts = f"remote '{remote.name}' holds it with another size"
-            continue
-        try:
-            if verify or _is_folder(remote):
-                _read(remote, item)
-        except ComfyvnError as error:
-            doubts = error.message
-            continue
-        proved.append(remote.name)
-    return proved, doubts
-
-
-def _is_folder(remote: Remote) -> bool:
-    while isinstance(remote, Wrapping):
-        remote = remote.inner
-    return isinstance(remote, Folder)
-
-
 def _read(remote: Remote, item: Item) -> None:
     """Reads an object from a remote and compares. Raises ObjectCorrupt, RemoteUnreachable."""
     remote.prepare([item], upload=False)
@@ -188,15 +236,22 @@ def _read(remote: Remote, item: Item) -> None:
 
 
 def _count(number: int) -> str:
-    return "no remote holds it" if not number else f"{number} remote{'s' if number > 1 else ''} holds it"
+    if not number:
+        return _NOWHERE
+    return "1 remote holds it" if number == 1 else f"{number} remotes hold it"
 
 
 def error_of(result: Dropped) -> ComfyvnError | None:
     """Gives the error that a drop ends with if something was kept."""
     if not result.kept:
         return None
-    hash_, why = next(iter(result.kept.items()))
-    more = f" and {len(result.kept) - 1} more" if len(result.kept) > 1 else ""
-    return Refused(
-        f"'{result.paths[hash_][0]}'{more} kept: {why}", hint="comfyvn-store push sends it to a remote first"
-    )
+    reasons = set(result.kept.values())
+    hint = None
+    if any(why.startswith(_NOWHERE) for why in reasons):
+        hint = "comfyvn-store push sends it to a remote first"
+    elif reasons == {_UNCOMMITTED}:
+        hint = "git commit"
+    elif all(why.endswith(_SHARED) for why in reasons):
+        hint = "--force drops what other clones have checked out, too"
+    many = len(result.kept)
+    return Refused(f"{many} object{' was' if many == 1 else 's were'} kept, as said above", hint=hint)

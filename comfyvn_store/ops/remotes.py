@@ -46,7 +46,7 @@ def add(repository: Repository, name: str, url: str, *, only_here: bool = False)
 
     Nothing is written where that fails. The same remote again changes nothing. Raises UsageError, RemoteUnreachable, Refused.
     """
-    if not address.is_name(name):
+    if not names.is_remote_name(name):
         raise UsageError(
             f"'{names.printable(name)}' is no name for a remote", hint="use letters, digits, '-', '_' and '.'"
         )
@@ -93,10 +93,8 @@ def listed(repository: Repository) -> list[Listed]:
                 setting.name, shown, kind, REPOSITORY if setting.is_tracked else CLONE, _may_write(repository, setting)
             )
         )
-    taken = {each.name for each in found}
     for folder in opening.implicit(repository):
-        if folder.name not in taken:
-            found.append(Listed(folder.name, folder.root, address.FOLDER, GIT, True))
+        found.append(Listed(folder.name, folder.root, address.FOLDER, GIT, folder.is_writable))
     return found
 
 
@@ -159,7 +157,8 @@ def for_reading(repository: Repository, wanted: Sequence[str] = (), *, limit: Bu
     Of remotes that nobody named, one that cannot be opened says so when it is asked.
     """
     if wanted:
-        return [opening.wrapped(_open(repository, name), limit) for name in wanted]
+        named = opening.without_twins(_open(repository, name) for name in dict.fromkeys(wanted))
+        return [opening.wrapped(remote, limit) for remote in named]
     opened = _open_all(repository, opening.settings_of(repository), opening.implicit(repository))
     opened.sort(key=lambda remote: not isinstance(remote, Folder))
     return [opening.wrapped(remote, limit) for remote in opened]
@@ -177,17 +176,17 @@ def for_writing(
                     f"remote '{name}' is only read here: it came with the repository",
                     hint=f"if you trust it: comfyvn-store remote trust {name}",
                 )
-        return [opening.wrapped(_open(repository, name), limit) for name in wanted]
+        named = opening.without_twins(_open(repository, name) for name in dict.fromkeys(wanted))
+        return [opening.wrapped(remote, limit) for remote in named]
     target = git_remote or upstream.push_remote(repository.git)
     set_ = [setting for setting in opening.settings_of(repository) if _may_write(repository, setting)]
-    folders = [folder for folder in opening.implicit(repository) if folder.name == target]
+    folders = [f for f in opening.implicit(repository) if f.name in (target, f"git:{target}") and f.is_writable]
     return [opening.wrapped(remote, limit) for remote in _open_all(repository, set_, folders)]
 
 
 def _open_all(repository: Repository, set_: Sequence[RemoteSetting], folders: Sequence[Folder]) -> list[Remote]:
     """Opens remotes; one that cannot be opened stands among them and says why when it is asked."""
-    taken = {setting.name for setting in set_}
-    opened: list[Remote] = [folder for folder in folders if folder.name not in taken]
+    opened: list[Remote] = [*folders]
     for setting in set_:
         try:
             opened.append(opening.open_remote(repository, setting))
@@ -207,13 +206,20 @@ def bring_back(repository: Repository, item: Item) -> str | None:
     return f"remote '{done.sources[item.hash]}'" if item.hash in done.sources else None
 
 
+def none_trusted(repository: Repository, message: str) -> Refused:
+    """Gives the error for a clone in which every remote that is set is only read."""
+    names_ = [each.name for each in repository.settings.remotes if not _may_write(repository, each)]
+    commands = " or ".join(f"comfyvn-store remote trust {name}" for name in names_[:3])
+    return Refused(message, hint=f"they came with the repository; if you trust one: {commands}")
+
+
 def at_address(repository: Repository, name: str, url: str) -> Folder | None:
     """Gives the folder remote behind an address that git pushes to, None for another machine's."""
     common = neighbours.at_url(url, repository.top)
     if common is None:
         return None
     made = opening.of_repository(name, common)
-    return None if opening.is_same(made.root, repository.store.root) else made
+    return None if opening.is_own_store(repository, made) else made
 
 
 def _find(repository: Repository, name: str) -> Listed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from comfyvn_store.base.sharing import of_folder
+from comfyvn_store.base.sharing import is_own, of_folder
 from comfyvn_store.errors import UsageError
 from comfyvn_store.remotes import address
 from comfyvn_store.remotes.address import Address
@@ -34,11 +34,16 @@ def settings_of(repository: Repository, names: Iterable[str] = ()) -> list[Remot
 
 
 def implicit(repository: Repository) -> list[Folder]:
-    """Gives the git remotes that are folders, as remotes; of several names for one folder the first."""
+    """Gives the git remotes that are folders, as remotes; of several names for one folder the first.
+
+    One whose name a remote that is set has as well goes by `git:NAME`.
+    """
     found: dict[str, Folder] = {}
+    taken = {setting.name for setting in repository.settings.remotes}
     for neighbour in neighbours.remotes(repository.git):
-        made = of_repository(neighbour.name, neighbour.common_dir)
-        if not is_same(made.root, repository.store.root):
+        name = f"git:{neighbour.name}" if neighbour.name in taken else neighbour.name
+        made = of_repository(name, neighbour.common_dir)
+        if not is_own_store(repository, made):
             found.setdefault(os.path.realpath(made.root), made)
     return list(found.values())
 
@@ -46,6 +51,8 @@ def implicit(repository: Repository) -> list[Folder]:
 def of_repository(name: str, common_dir: str, *, is_writable: bool = True) -> Folder:
     """Gives the store of another repository on this machine as a remote."""
     root, usual = store_root(common_dir), os.path.join(common_dir, "comfyvn")
+    if root != usual and not _is_ours(os.path.join(usual, "store")):
+        is_writable = False  # somebody else's note would decide where we write
     sharing = neighbours.sharing_of(common_dir).joined(of_folder(os.path.join(root, "objects")))
     return Folder(name, root, sharing=sharing, is_writable=is_writable, is_store=root == usual)
 
@@ -74,13 +81,22 @@ def open_folder(repository: Repository, name: str, where: Address, *, is_writabl
     """Opens a folder, which may be another repository's."""
     common = neighbours.git_folder(where.path)
     if common is not None:
-        return of_repository(name, common, is_writable=is_writable)
-    if is_same(where.path, repository.store.root):
+        made = of_repository(name, common, is_writable=is_writable)
+    else:
+        sharing = of_folder(os.path.join(where.path, "objects"))
+        made = Folder(name, where.path, sharing=sharing, is_writable=is_writable)
+    if is_own_store(repository, made):
         raise UsageError(
             f"remote '{name}' is this repository's own store",
             hint="name a folder on another disk, or another machine's",
         )
-    return Folder(name, where.path, sharing=of_folder(os.path.join(where.path, "objects")), is_writable=is_writable)
+    return made
+
+
+def is_own_store(repository: Repository, folder: Folder) -> bool:
+    """Tells whether a folder holds the very objects of our store, by whatever path."""
+    own = repository.store.root
+    return is_same(folder.root, own) or is_same(os.path.join(folder.root, "objects"), os.path.join(own, "objects"))
 
 
 def wrapped(remote: Remote, limit: Bucket | None) -> Remote:
@@ -95,13 +111,20 @@ def is_same(one: str, other: str) -> bool:
 
 
 def without_twins(remotes: Iterable[Remote]) -> Iterator[Remote]:
-    """Gives the remotes without those that are a folder which came before under another name."""
+    """Gives the remotes without those whose place came before under another name: they are one copy, not two."""
     seen = set()
     for remote in remotes:
-        place = os.path.realpath(remote.root) if isinstance(remote, Folder) else remote.name
-        if place not in seen:
-            seen.add(place)
+        place = os.path.realpath(remote.root) if isinstance(remote, Folder) else remote.place
+        if (type(remote), place) not in seen:
+            seen.add((type(remote), place))
             yield remote
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        return is_own(os.lstat(path))
+    except OSError:
+        return False
 
 
 def _rank(url: str) -> tuple[bool, str]:

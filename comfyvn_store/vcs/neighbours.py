@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from comfyvn_store.base import sharing
 from comfyvn_store.base.sharing import Sharing
@@ -43,6 +43,7 @@ def git_folder(place: str) -> str | None:
     for candidate in (place, f"{place}.git"):
         if not os.path.isdir(candidate):
             continue
+        candidate = os.path.realpath(candidate)  # else git would look for its folders above where a link leads
         done = git_at(candidate).outcome("rev-parse", "--path-format=absolute", "--git-common-dir", check=False)
         found = os.fsdecode(done.stdout).removesuffix("\n")
         if done.returncode == 0 and found:
@@ -89,6 +90,6 @@ def _folders_of(url: str) -> list[str]:
     if url.startswith("file://"):
         path = url[len("file://") :]
         path = path[path.index("/") :] if "/" in path else ""
-        return list(dict.fromkeys([unquote(path), path]))
+        return list(dict.fromkeys([os.fsdecode(unquote_to_bytes(path)), path]))
     head, colon, _ = url.partition(":")
     return [] if "://" in url or (colon and "/" not in head) else [url]
