@@ -5,6 +5,8 @@ Paths are `/`-separated. "Inside" paths are relative to the assets root; git's o
 
 from __future__ import annotations
 
+import re
+
 from comfyvn_store.errors import Refused
 
 SIDECAR_SUFFIX = ".asset.json"
@@ -112,3 +114,11 @@ def mirror_names(names: list[str]) -> dict[str, str]:
 def os_bytes(path: str) -> bytes:
     """Gives the bytes that git sorts a path by."""
     return path.encode("utf-8", "surrogateescape")
+
+
+_REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+
+
+def is_remote_name(text: str) -> bool:
+    """Tells whether a remote may go by that name, which people type and messages repeat."""
+    return bool(_REMOTE.match(text)) and not text.endswith((".", ".lock"))

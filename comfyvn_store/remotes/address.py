@@ -22,7 +22,8 @@ FOLDER, BUCKET, LFS, SFTP = "folder", "bucket", "lfs", "sftp"
 _KINDS = {"file": FOLDER, "s3": BUCKET, "gs": BUCKET, "az": BUCKET, "lfs": LFS, "sftp": SFTP}
 # What may stand behind the question mark of a bucket's address; everything else could be a credential.
 _OPTIONS = frozenset(("endpoint", "region"))
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+# A region becomes part of a host's name in some clouds.
+_REGION = re.compile(r"[a-z0-9-]{1,32}\Z")
 
 
 class Address(NamedTuple):
@@ -42,11 +43,6 @@ class Address(NamedTuple):
     def option(self, name: str) -> str | None:
         """Gives one option."""
         return dict(self.options).get(name)
-
-
-def is_name(text: str) -> bool:
-    """Tells whether a remote may go by that name."""
-    return bool(_NAME.match(text)) and not text.endswith((".", ".lock"))
 
 
 def is_scheme(text: str) -> bool:
@@ -69,6 +65,11 @@ def parse(url: str, top: str) -> Address:
         return Address(url, kind, scheme, path=_folder(url, rest, top))
     if kind == LFS:
         _refuse_secrets(rest)
+        if "@" in rest.partition("//")[2].partition("/")[0]:
+            raise UsageError(
+                f"'{names.printable(without_secrets(url).partition('//')[0])}//…' names a user, which may be a token",
+                hint="leave out what stands before the @; `git credential` knows who you are",
+            )
         return Address(url, kind, scheme, rest=rest)
     return _on_server(url, kind)
 
@@ -94,20 +95,26 @@ def _on_server(url: str, kind: str) -> Address:
         port = parts.port
     except ValueError:
         raise UsageError(f"'{names.printable(without_secrets(url))}' is no address of a remote") from None
-    _refuse_secrets(url)
     path = unquote(parts.path)
+    if not parts.hostname or parts.password is not None:
+        _refuse_secrets(url)
     if not parts.hostname or parts.fragment or any(part in ("..", ".") for part in path.split("/")):
         raise UsageError(
             f"'{names.printable(url)}' is no address of a remote",
             hint="as in s3://bucket/folder" if kind == BUCKET else "as in sftp://user@host/folder",
         )
     options = tuple(sorted(parse_qsl(parts.query, keep_blank_values=True)))
-    unknown = [name for name, _ in options if kind != BUCKET or name not in _OPTIONS]
-    if unknown:
-        raise UsageError(
-            f"'{names.printable(unknown[0])}' is nothing that the address of a remote can say",
-            hint="known are endpoint and region of a bucket; credentials come from the environment",
-        )
+    for name, value in options:
+        if kind != BUCKET or name not in _OPTIONS or not value:
+            raise UsageError(
+                f"'{names.printable(name)}' is nothing that the address of a remote can say"
+                if value
+                else f"'{names.printable(name)}' of the address has no value",
+                hint="known are endpoint= and region= of a bucket; credentials come from the environment",
+            )
+    _refuse_secrets(url)
+    if not _REGION.match(dict(options).get("region", "auto")):
+        raise UsageError("the region of a bucket is a word like eu-central-1")
     # A bucket's name keeps its case, which `hostname` does not.
     host = parts.netloc.rpartition("@")[2].partition(":")[0] if kind == BUCKET else parts.hostname
     return Address(url, kind, parts.scheme, host, port, parts.username, path, options)

@@ -12,12 +12,14 @@ from comfyvn_store.errors import ComfyvnError, ObjectCorrupt
 from comfyvn_store.remotes.outcome import Outcome, Quarantined
 from comfyvn_store.remotes.progress import Progress
 from comfyvn_store.remotes.remote import Item, Remote
-from comfyvn_store.remotes.work import Stopped, Work
+from comfyvn_store.remotes.work import Stopped, Work, larger
 from comfyvn_store.store.objects import Store
 from comfyvn_store.store.partial import Part, PartBusy
 
 # No object is larger than this, whatever a remote says (S3's own limit is 5 TiB).
 _LARGEST = 5 << 40
+# Of our free disk, an object whose size is in doubt may take this part.
+_SHARE = 16
 # Seconds that another process may hold a part file without bringing anything.
 _PATIENCE = 120.0
 
@@ -26,16 +28,18 @@ class Fetching(Work):
     def __init__(self, store: Store, remote: Remote, outcome: Outcome, progress: Progress) -> None:
         super().__init__(store, remote, outcome)
         self._progress = progress
+        self._sizes: dict[str, int | None] = {}
 
     def run(self, items: Sequence[Item], jobs: int | None) -> list[Item]:
         """Fetches what this remote has; gives what is to be asked of the next."""
         try:
-            held = self._ask(items)
+            self._sizes = self._remote.has(items)
         except ComfyvnError as error:
             self._down(error)
             return list(items)
+        held = [item for item in items if item.hash in self._sizes]
         for item in held:
-            self._progress.knows(item)
+            self._progress.knows(Item(item.hash, larger(item.size, self._sizes[item.hash])))
         before = set(self._outcome.moved)
         self._each(held, jobs, self._fetch, upload=False)
         done = set(self._outcome.moved) - before
@@ -82,7 +86,7 @@ class Fetching(Work):
 
     def _stream(self, item: Item, part: Part) -> None:
         """Writes what comes, and no more than the object can have."""
-        limit = _limit(item, part.path)
+        limit = _limit(item, self._sizes.get(item.hash), part.path)
         for block in self._remote.get(item, part.size):
             if self._stop.is_set():
                 raise Stopped
@@ -115,11 +119,14 @@ class Fetching(Work):
             return -1
 
 
-def _limit(item: Item, path: str) -> int:
-    """Gives how many bytes an object may have: what is said of it, and never so many that they fill our disk."""
+def _limit(item: Item, said: int | None, path: str) -> int:
+    """Gives how many bytes an object may have: what a sidecar and the remote (`said`) agree on.
+
+    Where they differ, or nobody knows, what may be a lie must not fill our disk, whatever comes at once.
+    """
+    if item.size is not None and said in (None, item.size):
+        return item.size
     free = _LARGEST
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(os.path.dirname(path)).free
-    if item.size is None:
-        return min(_LARGEST, free // 2)
-    return min(item.size, _LARGEST)
+    return min(larger(item.size, said) or _LARGEST, free // _SHARE)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from comfyvn_store.base import copying
+from comfyvn_store.base import copying, durable
 from comfyvn_store.base.sharing import PRIVATE, Sharing
 from comfyvn_store.errors import (
     ComfyvnError,
@@ -55,6 +55,8 @@ class Folder(Remote):
         self.is_writable = is_writable
         self._is_store = is_store
         self._store = Store(root, sharing)
+        # The folders of objects that got new names since `finish`.
+        self._written: set[str] = set()
 
     @property
     def root(self) -> str:
@@ -80,9 +82,24 @@ class Folder(Remote):
         with self._explained():
             for item in items:
                 info = self._store.stat(item.hash)
-                if info is not None:
+                if info is not None and self._is_sound(item.hash, info):
                     found[item.hash] = info.st_size
         return found
+
+    def _is_sound(self, hash_: str, info: os.stat_result) -> bool:
+        """Whether nobody wrote to an object; one whose mode or time is another than ours is read, and noted if it is right."""
+        if not self._store.is_touched(info):
+            return True
+        if not self._store.is_sound(hash_):
+            return False
+        if self.is_writable:
+            self._store.settle(hash_)
+        return True
+
+    def is_file_of(self, item: Item, info: os.stat_result) -> bool:
+        """Tells whether an object here is that very file: another name or path of it, and no second copy."""
+        here = self._store.stat(item.hash)
+        return here is not None and os.path.samestat(here, info)
 
     def get(self, item: Item, start: int = 0) -> Iterator[bytes]:
         """Gives the bytes."""
@@ -109,7 +126,7 @@ class Folder(Remote):
         self._require_writable()
         with self._explained():
             info = self._store.stat(item.hash)
-            if info is not None and info.st_size == source.size and not self._store.is_touched(info):
+            if info is not None and info.st_size == source.size and self._is_sound(item.hash, info):
                 return False
             with source.open() as stream, self._store.temp() as target:
                 digest = hashlib.sha256()
@@ -117,10 +134,14 @@ class Folder(Remote):
                     digest.update(block)
                     target.write(block)
                 if digest.hexdigest() != item.hash:
-                    raise ObjectCorrupt(f"object {item.hash[:16]} is damaged here; it was not sent")
+                    raise ObjectCorrupt(
+                        f"object {item.hash[:16]} is damaged here; it was not sent",
+                        hint="`comfyvn-store status` names the file, `comfyvn-store recover` mends it",
+                    )
                 os.fsync(target.stream.fileno())
                 self._store.sharing.adjust(target.path)
                 target.keep(item.hash)
+        self._written.add(item.hash[:2])
         return True
 
     def list(self) -> Iterator[Item]:
@@ -139,6 +160,15 @@ class Folder(Remote):
         self._require_writable()
         with self._explained(), contextlib.suppress(FileNotFoundError):
             os.unlink(self._store.path(hash_))
+
+    def finish(self) -> None:
+        """Makes the names of what was sent durable, and removes what senders that ended badly left."""
+        with self._explained():
+            objects = os.path.join(self._store.root, "objects")
+            written, self._written = self._written, set()
+            for folder in [*(os.path.join(objects, fan) for fan in sorted(written)), *([objects] if written else [])]:
+                durable.sync_folder(folder)
+            self._store.sweep()
 
     def test(self) -> None:
         """Looks whether the folder is there, and whether it may be written to if it should."""

@@ -14,7 +14,12 @@ from comfyvn_store.remotes.work import Stopped, Work
 
 class Sending(Work):
     def run(self, items: Sequence[Item], jobs: int | None, tell: Tell | None) -> None:
-        held = {item.hash for item in self._ask(items)}
+        # With their sizes, by which a remote's broken copy is known from a whole one.
+        sizes = {item.hash: info.st_size for item in items if (info := self._store.stat(item.hash)) is not None}
+        asked = [Item(item.hash, sizes.get(item.hash, item.size)) for item in items]
+        said = self._remote.has(asked)
+        held = {item.hash for item in asked if item.hash in said and said[item.hash] in (None, item.size)}
+        held |= {hash_ for hash_ in said if hash_ not in sizes}
         self._outcome.there = [item.hash for item in items if item.hash in held]
         due = []
         for item in items:

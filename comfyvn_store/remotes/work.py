@@ -114,11 +114,6 @@ class Work:
             self._fatal = self._fatal or error
         self._stop.set()
 
-    def _ask(self, items: Sequence[Item]) -> list[Item]:
-        """Gives those that the remote says it holds, with their sizes."""
-        held = self._remote.has(items)
-        return [Item(item.hash, larger(item.size, held[item.hash])) for item in items if item.hash in held]
-
 
 def larger(one: int | None, other: int | None) -> int | None:
     """Gives the larger of two sizes, as far as they are known."""

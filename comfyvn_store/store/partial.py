@@ -7,10 +7,12 @@ Nothing gets an object's name before all of its bytes were hashed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
 
+from comfyvn_store.base import files
 from comfyvn_store.errors import LockTimeout
 from comfyvn_store.store.lock import try_lock
 from comfyvn_store.store.objects import BLOCK, PART_PREFIX, Store
@@ -78,8 +80,21 @@ class Part:
             self._store.name(self.path, self.hash)
 
     def reject(self) -> str:
-        """Moves the bytes to quarantine and gives the path there."""
+        """Moves the bytes to quarantine and gives the path there; the same bytes need not lie there twice."""
+        for place in self._store.quarantined(self.hash):
+            if self._is_same_as(place):
+                os.unlink(self.path)
+                return place
         return self._store.put_aside(self.path, self.hash)
+
+    def _is_same_as(self, place: str) -> bool:
+        try:
+            if os.stat(place).st_size != self.size:
+                return False
+            with open(place, "rb") as stream:
+                return hashlib.file_digest(stream, "sha256").digest() == self._digest.digest()
+        except OSError:
+            return False
 
     def __enter__(self) -> Part:
         return self
@@ -98,17 +113,28 @@ class Part:
             self.size += len(block)
 
 
+def _make_way(path: str) -> None:
+    """Removes what stands in a part file's place and is no ordinary file; opening it might never return."""
+    info = files.lstat(path)
+    if info is not None and not stat.S_ISREG(info.st_mode) and not stat.S_ISDIR(info.st_mode):
+        os.unlink(path)
+
+
 def _open(store: Store, hash_: str) -> tuple[int, str]:
     """Opens and locks the part file of an object; gives its descriptor and path."""
     folder = os.path.join(store.root, "tmp")
     store.make_folders(folder)
     path = store.part_path(hash_)
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    flags |= getattr(os, "O_NONBLOCK", 0)
     while True:
         try:
+            _make_way(path)
             descriptor = os.open(path, flags, 0o666)
-        except PermissionError:
-            # Another user's, in a store that several share: nothing of it can be taken up.
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise
+            # Another user's, in a store that several share, or no file at all: nothing of it can be taken up.
             path = os.path.join(folder, f"{PART_PREFIX}{hash_}-{os.getpid()}-{os.urandom(4).hex()}")
             descriptor = os.open(path, flags | os.O_EXCL, 0o666)
         if not try_lock(descriptor):

@@ -217,7 +217,7 @@ class Shelf(NamedTuple):
         lines = [f"{staging.FILE} blob {oid}\t{name}\0" for name, oid in own.items()]
         trees = self._write_trees(folders)
         lines += [f"040000 tree {oid}\t{name}\0" for name, oid in trees.items()]
-        return self.git.run("mktree", "-z", data="".join(lines).encode()).decode("ascii").strip()
+        return self.git.run("mktree", "-z", data=os.fsencode("".join(lines))).decode("ascii").strip()
 
     def _write_trees(self, folders: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
         """Writes several trees of files in one process; those that hold folders each in their own."""
@@ -228,7 +228,7 @@ class Shelf(NamedTuple):
                 "".join(f"{staging.FILE} blob {oid}\t{path}\0" for path, oid in files.items())
                 for files in flat.values()
             ]
-            out = self.git.run("mktree", "-z", "--batch", data="\0".join(blocks).encode())
+            out = self.git.run("mktree", "-z", "--batch", data=os.fsencode("\0".join(blocks)))
             found.update(zip(flat, out.decode("ascii").split(), strict=True))
         return found
 

@@ -140,7 +140,7 @@ class Anchor:
             }
             if not due:
                 return
-            commit = self._shelf.record(tip, due, f"Objects of art: {len(due)} pointers")
+            commit = self._shelf.record(tip, due, f"Objects of art: pointers to {len(due)}")
             if self._home is None:
                 if self._shelf.move(commit, tip, self._seen):
                     return
