@@ -162,3 +162,37 @@ def test_inside_another_repositorys_hook_environment(origin: GitRepo, desk: GitR
     desk.tool("clone", str(origin.path), "mine", env=env)
     assert (desk.path / "mine" / ALICE).is_symlink()
     assert (origin.path / ".git/config").read_bytes() == before
+
+
+@pytest.mark.parametrize("link", ["cache", "cache/thumbs"])
+def test_previews_are_not_written_or_removed_where_a_tracked_link_leads(
+    origin: GitRepo, desk: GitRepo, tmp_path: Path, link: str
+) -> None:
+    outside = tmp_path / "outside"
+    (outside / "thumbs").mkdir(parents=True)
+    for folder in (outside, outside / "thumbs"):
+        (folder / ("a" * 64)).write_text("mine")
+    before = sorted(outside.rglob("*"))
+    (origin.path / link).parent.mkdir(exist_ok=True)
+    (origin.path / link).symlink_to(outside)
+    origin.git("add", "-f", link)
+    origin.commit("a link")
+    desk.tool("clone", str(origin.path), "mine")
+    mine = GitRepo(desk.path / "mine")
+    mine.tool("rebuild")
+    mine.tool("uninstall")
+    assert sorted(outside.rglob("*")) == before
+
+
+@pytest.mark.parametrize("size", ["99999999999999999999999999", "-1", "1e400", "true"])
+def test_a_sidecar_that_lies_of_its_size_stops_nothing(origin: GitRepo, desk: GitRepo, size: str) -> None:
+    place = origin.path / f"{ALICE}.asset.json"
+    card = place.read_text()
+    number = json.loads(card)["bytes"]
+    place.write_text(card.replace(f'"bytes": {number}', f'"bytes": {size}'))
+    origin.git("add", "-A")
+    origin.git("-c", "core.hooksPath=/dev/null", "commit", "-qm", "a lie")
+    assert desk.tool("clone", str(origin.path), "mine", check=False).code in (0, 1, 12)
+    mine = GitRepo(desk.path / "mine")
+    for command in ("list", "status", "pull"):
+        assert mine.tool(command, check=False).code in (0, 12), command

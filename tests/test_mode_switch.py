@@ -86,7 +86,7 @@ def test_a_repository_may_ask_for_copies(linked: GitRepo, tmp_path: Path) -> Non
     (linked.path / ".comfyvnconfig").write_text("[comfyvn]\n\tviews = copy\n")
     linked.git("add", ".comfyvnconfig")
     linked.commit("copies for everybody")
-    linked.tool("clone", str(linked.path), str(tmp_path / "clone"))
+    linked.tool("clone", "--no-pull", str(linked.path), str(tmp_path / "clone"))
     clone = GitRepo(tmp_path / "clone")
     assert symlinks(clone) == "false"
     assert os.path.islink(clone.path / A)  # no bytes are here yet

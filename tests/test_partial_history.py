@@ -45,7 +45,12 @@ def _boundary(repo: GitRepo) -> set[str]:
 
 @pytest.mark.parametrize(
     ("option", "known"),
-    [("--depth=1", False), ("--depth=2", True), ("--shallow-since=2026-01-04", True), ("--shallow-exclude=cut", True)],
+    [
+        ("--depth=1", False),
+        ("--depth=2", True),
+        ("--shallow-since=2026-01-04T00:00:00Z", True),
+        ("--shallow-exclude=cut", True),
+    ],
 )
 def test_what_a_shallow_clone_cannot_know_is_null_until_it_is_deepened(
     origin: GitRepo, tmp_path: Path, option: str, known: bool
@@ -116,7 +121,7 @@ def test_objects_of_git_are_borrowed_and_ours_are_said_to_be_missing(
     run(["git", "clone", "--quiet", *options, str(origin.path), "clone"], cwd=tmp_path)
     clone = GitRepo(tmp_path / "clone")
     assert (tmp_path / "clone/.git/objects/info/alternates").exists()
-    assert "2 files of 2 not here yet" in clone.tool("init").out
+    assert "2 files of 2 are not here yet" in clone.tool("init").out
     assert life.commits(clone) == life.commits(origin)
     assert clone.tool("status", "--json").json()["missing"] == [OLD, life.SKY]
     clone.write(life.SKY, media.png(seed=60))

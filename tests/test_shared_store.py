@@ -479,6 +479,7 @@ def test_a_fresh_clone_has_the_art_at_once(art: GitRepo, place: Path, tmp_path: 
     assert tree.read(DOOR) == art.read(DOOR)
     check_whole(tree, count=3)
     told = clone.tool("clone", "--json", str(art.path), str(tmp_path / "by-tool")).json()
+    assert told.pop("pull")["moved"] == []
     assert told == {"folder": str(tmp_path / "by-tool"), "assets": 2, "missing": 0}
     check_whole(GitRepo(tmp_path / "by-tool"), count=3)
     # what one adds the others have

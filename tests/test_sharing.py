@@ -195,9 +195,37 @@ def test_push_says_what_is_neither_here_nor_there(team: Team, mika: GitRepo) -> 
     lost = hashes(mika)[ALICE]
     mika.object_path(lost).unlink()
     # origin has it
-    assert mika.tool("push").code == 0
+    assert ALICE in refused(mika, "push", code=12)
     assert len(objects_below(usb)) == 2
     assert ALICE in refused(mika, "push", "--remote", "usb", code=12)
+    mika.tool("pull")
+    mika.tool("push")
+
+
+def test_what_a_clone_has_not_is_no_secret_and_pull_all_mends_it(team: Team, mika: GitRepo) -> None:
+    mika.write(ALICE, media.comfy_png(7))
+    mika.commit("repainted", "-a")
+    mika.git("push", "-q")
+    noor = team.clone("noor")
+    noor.tool("pull")
+    usb = team.folder / "usb"
+    noor.tool("remote", "add", "--local", "usb", str(usb))
+    said = refused(noor, "push", code=12)
+    assert f"versions of '{ALICE}' are neither here nor on 'usb'" in said and "pull --all" in said
+    assert len(objects_below(usb)) == 3
+    noor.tool("pull", "--all")
+    noor.tool("push")
+    assert len(objects_below(usb)) == 4
+
+
+def test_naming_a_remote_sends_all_history_with_the_commit_that_names_it(team: Team) -> None:
+    mika = team.begin(url=team.hidden())
+    mika.git("push", "-q", "-u", "origin", "HEAD")
+    assert "nowhere but here" in mika.tool("status").out
+    mika.tool("remote", "add", "usb", str(team.folder / "usb"))
+    mika.commit("where the art is")
+    assert "sent 3 objects" in mika.git("push").err
+    assert "nowhere but here" not in mika.tool("status").out
 
 
 # -- drop --------------------------------------------------------------------------------------------------------------
@@ -217,7 +245,7 @@ def test_drop_and_pull_again(team: Team, mika: GitRepo) -> None:
 def test_drop_keeps_what_is_nowhere_else(team: Team, mika: GitRepo) -> None:
     mika.write("assets/new.png", media.png(seed=9))
     mika.git("add", "-A")
-    assert "not committed" in refused(mika, "drop", "assets/new.png", code=20)
+    assert "not committed" in mika.tool("drop", "assets/new.png", check=False).out
     mika.commit("new")
     said = refused(mika, "drop", "assets", code=20)
     assert "comfyvn-store push" in said
@@ -234,9 +262,14 @@ def test_drop_keeps_what_is_nowhere_else(team: Team, mika: GitRepo) -> None:
 def test_drop_believes_no_damaged_copy(team: Team, mika: GitRepo) -> None:
     hash_ = hashes(mika)[ALICE]
     there = team.hub / "comfyvn/objects" / hash_[:2] / hash_[2:]
+    info = there.stat()
     there.chmod(0o644)
-    there.write_bytes(b"x" * there.stat().st_size)
-    assert "holds other bytes" in refused(mika, "drop", ALICE, code=20)
+    there.write_bytes(b"x" * info.st_size)
+    refused(mika, "drop", ALICE, code=20)
+    # As a disk rots: nothing shows it but the bytes.
+    there.chmod(0o444)
+    os.utime(there, ns=(info.st_atime_ns, info.st_mtime_ns))
+    assert "holds other bytes" in mika.tool("drop", ALICE, check=False).out
     assert ALICE in present(mika)
 
 
@@ -245,8 +278,18 @@ def test_drop_keeps_what_was_written_through_a_view(team: Team, mika: GitRepo) -
     place.chmod(0o644)
     with place.open("r+b") as stream:
         stream.write(b"painted over")
-    assert "recover" in refused(mika, "drop", ALICE, code=20)
+    refused(mika, "drop", ALICE, code=20)
+    assert "recover" in mika.tool("drop", ALICE, check=False).out
     assert place.read_bytes().startswith(b"painted over")
+
+
+def test_drop_keeps_what_is_being_edited(team: Team, mika: GitRepo) -> None:
+    mika.tool("edit", ALICE)
+    with (mika.path / ALICE).open("ab") as stream:
+        stream.write(b"painted on")
+    assert "being edited" in mika.tool("drop", ALICE, check=False).out
+    mika.git("checkout", "--", ALICE)
+    assert present(mika) == ALL
 
 
 def test_drop_in_a_store_that_clones_share(team: Team, mika: GitRepo) -> None:
@@ -255,10 +298,10 @@ def test_drop_in_a_store_that_clones_share(team: Team, mika: GitRepo) -> None:
         repo.git("config", "comfyvn.store", str(shared))
         repo.tool("init")
     assert present(noor) == ALL
-    assert "shares this store" in refused(mika, "drop", ALICE, code=20) and present(noor) == ALL
+    assert "--force" in refused(mika, "drop", ALICE, code=20) and present(noor) == ALL
     noor.git("rm", "-q", ALICE)
     mika.tool("drop", ALICE)
-    assert "shares this store" in refused(mika, "drop", CLUB, code=20)
+    assert "shares this store" in mika.tool("drop", CLUB, check=False).out
     mika.tool("drop", "--force", CLUB)
     assert present(mika) == present(noor) == {SONG}
     mika.tool("pull")
@@ -303,7 +346,9 @@ def test_a_remote_only_for_this_clone(team: Team, mika: GitRepo) -> None:
         ("s3://key:secret@bucket/x", "password"),
         ("sftp://mika:geheim@host/x", "password"),
         ("lfs:https://mika:geheim@host/x.git", "password"),
-        ("s3://bucket/x?aws_secret_access_key=geheim", "password"),
+        ("s3://bucket/x?aws_secret_access_key=geheim", "aws_secret_access_key"),
+        ("s3://bucket/x?regoin=eu-central-1", "'regoin' is nothing"),
+        ("s3://bucket/x?region", "no value"),
         ("s3://bucket/../x", "no address"),
         ("ftp://host/x", "no address"),
         ("https://host/x", "no address"),
@@ -350,9 +395,9 @@ def test_a_clone_reads_a_folder_it_does_not_trust_and_writes_nothing(team: Team)
     noor.write(ALICE, media.comfy_png(31))
     noor.commit("repainted", "-a")
     assert "remote trust usb" in refused(noor, "push", "--remote", "usb", code=20)
-    assert refused(noor, "push", code=2)
+    assert "remote trust usb" in refused(noor, "push", code=20)
     done = noor.git("push", "-q", check=False)
-    assert done.code != 0 and "no remote that this clone may write to" in done.err
+    assert done.code != 0 and "no remote that this clone may write to" in done.err and "remote trust usb" in done.err
     assert len(objects_below(usb)) == 3
     noor.tool("remote", "trust", "usb")
     noor.git("push", "-q")
@@ -433,6 +478,17 @@ def test_one_remote_that_fails_is_no_matter_while_another_has_all(team: Team, mi
     assert "warning: remote 'usb'" in done.err and "sent 1 object" in done.err
 
 
+@pytest.mark.parametrize("key", ["prePush", "jobs", "limitRate", "fetch", "locks"])
+def test_a_slip_in_a_setting_stops_no_git_add(team: Team, mika: GitRepo, key: str) -> None:
+    mika.git("config", f"comfyvn.{key}", "bogus")
+    mika.write("assets/new.png", media.png(seed=3))
+    mika.git("add", "-A")
+    assert mika.tool("status").code == 0
+    if key not in ("fetch", "locks"):
+        mika.commit("new")
+        assert f"comfyvn.{key} is 'bogus'" in mika.git("push", check=False).err or key == "limitRate"
+
+
 def test_refuse_and_off(team: Team) -> None:
     usb = team.folder / "usb"
     mika = team.begin(url=team.hidden())
@@ -456,7 +512,7 @@ def test_nothing_is_asked_where_there_is_no_remote(team: Team) -> None:
     mika.git("push", "-q", "-u", "origin", "HEAD")
 
 
-@pytest.mark.parametrize("what", ["text", "tag", "delete", "lock ref"])
+@pytest.mark.parametrize("what", ["text", "delete", "lock ref"])
 def test_a_push_without_art_starts_no_python(team: Team, mika: GitRepo, what: str) -> None:
     mika.git("push", "-q", "origin", "HEAD:side")
     mika.write("story.txt", "once upon a time")
@@ -465,9 +521,6 @@ def test_a_push_without_art_starts_no_python(team: Team, mika: GitRepo, what: st
     mika.git("config", "comfyvn.python", "/bin/false")
     if what == "text":
         mika.git("push", "-q")
-    elif what == "tag":
-        mika.git("tag", "-m", "first", "v1")
-        mika.git("push", "-q", "origin", "v1")
     elif what == "delete":
         mika.git("push", "-q", "origin", ":side")
     else:
@@ -563,12 +616,40 @@ def test_sync_stops_at_a_conflict_and_goes_on_after_it(team: Team, mika: GitRepo
     mika.tool("sync")
     noor.git("config", "pull.rebase", "false")
     assert "comfyvn-store conflicts" in refused(noor, "sync", code=20)
-    noor.tool("pull")
+    assert "fetched 1 object" in noor.tool("pull").out
     noor.tool("resolve", ALICE, "--theirs")
+    assert noor.read(ALICE) == mika.read(ALICE)
     noor.git("commit", "-q", "--no-edit")
     noor.tool("sync")
     mika.tool("sync")
     assert noor.head() == mika.head() and hashes(mika) == hashes(noor)
+
+
+def test_sync_merges_where_nobody_told_git_how(team: Team, mika: GitRepo) -> None:
+    noor = team.clone("noor")
+    noor.tool("pull")
+    for repo, path in ((mika, ALICE), (noor, CLUB)):
+        repo.write(path, media.comfy_png(5))
+        repo.commit("repainted", "-a")
+    mika.tool("sync")
+    noor.tool("sync")
+    mika.tool("sync")
+    assert noor.head() == mika.head() and hashes(mika) == hashes(noor)
+
+
+def test_sync_sends_new_commits_though_old_art_is_lost(team: Team, mika: GitRepo) -> None:
+    old = hashes(mika)[ALICE]
+    mika.write(ALICE, media.comfy_png(5))
+    mika.commit("repainted", "-a")
+    mika.git("push", "-q")
+    for place in (mika.object_path(old), team.hub / "comfyvn/objects" / old[:2] / old[2:]):
+        place.unlink()
+    mika.write(CLUB, media.png(seed=6))
+    mika.commit("club", "-a")
+    done = mika.tool("sync")
+    assert "1 object neither here nor there" in done.out
+    assert run(["git", "-C", str(team.hub), "rev-parse", "main"], cwd=team.folder).out == mika.head()
+    assert ALICE in refused(mika, "push", code=12)
 
 
 def test_the_first_sync_of_a_branch(team: Team) -> None:
@@ -649,8 +730,8 @@ def test_a_full_disk(team: Team, tmp_path: Path, whose: str) -> None:
     try:
         if whose == "theirs":
             mika.tool("remote", "add", "usb", str(disk / "art"))
-            said = refused(mika, "push", "--remote", "usb", code=16)
-            assert "the disk of remote 'usb' is full" in said
+            done = mika.tool("push", "--remote", "usb", check=False)
+            assert done.code == 16 and "is full" in done.out and "make room there" in done.err
             assert 0 < len(objects_below(disk / "art")) < 20
             assert list((disk / "art/tmp").iterdir()) == []
         else:
@@ -699,3 +780,245 @@ def test_recover_asks_the_remotes_in_the_end(team: Team) -> None:
     assert place.read_bytes() == before and mika.read(ALICE) != before
     mika.commit("recovered")
     oracle.check_all(mika)
+
+
+# -- what others tried ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["file:.", "file:.git", "alias", "objects", "git remote"])
+def test_drop_takes_our_own_store_for_no_second_copy(store_repo: GitRepo, tmp_path: Path, way: str) -> None:
+    store_repo.write(ALICE, media.png())
+    store = store_repo.path / ".git/comfyvn"
+    url = way
+    if way == "alias":
+        (tmp_path / "usb").symlink_to(store)
+        url = (tmp_path / "usb").as_uri()
+    elif way == "objects":
+        (tmp_path / "usb").mkdir()
+        (tmp_path / "usb/format").write_text("1\n")
+        (tmp_path / "usb/objects").symlink_to(store / "objects")
+        url = (tmp_path / "usb").as_uri()
+    elif way == "git remote":
+        store_repo.git("remote", "add", "me", str(store_repo.path))
+    if way != "git remote":
+        store_repo.write(".comfyvnconfig", f'[comfyvn "remote.x"]\n\turl = {url}\n')
+    store_repo.git("add", "-A")
+    store_repo.commit("art")
+    refused(store_repo, "drop", ALICE, code=20)
+    assert present(store_repo) == {ALICE}
+
+
+def test_drop_takes_another_name_of_the_same_file_for_no_second_copy(team: Team, mika: GitRepo) -> None:
+    hash_ = hashes(mika)[ALICE]
+    there = team.hub / "comfyvn/objects" / hash_[:2] / hash_[2:]
+    there.unlink()
+    os.link(mika.object_path(hash_), there)
+    assert "this very store" in mika.tool("drop", ALICE, check=False).out and ALICE in present(mika)
+
+
+def test_two_clones_that_rely_on_each_other_drop_one_after_the_other(team: Team) -> None:
+    one = many(team, 12, 300_000)
+    shutil.rmtree(team.hub / "comfyvn")
+    two = team.clone("two")
+    two.git("remote", "set-url", "origin", str(one.path))
+    two.tool("pull")
+    one.git("remote", "set-url", "origin", str(two.path))
+    running = [start(repo, "drop", "assets") for repo in (one, two)]
+    for each in running:
+        each.communicate(timeout=120)
+    left = objects_below(one.path / ".git/comfyvn") | objects_below(two.path / ".git/comfyvn")
+    assert len(left) == 12
+
+
+def test_one_server_under_two_names_is_one_copy(team: Team, mika: GitRepo) -> None:
+    for name in ("usb", "disk"):
+        mika.tool("remote", "add", name, str(team.folder / "usb"))
+    mika.tool("push")
+    mika.git("remote", "remove", "origin")
+    mika.git("commit", "-qm", "remotes")
+    refused(mika, "drop", ALICE, "--copies", "2", code=20)
+    refused(mika, "drop", ALICE, "--copies", "2", "--remote", "usb", "--remote", "disk", code=20)
+    mika.tool("drop", ALICE)
+
+
+@pytest.mark.parametrize("branch", ["新しい\u3000絵", "a\u00a0b", "a\u2028b", "quote'd"])
+def test_any_name_of_a_branch(team: Team, branch: str) -> None:
+    mika = team.begin()
+    mika.git("switch", "-q", "-c", branch)
+    mika.git("push", "-q", "origin", branch)
+    assert len(objects_below(team.hub / "comfyvn")) == 3
+
+
+def test_what_is_pushed_may_be_named_with_spaces(team: Team) -> None:
+    mika = team.begin()
+    mika.git("push", "-q", "origin", "HEAD^{/art}:refs/heads/x")
+    assert len(objects_below(team.hub / "comfyvn")) == 3
+
+
+def test_more_tags_than_words_fit_on_a_command_line(team: Team) -> None:
+    mika = team.begin()
+    head = mika.head()
+    lines = "".join(f"create refs/tags/t{number} {head}\n" for number in range(40_000))
+    mika.git("update-ref", "--stdin", input=lines)
+    mika.git("push", "-q", "origin", "main", "--tags")
+    assert len(objects_below(team.hub / "comfyvn")) == 3
+
+
+def test_art_under_another_root(team: Team) -> None:
+    mika = team.begin()
+    mika.git("switch", "-q", "-c", "other")
+    mika.git("config", "--file", ".comfyvnconfig", "comfyvn.assetsRoot", "art")
+    mika.git("mv", "assets", "art")
+    mika.git("add", "-A")
+    mika.commit("another root")
+    mika.git("push", "-q", "origin", "main")
+    assert len(objects_below(team.hub / "comfyvn")) == 3
+
+
+def test_copies_under_a_root_of_before(team: Team) -> None:
+    mika = team.clone("mika")
+    mika.git("config", "comfyvn.views", "copy")
+    mika.tool("init")
+    mika.write(ALICE, media.png(seed=1))
+    mika.git("add", "-A")
+    mika.commit("one")
+    mika.write(ALICE, media.png(seed=2))
+    mika.git("config", "--file", ".comfyvnconfig", "comfyvn.assetsRoot", "art")
+    mika.git("mv", "assets", "art")
+    mika.tool("init")
+    mika.git("add", "-A")
+    mika.commit("two")
+    mika.git("push", "-q")
+    assert len(objects_below(team.hub / "comfyvn")) == 2
+
+
+def test_the_branch_that_is_pushed_says_where_its_art_goes(team: Team) -> None:
+    usb = team.folder / "usb"
+    mika = team.begin(url=team.hidden())
+    mika.git("switch", "-q", "-c", "named")
+    mika.tool("remote", "add", "usb", str(usb))
+    mika.commit("where the art is")
+    mika.git("switch", "-q", "main")
+    assert not (mika.path / ".comfyvnconfig").exists()
+    mika.git("push", "-q", "origin", "named")
+    assert len(objects_below(usb)) == 3
+
+
+@pytest.mark.parametrize("way", ["another address", "two addresses", "nested name"])
+def test_what_was_seen_of_a_remote_is_not_believed_of_another_place(team: Team, mika: GitRepo, way: str) -> None:
+    other = team.folder / "other.git"
+    run(["git", "init", "-q", "--bare", str(other)], cwd=team.folder)
+    if way == "another address":
+        mika.git("remote", "set-url", "origin", str(other))
+        mika.git("push", "-q")
+    elif way == "two addresses":
+        mika.git("remote", "set-url", "--add", "--push", "origin", str(team.hub))
+        mika.git("remote", "set-url", "--add", "--push", "origin", str(other))
+        mika.git("push", "-q")
+    else:
+        mika.git("remote", "add", "ori", str(other))
+        mika.git("update-ref", "refs/remotes/ori/gin/main", "HEAD")
+        mika.git("push", "-q", "ori", "HEAD")
+    assert len(objects_below(other / "comfyvn")) == 3
+
+
+@pytest.mark.parametrize("damage", ["truncated", "longer", "zeros"])
+def test_a_broken_copy_at_a_remote_is_replaced_by_a_push(team: Team, mika: GitRepo, damage: str) -> None:
+    hash_ = hashes(mika)[ALICE]
+    there = team.hub / "comfyvn/objects" / hash_[:2] / hash_[2:]
+    whole = there.read_bytes()
+    there.chmod(0o644)
+    there.write_bytes({"truncated": b"", "longer": whole + b"x", "zeros": b"\0" * len(whole)}[damage])
+    assert "sent 1 object" in mika.tool("push").out
+    assert there.read_bytes() == whole
+
+
+def test_the_last_setting_counts(team: Team) -> None:
+    mika = team.begin()
+    mika.git("config", "--global", "comfyvn.prePush", "off")
+    mika.git("config", "comfyvn.prePush", "push")
+    mika.git("push", "-q")
+    assert len(objects_below(team.hub / "comfyvn")) == 3
+
+
+@pytest.mark.parametrize("what", ["fifo", "folder", "link", "device"])
+def test_what_stands_in_the_place_of_a_part_file(team: Team, mika: GitRepo, what: str) -> None:
+    noor = team.clone("noor")
+    place = noor.path / f".git/comfyvn/tmp/part-{hashes(noor)[ALICE]}"
+    outside = team.folder / "outside"
+    outside.write_text("mine")
+    if what == "fifo":
+        os.mkfifo(place)
+    elif what == "folder":
+        place.mkdir()
+    elif what == "link":
+        place.symlink_to(outside)
+    else:
+        place.symlink_to("/dev/zero")
+    command = [sys.executable, "-P", "-m", "comfyvn_store", "pull"]
+    assert subprocess.run(command, cwd=noor.path, timeout=60, capture_output=True).returncode == 0
+    assert present(noor) == ALL and outside.read_text() == "mine"
+
+
+def test_the_same_wrong_bytes_lie_in_quarantine_once(team: Team, mika: GitRepo) -> None:
+    hash_ = hashes(mika)[ALICE]
+    there = team.hub / "comfyvn/objects" / hash_[:2] / hash_[2:]
+    size = there.stat().st_size
+    noor = team.clone("noor")
+    info = there.stat()
+    there.chmod(0o644)
+    there.write_bytes(b"x" * size)
+    there.chmod(0o444)
+    os.utime(there, ns=(info.st_atime_ns, info.st_mtime_ns))
+    for _ in range(3):
+        refused(noor, "pull", code=13)
+    assert len(list((noor.path / ".git/comfyvn/bad").iterdir())) == 1
+
+
+def test_a_remote_of_the_repositorys_hides_no_git_remote(team: Team, mika: GitRepo) -> None:
+    mika.write(
+        ".comfyvnconfig",
+        '[comfyvn "remote.origin"]\n\turl = file:///nowhere\n[comfyvn "remote.\\033x;y"]\n\turl = lfs:\n',
+    )
+    mika.git("add", "-A")
+    mika.commit("names")
+    mika.git("push", "-q", "--no-verify")
+    noor = team.clone("noor")
+    noor.tool("pull")
+    assert present(noor) == ALL
+    assert [each["name"] for each in noor.tool("remote", "list", "--json").json()] == ["origin", "git:origin"]
+    assert "\033" not in noor.tool("remote", "list").out
+
+
+def test_pushing_to_a_second_place_what_only_the_first_has(team: Team, mika: GitRepo) -> None:
+    mika.write(ALICE, media.comfy_png(7))
+    mika.commit("repainted", "-a")
+    mika.git("push", "-q")
+    noor = team.clone("noor")
+    noor.tool("pull")
+    other = team.folder / "other.git"
+    run(["git", "init", "-q", "--bare", str(other)], cwd=team.folder)
+    noor.git("push", "-q", str(other), "main")
+    assert len(objects_below(other / "comfyvn")) == 4
+
+
+def test_a_folder_reached_by_a_link_is_that_folder(team: Team, mika: GitRepo) -> None:
+    dots = GitRepo.create(team.folder / "dots")
+    (dots.path / "art").mkdir()
+    (team.folder / "artlink").symlink_to(dots.path / "art")
+    mika.tool("remote", "add", "--local", "usb", str(team.folder / "artlink"))
+    mika.tool("push")
+    assert len(objects_below(dots.path / "art")) == 3 and not (dots.path / ".git/comfyvn").exists()
+
+
+def test_a_second_push_of_the_same_asks_for_nothing_new(team: Team, mika: GitRepo) -> None:
+    """What was found safe once is not walked through again, though the branch is new over there."""
+    mika.git("push", "-q", "origin", "HEAD:another")
+    assert len(list((mika.path / ".git/comfyvn/sent").iterdir())) == 1
+    shutil.rmtree(mika.path / ".git/comfyvn/sent")
+    mika.git("push", "-q", "origin", "HEAD:third")
+
+
+@pytest.mark.parametrize("region", ["x@127.0.0.1:8443/%3f", "a.b", "", "A"])
+def test_a_region_is_no_host(mika: GitRepo, region: str) -> None:
+    assert refused(mika, "remote", "add", "x", f"s3://bucket/p?region={region}", code=2)

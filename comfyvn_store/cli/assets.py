@@ -95,7 +95,7 @@ def register_command(
 
 
 @click.command("annotate", short_help="set tags, licence and notes")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @click.option("--tag", "tags", metavar="T", multiple=True, help="Add a tag.")
 @click.option("--untag", "untags", metavar="T", multiple=True, help="Take a tag away.")
 @click.option("--license", "license_", metavar="L", help="Set the licence; '' takes it away.")
@@ -139,7 +139,7 @@ def annotate_command(
 
 
 @click.command("edit", short_help="put a writable copy in place of a link")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def edit_command(paths: tuple[str, ...], as_json: bool) -> None:
     """Put a writable copy in place of the link, so that any program can change it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections import deque
@@ -37,7 +38,9 @@ class TransferBar:
         self._past.append((now, steps.bytes))
         while now - self._past[0][0] > _WINDOW:
             self._past.popleft()
-        sys.stderr.write(f"\r\033[K{self._verb}: {_text(steps, self._speed())}")
+        text = f"{self._verb}: {_text(steps, self._speed())}"
+        # A line that wraps would not be drawn over.
+        sys.stderr.write(f"\r\033[K{text[: shutil.get_terminal_size().columns - 1]}")
         sys.stderr.flush()
         self._is_dirty = True
 
@@ -47,6 +50,10 @@ class TransferBar:
         if now - since < _PAUSE / 2:
             return after / (now - self._begun)
         return max(0.0, (after - before) / (now - since))
+
+    def abandon(self) -> None:
+        """Leaves the line as it is: somebody else writes on the terminal already."""
+        self._shown = self._is_dirty = False
 
     def close(self) -> None:
         """Clears the line."""

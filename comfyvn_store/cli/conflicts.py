@@ -140,7 +140,7 @@ def _cell(text: str) -> str:
 
 
 @click.command("resolve", short_help="settle art in conflict: ours, theirs or both")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @click.option("--ours", "choice", flag_value="ours", help="Take our version.")
 @click.option("--theirs", "choice", flag_value="theirs", help="Take their version.")
 @click.option(

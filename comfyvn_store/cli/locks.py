@@ -24,7 +24,7 @@ _remote = click.option(
 
 
 @click.command("lock", short_help="say that you are changing a picture")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @click.option("--for", "for_", metavar="TIME", default="7d", help="How long: 30m, 12h, 3d, 2w, never (default: 7d).")
 @click.option("--all-branches", is_flag=True, help="On every branch, not only on the one you are on.")
 @click.option("--note", metavar="TEXT", help="A line for the others: why, or when you are done.")
@@ -66,7 +66,7 @@ def lock_command(
 
 
 @click.command("unlock", short_help="give up a lock")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @click.option("--branch", metavar="NAME", help="On this branch, not on the one you are on.")
 @click.option("--all-branches", is_flag=True, help="On every branch.")
 @click.option("--force", is_flag=True, help="Take away what others have locked, too.")

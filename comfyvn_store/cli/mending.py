@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("recover", short_help="undo a program's writing through a link, keeping what it wrote")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def recover_command(paths: tuple[str, ...], as_json: bool) -> int:
     """Make what a program wrote through a link a new version, and bring the old bytes back; a folder means all art in it

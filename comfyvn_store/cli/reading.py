@@ -61,7 +61,7 @@ def list_command(
 
 
 @click.command("show", short_help="show one asset")
-@click.argument("name", metavar="PATH|UID|REV:PATH")
+@click.argument("name", metavar="PATH|UID|REV:PATH", type=click.Path())
 @_json
 def show_command(name: str, as_json: bool) -> None:
     """Show one asset: what it is, how it was made, which commit brought it.
@@ -114,7 +114,7 @@ def _show(item: dict[str, Any], lines: dict[str, tuple[str, str, str]], older: s
 
 
 @click.command("provenance", short_help="where art came from: by asset, by commit, or all")
-@click.argument("name", metavar="[PATH|UID]", required=False)
+@click.argument("name", metavar="[PATH|UID]", required=False, type=click.Path())
 @click.option("--commit", "revision", metavar="REV", help="What a commit (or a range A..B) brought.")
 @_json
 def provenance_command(name: str | None, revision: str | None, as_json: bool) -> None:
@@ -175,7 +175,7 @@ def _short(value: Any) -> str:
 
 
 @click.command("workflow", short_help="print the ComfyUI graph a picture carries")
-@click.argument("name", metavar="PATH|UID|REV:PATH")
+@click.argument("name", metavar="PATH|UID|REV:PATH", type=click.Path())
 @click.option("--api", is_flag=True, help="The API graph (prompt) instead of the editor's.")
 @click.option("--json", "as_json", is_flag=True, help="The graph is JSON either way.")
 def workflow_command(name: str, api: bool, as_json: bool) -> None:
@@ -267,6 +267,8 @@ def status_command(as_json: bool) -> None:
         output.line(f"not heeded in .comfyvnconfig: {key}")
     if clean:
         output.line("nothing needs attention")
+    if found.assets and not found.has_remote:
+        output.line("the bytes are nowhere but here; to name a place for them: comfyvn-store remote add NAME URL")
 
 
 def _section(title: str, rows: list[tuple[str, ...]], hint: str | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from comfyvn_store.cli import output
+from comfyvn_store.cli.completing import remote_names
 
 if TYPE_CHECKING:
     from comfyvn_store.vcs.repository import Repository
@@ -16,21 +17,22 @@ _SET_IN = {"repository": "in .comfyvnconfig", "clone": "only in this clone", "gi
 
 
 @click.group("remote", short_help="the places that hold the bytes of your art", invoke_without_command=True)
+@_json
 @click.pass_context
-def remote_command(ctx: click.Context) -> None:
+def remote_command(ctx: click.Context, as_json: bool) -> None:
     """Name the places that hold the bytes of your art, so that a clone finds them.
 
     \b
-      comfyvn-store remote add usb /media/mika/art            a disk, a network share
-      comfyvn-store remote add studio s3://our-bucket/game    a bucket: AWS, R2, MinIO; gs:// Google, az:// Azure
-      comfyvn-store remote add forge lfs:                     the Git LFS of GitHub, GitLab, Gitea, Forgejo …
-      comfyvn-store remote add server sftp://mika@host/art    a folder on a server
+      comfyvn-store remote add usb /media/mika/art          a disk, a network share
+      comfyvn-store remote add studio s3://our-bucket/game  a bucket (gs:// az:// too)
+      comfyvn-store remote add forge lfs:                   the Git LFS of your forge
+      comfyvn-store remote add server sftp://mika@host/art  a folder on a server
 
     They stand in .comfyvnconfig, which you commit; never a password. A git remote that is a folder on this machine needs no
     naming. Without a subcommand, lists them.
     """
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_command, as_json=False)
+        ctx.invoke(list_command, as_json=as_json)
 
 
 @remote_command.command("add", short_help="add a remote")
@@ -76,7 +78,7 @@ def list_command(as_json: bool) -> None:
 
 
 @remote_command.command("remove", short_help="forget a remote")
-@click.argument("name")
+@click.argument("name", shell_complete=remote_names)
 @_json
 def remove_command(name: str, as_json: bool) -> None:
     """Forget a remote. What it holds stays there."""
@@ -92,7 +94,7 @@ def remove_command(name: str, as_json: bool) -> None:
 
 
 @remote_command.command("trust", short_help="let this clone write to a remote that came with the repository")
-@click.argument("name")
+@click.argument("name", shell_complete=remote_names)
 @_json
 def trust_command(name: str, as_json: bool) -> None:
     """Let this clone write to a remote that came with the repository, and give it your credentials.
@@ -106,10 +108,11 @@ def trust_command(name: str, as_json: bool) -> None:
         output.as_json(done._asdict())
     else:
         output.line(f"remote {output.path(done.name)} may be written to: {output.path(done.url)}")
+        output.line("  now: comfyvn-store pull, or comfyvn-store push")
 
 
 @remote_command.command("test", short_help="see whether remotes answer")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=remote_names)
 @_json
 def test_command(names: tuple[str, ...], as_json: bool) -> int:
     """See whether remotes answer, and let you in. Writes nothing. Ends with 15 if one does not."""
@@ -121,7 +124,7 @@ def test_command(names: tuple[str, ...], as_json: bool) -> int:
             [
                 {
                     "name": each.name,
-                    "place": each.place,
+                    "url": each.place,
                     "error": each.error.slug if each.error else None,
                     "message": each.error.message if each.error else None,
                     "hint": each.error.hint if each.error else None,
@@ -140,8 +143,9 @@ def test_command(names: tuple[str, ...], as_json: bool) -> int:
                 for each in tried
             ]
         )
-        for hint in dict.fromkeys(each.error.hint for each in tried if each.error and each.error.hint):
-            output.hint(output.path(hint))
+        for each in tried:
+            if each.error and each.error.hint:
+                output.hint(f"{output.path(each.name)}: {output.path(each.error.hint)}")
         if not tried:
             output.line("no remotes yet; `comfyvn-store remote add NAME URL` adds one")
     return max((each.error.exit_code for each in tried if each.error), default=0)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from comfyvn_store.ops.session import Session
     from comfyvn_store.remotes.outcome import Outcome
 
+# Of what is listed, so many lines.
+_SHOWN = 20
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _jobs = click.option("--jobs", metavar="N", type=click.IntRange(1, 256), help="Move so many objects at once.")
 _rate = click.option("--limit-rate", "rate", metavar="RATE", help="At most so many bytes a second, as in 500k or 2m.")
@@ -68,6 +70,8 @@ def push_command(
     error = push.error_of(done)
     if as_json:
         return _answer({**done.as_dict(), "dry_run": dry_run}, error)
+    if dry_run and not done.paths:
+        output.line("no art to send")
     _show_pushed(done, dry_run)
     return ending(error)
 
@@ -80,15 +84,18 @@ def _show_pushed(done: Pushed, dry_run: bool) -> None:
             output.line(f"{name}: {verb} {_amount(outcome, dry_run)}{there}")
         elif not outcome.failed and not outcome.down:
             output.line(f"{name}: up to date ({count(len(outcome.there), 'object')})")
-        for remote, down in outcome.down.items():
-            output.line(f"{output.path(remote)}: {output.bad(names.printable(down.message))}")
+        for error in [*outcome.down.values(), *list(outcome.failed.values())[:1]]:
+            output.line(f"{output.path(name)}: {output.bad(said_of(name, error))}")
+        if outcome.absent:
+            output.line(f"{name}: {count(len(outcome.absent), 'object')} neither here nor there")
 
 
 @click.command("pull", short_help="fetch the bytes of art that are not here")
-@click.argument("targets", metavar="[PATH]...", nargs=-1)
+@click.argument("targets", metavar="[PATH]...", nargs=-1, type=click.Path())
 @click.option(
     "--rev", "revision", metavar="REV", help="What a revision holds, or every version that a range A..B brought."
 )
+@click.option("--all", "whole", is_flag=True, help="Every version in the history of HEAD (or of --rev), for a backup.")
 @click.option("--type", "type_", metavar="T", help="Only this type.")
 @_only
 @_jobs
@@ -98,6 +105,7 @@ def _show_pushed(done: Pushed, dry_run: bool) -> None:
 def pull_command(
     targets: tuple[str, ...],
     revision: str | None,
+    whole: bool,
     type_: str | None,
     remotes: tuple[str, ...],
     jobs: int | None,
@@ -121,6 +129,7 @@ def pull_command(
             session,
             targets,
             revision=revision,
+            whole=whole,
             type_=type_,
             names=remotes,
             jobs=jobs,
@@ -158,6 +167,8 @@ def show_pulled(done: Pulled) -> None:
             by_remote[name] = by_remote.get(name, 0) + 1
         for name, number in by_remote.items():
             output.line(f"would fetch {count(number, 'object')} from {output.path(name)}")
+        if done.plan:
+            output.line(f"{output.size(outcome.bytes)} in all")
     elif outcome.moved:
         output.line(f"fetched {_amount(outcome, False)}")
     for each in outcome.quarantined:
@@ -170,7 +181,7 @@ def show_pulled(done: Pulled) -> None:
 
 
 @click.command("drop", short_help="remove bytes from here that remotes hold")
-@click.argument("targets", metavar="PATH...", nargs=-1, required=True)
+@click.argument("targets", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @click.option(
     "--copies", metavar="N", type=click.IntRange(1, 64), default=1, help="Only what so many remotes hold (1)."
 )
@@ -207,8 +218,13 @@ def drop_command(
         output.line(f"{verb} {count(len(done.dropped), 'object')}, {output.size(done.bytes)}")
     elif not done.kept:
         output.line("nothing to drop: the bytes are not here")
-    for hash_, why in done.kept.items():
-        output.line(f"{output.bad('kept')} {output.path(done.paths[hash_][0])}: {names.printable(why)}")
+    rows = [
+        (output.bad("kept"), output.path(done.paths[hash_][0]), names.printable(why))
+        for hash_, why in done.kept.items()
+    ]
+    output.table(rows[:_SHOWN])
+    if len(rows) > _SHOWN:
+        output.line(f"... and {len(rows) - _SHOWN} more")
     return ending(error)
 
 
@@ -244,10 +260,11 @@ def sync_command(jobs: int | None, rate: str | None, as_json: bool) -> int:
     if opened:
         with closing(TransferBar("sending")) as bar:
             pushed = push.push(repository, push.wanted(repository, ()), opened, jobs=jobs, tell=bar)
-        error = push.error_of(pushed) or error
+        # Old versions that are nowhere are no reason to keep new commits back; the pre-push hook sees to those.
+        error = push.error_of(pushed, needs_all=False) or error
         if not as_json:
             _show_pushed(pushed, False)
-    if has_git and (pushed is None or not pushed.unsafe):
+    if has_git:
         sync.git_push(repository, quiet=as_json)
     if as_json:
         return _answer({"pull": pulled.as_dict(), "push": pushed.as_dict() if pushed else None}, error)
@@ -258,7 +275,12 @@ def bytes_a_second(text: str | None) -> int | None:
     """Reads a rate as people type it. Raises UsageError."""
     from comfyvn_store.vcs import settings
 
-    return settings.number("limitRate", text, 1, 1 << 50)
+    return settings.number("--limit-rate", text, 1, 1 << 50)
+
+
+def said_of(name: str, error: ComfyvnError) -> str:
+    """Gives what a remote's error says, without naming the remote twice."""
+    return names.printable(error.message.replace(f" (remote '{name}')", "").removeprefix(f"remote '{name}': "))
 
 
 def _amount(outcome: Outcome, is_plan: bool) -> str:

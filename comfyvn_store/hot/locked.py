@@ -33,7 +33,7 @@ def before_commit(repository: Repository) -> None:
     # What comes with a merge as the other side has it is their work, not a change of this person's.
     other = staging.tree_entries(repository.git, "MERGE_HEAD", list(changed)) if _is_merging(repository) else {}
     own = [path for path, oid in changed.items() if path not in other or other[path].oid != oid]
-    _heed(repository, own, None, "git commit --no-verify commits all the same")
+    _heed(repository, own, None, "git -c comfyvn.locks=warn commit commits all the same")
 
 
 def before_push(repository: Repository, paths: Iterable[str], branch: str | None) -> None:
@@ -41,7 +41,7 @@ def before_push(repository: Repository, paths: Iterable[str], branch: str | None
     checked out) change. Raises Refused as `comfyvn.locks` says."""
     if _may_be_locked(repository):
         own = [path for path in paths if repository.is_asset_path(path)]
-        _heed(repository, own, branch, "git push --no-verify pushes all the same")
+        _heed(repository, own, branch, "git -c comfyvn.locks=warn push pushes all the same")
 
 
 def _may_be_locked(repository: Repository) -> bool:

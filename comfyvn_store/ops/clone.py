@@ -81,13 +81,21 @@ def _git_clone(url: str, target: str, progress: Progress | None) -> None:
         def __init__(self, path: str, **options: Any) -> None:
             super().__init__(path, expand_vars=False, **options)
 
+    class Reporter(git.RemoteProgress):
+        """Takes git's own counts, and keeps what else it says."""
+
+        def update(self, _: int, done: str | float, total: str | float | None = None, message: str = "") -> None:
+            if progress is not None:
+                progress("cloning", int(float(done or 0)), int(float(total or 1)))
+
+    reporter = Reporter()
     try:
         with _scrubbed():
-            Plain.clone_from(
-                url, target, progress=_reporter(progress), env={"LC_ALL": "C"}, allow_unsafe_protocols=True
-            )
+            told: Any = reporter  # its annotation knows functions only
+            Plain.clone_from(url, target, progress=told, env={"LC_ALL": "C"}, allow_unsafe_protocols=True)
     except git.GitCommandError as error:
-        raise GitFailed("git clone", error.status if isinstance(error.status, int) else 1, _said(error)) from None
+        status = error.status if isinstance(error.status, int) else 1
+        raise GitFailed("git clone", status, _said([*reporter.other_lines, *reporter.error_lines], error)) from None
 
 
 @contextlib.contextmanager
@@ -121,21 +129,9 @@ def _folder_of(url: str) -> str:
     return name
 
 
-def _reporter(progress: Progress | None) -> Callable[[int, str | float, str | float | None, str], None] | None:
-    """Gives what GitPython calls with git's own counts."""
-    if progress is None:
-        return None
-    tell = progress
-
-    def report(_: int, done: str | float, total: str | float | None = None, message: str = "") -> None:
-        tell("cloning", int(float(done or 0)), int(float(total or 1)))
-
-    return report
-
-
-def _said(error: Exception) -> str:
-    """Gives git's own last word out of GitPython's error."""
-    text = str(getattr(error, "stderr", "") or error).replace("\r", "\n")
-    lines = [line.strip(" '") for line in text.splitlines() if line.strip()]
-    fatal = [line for line in lines if "fatal:" in line or "error:" in line]
-    return (fatal or lines or ["it failed"])[-1]
+def _said(lines: list[str], error: Exception) -> str:
+    """Gives git's own last word."""
+    text = "\n".join([*lines, str(getattr(error, "stderr", "") or "")]).replace("\r", "\n")
+    said = [line.strip(" '") for line in text.splitlines() if line.strip()]
+    fatal = [line for line in said if line.startswith(("fatal:", "error:"))]
+    return (fatal or said or ["it failed"])[0]

@@ -65,9 +65,9 @@ def fetch_error(outcome: Outcome, paths: Mapping[str, Sequence[str]], asked: Seq
 
 def listed(hashes: Sequence[str], paths: Mapping[str, Sequence[str]]) -> str:
     """Gives a few of the objects by their paths, and how many more there are."""
-    shown = [f"'{names.printable(paths[hash_][0])}'" if paths.get(hash_) else hash_[:16] for hash_ in hashes[:3]]
-    more = f" and {len(hashes) - 3} more" if len(hashes) > 3 else ""
-    return ", ".join(shown) + more
+    places = list(dict.fromkeys(paths[hash_][0] if paths.get(hash_) else hash_[:16] for hash_ in hashes))
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return ", ".join(f"'{names.printable(place)}'" for place in places[:3]) + more
 
 
 def _told(name: str, error: ComfyvnError) -> str:

@@ -41,6 +41,7 @@ def pull(
     targets: Sequence[str] = (),
     *,
     revision: str | None = None,
+    whole: bool = False,
     type_: str | None = None,
     names: Sequence[str] = (),
     jobs: int | None = None,
@@ -48,13 +49,16 @@ def pull(
     dry_run: bool = False,
     tell: Tell | None = None,
 ) -> Pulled:
-    """Fetches what git's index holds (or a revision's tree, or all versions of a range), of one type, at or below targets.
+    """Fetches what git's index holds (or a revision's tree, or all versions of a range, or with `whole` of all of HEAD's
+    history), of one type, at or below targets.
 
     Views that wait for their bytes get them. Raises UnknownAsset, UnknownRevision, UsageError, MachineError (our own
     disk); that a remote cannot be reached stands in the outcome.
     """
     repository = session.repository
     found = versions.present(session) if revision is None else versions.at_revision(repository, revision)
+    if whole:
+        found += versions.in_history(repository, [revision or "HEAD"])
     chosen = versions.chosen(session, found, targets, type_)
     paths: dict[str, list[str]] = {}
     for version in chosen:

@@ -71,6 +71,8 @@ def push(
     What one remote does not take stands in its outcome.
     """
     if not opened:
+        if repository.settings.remotes:
+            raise remotes.none_trusted(repository, "there is no remote that this clone may write to")
         raise UsageError("there is no remote to send to", hint="comfyvn-store remote add NAME URL")
     paths: dict[str, list[str]] = {}
     for version in chosen:
@@ -107,29 +109,27 @@ def _would_send(repository: Repository, remote: Remote, items: Sequence[Item]) -
     return outcome
 
 
-def error_of(pushed: Pushed) -> ComfyvnError | None:
-    """Gives the error that a push ends with, None if every remote has everything."""
+def error_of(pushed: Pushed, *, needs_all: bool = True) -> ComfyvnError | None:
+    """Gives the error that a push ends with, None if every remote has everything.
+
+    Without `needs_all` what is neither here nor on a remote is no error.
+    """
     for name, outcome in pushed.outcomes.items():
         if outcome.down:
             down = next(iter(outcome.down.values()))
             if isinstance(down, RemoteUnreachable) or not outcome.failed:
-                return _at(name, down)
+                return type(down)(f"not everything was sent to '{name}'", hint=down.hint)
         if outcome.failed:
             error = next(iter(outcome.failed.values()))
             what = moving.listed(list(outcome.failed), pushed.paths)
-            return type(error)(f"{what} not sent to '{name}': {error.message}", hint=error.hint)
-    absent = [hash_ for hash_ in pushed.unsafe if any(hash_ in each.absent for each in pushed.outcomes.values())]
-    if absent:
-        return ObjectMissing(
-            f"the bytes of {moving.listed(absent, pushed.paths)} are neither here nor there",
-            hint="whoever has them can send them: comfyvn-store push; `comfyvn-store recover FILE` looks for copies",
-        )
+            return type(error)(f"{what} not sent to '{name}'", hint=error.hint)
+    for name, outcome in pushed.outcomes.items() if needs_all else ():
+        if outcome.absent:
+            return ObjectMissing(
+                f"versions of {moving.listed(outcome.absent, pushed.paths)} are neither here nor on '{name}'",
+                hint="comfyvn-store pull --all fetches what another remote has; whoever has the rest: comfyvn-store push",
+            )
     return None
-
-
-def _at(name: str, error: ComfyvnError) -> ComfyvnError:
-    message = error.message if name in error.message else f"remote '{name}': {error.message}"
-    return type(error)(message, hint=error.hint)
 
 
 def to_writable(repository: Repository, names: Sequence[str], rate: int | None) -> list[Remote]:

@@ -16,6 +16,7 @@ from comfyvn_store.ops import cards
 from comfyvn_store.ops.places import filter_drivers
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
+from comfyvn_store.remotes import opening
 from comfyvn_store.vcs import blobs, locks, staging
 from comfyvn_store.vcs.lockrecord import described
 from comfyvn_store.vcs.repository import Repository
@@ -45,6 +46,8 @@ class Status:
     previews_due: int = 0
     previews_running: bool = False
     ignored_config: list[str] = field(default_factory=list)
+    # Whether there is a place for the bytes beside this store.
+    has_remote: bool = True
     # What is changed here and locked by others, with whose lock that is.
     locked: list[tuple[str, str]] = field(default_factory=list)
 
@@ -84,6 +87,7 @@ def status(session: Session) -> Status:
     # A linked work tree has no previews of its own until somebody rebuilds there.
     result.previews_due = 0 if repository.is_linked else len(list(questions.previews_due(index)))
     result.previews_running = worker.is_running(repository)
+    result.has_remote = bool(repository.settings.remotes or opening.implicit(repository))
     result.locked = _locked(repository, result)
     return result
 

@@ -22,12 +22,21 @@ def git_pull(repository: Repository, *, quiet: bool = False) -> bool:
     """
     if not repository.git.succeeds("rev-parse", "--verify", "--quiet", "@{upstream}"):
         return False
-    if _run(repository, "pull", *(["--quiet"] if quiet else [])):
+    # git refuses to choose between merging and rebasing where nobody told it; merging is what it did before it asked.
+    words = [] if _is_way_told(repository) else ["--no-rebase", "--no-edit"]
+    if _run(repository, "pull", *words, *(["--quiet"] if quiet else [])):
+        has_conflicts = bool(repository.git.run("ls-files", "-u", "-z"))
+        look = "`comfyvn-store conflicts` shows art in conflict; " if has_conflicts else ""
         raise Refused(
             "git pull stopped, so nothing was sent",
-            hint="do what git says (`comfyvn-store conflicts` shows art in conflict), then: comfyvn-store sync",
+            hint=f"{look}do what git says above, then: comfyvn-store sync",
         )
     return True
+
+
+def _is_way_told(repository: Repository) -> bool:
+    """Whether git's settings say how `git pull` brings two histories together (git-pull, "pull.rebase", "pull.ff")."""
+    return repository.git.succeeds("config", "--get-regexp", r"^(pull\.(rebase|ff)|branch\..*\.rebase)$")
 
 
 def git_push(repository: Repository, *, quiet: bool = False) -> None:

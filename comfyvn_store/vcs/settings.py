@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from comfyvn_store.base import names, sharing
+from comfyvn_store.base.links import STORE_LINK
 from comfyvn_store.base.sharing import PRIVATE, Sharing
 from comfyvn_store.errors import GitFailed, Refused, UsageError
 from comfyvn_store.vcs.git import Git
@@ -56,21 +57,38 @@ class Settings:
     symlinks: bool = True
     # What `core.symlinks` was before we switched it off ("unset" where it was not set), None where we did not.
     symlinks_before: str | None = None
-    # What a checkout does about objects that are not here, and what `git push` does about those that no remote has.
+    # What a checkout does about objects that are not here.
     fetch: str = MANUAL
-    pre_push: str = PUSH
     remotes: tuple[RemoteSetting, ...] = ()
-    # Objects moved at once (None: as the kind of remote does best), and bytes a second over all of them (None: no limit).
-    jobs: int | None = None
-    limit_rate: int | None = None
+    # What this clone's git config says; read where it is needed, so that a slip in one stops nothing else.
+    said: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     sharing: Sharing = PRIVATE
     promisors: tuple[str, ...] = ()
     # The store outside the repository that was asked for, and the words of the setting; None for the repository's own.
     store: str | None = None
     store_said: str | None = None
-    # What locks of others do to a commit and a push; a repository may not set it for whoever clones it.
-    locks: str = WARN
+
+    @property
+    def pre_push(self) -> str:
+        """What `git push` does about objects that no remote has. Raises UsageError."""
+        return _choice("prePush", self.said.get("prepush"), (PUSH, REFUSE, OFF))
+
+    @property
+    def locks(self) -> str:
+        """What locks of others do to a commit and a push. A word that means nothing warns: reads ask for this, too."""
+        said = self.said.get("locks", WARN).lower()
+        return said if said in (WARN, REFUSE, OFF) else WARN
+
+    @property
+    def jobs(self) -> int | None:
+        """Objects moved at once, None: as the kind of remote does best. Raises UsageError."""
+        return number("comfyvn.jobs", self.said.get("jobs"), 1, 256)
+
+    @property
+    def limit_rate(self) -> int | None:
+        """Bytes a second over all of them, None: no limit. Raises UsageError."""
+        return number("comfyvn.limitRate", self.said.get("limitrate"), 1, 1 << 50)
 
 
 def read_settings(
@@ -106,16 +124,13 @@ def read_settings(
         symlinks=local.get(_SYMLINKS, "true").lower() not in _FALSE,
         symlinks_before=local.get("symlinks"),
         fetch=_fetch(own, local),
-        pre_push=_choice("prePush", local.get("prepush"), (PUSH, REFUSE, OFF)),
         remotes=_remotes(own, local),
-        jobs=number("jobs", local.get("jobs"), 1, 256),
-        limit_rate=number("limitRate", local.get("limitrate"), 1, 1 << 50),
+        said=local,
         ignored=tuple(ignored),
         sharing=sharing.parse(local.get(_SHARED)),
         promisors=promisors,
         store=_store_path(git, top, store, env.get("HOME")) if store else None,
         store_said=store,
-        locks=_choice("locks", local.get("locks"), (WARN, REFUSE, OFF)),
     )
 
 
@@ -127,7 +142,8 @@ def inside_work_tree(top: str, root: str) -> str:
         relative = os.path.relpath(os.path.realpath(absolute), os.path.realpath(top))
     relative = relative.replace(os.sep, "/")
     parts = relative.split("/")
-    if relative == "." or parts[0] == ".." or parts[0] == ".git":
+    # Where case does not count, `.GIT` is git's own folder, too.
+    if relative == "." or parts[0] == ".." or any(part.lower() in (".git", STORE_LINK) for part in parts):
         raise Refused(
             f"the assets root '{names.printable(root)}' does not lie in a folder of the work tree '{top}'",
             hint="set comfyvn.assetsRoot (or COMFYVN_ASSETS_ROOT) to a folder inside it, such as 'assets'",
@@ -147,6 +163,16 @@ def tracked_settings(git: Git, oid: str | None) -> tuple[str, bool]:
     except Refused:
         root = DEFAULT_ROOT
     return root, said.get("comfyvn.views") == "copy"
+
+
+def remotes_at(git: Git, commit: str, said: Mapping[str, str]) -> tuple[RemoteSetting, ...]:
+    """Gives the remotes as a commit's `.comfyvnconfig` and this clone's git config (`Settings.said`) set them."""
+    blob = f"{commit}:{CONFIG_FILE}"
+    done = git.outcome("config", "--no-includes", "-z", "--blob", blob, "--list", check=False)
+    pairs = _pairs(done.stdout) if done.returncode == 0 else []
+    prefix = "comfyvn."
+    own = {key[len(prefix) :]: value for key, value in pairs if key.startswith(prefix)}
+    return _remotes(own, said)
 
 
 def _repository_config(git: Git, top: str) -> tuple[dict[str, str], list[str]]:
@@ -198,11 +224,8 @@ def _remotes(own: Mapping[str, str], local: Mapping[str, str]) -> tuple[RemoteSe
 
 
 def _fetch(own: Mapping[str, str], local: Mapping[str, str]) -> str:
-    """Gives what a checkout does about missing objects. What a later version may write into a repository's file is not
-    heeded."""
-    if "fetch" in local:
-        return _choice("fetch", local["fetch"], (MANUAL, AUTO))
-    return AUTO if own.get("fetch", "").lower() == AUTO else MANUAL
+    """Gives what a checkout does about missing objects. A word that means nothing is not heeded: hooks ask for this."""
+    return AUTO if local.get("fetch", own.get("fetch", "")).lower() == AUTO else MANUAL
 
 
 def _choice(name: str, value: str | None, words: Sequence[str]) -> str:
@@ -222,12 +245,16 @@ def number(name: str, value: str | None, least: int, most: int) -> int | None:
     unit = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}.get(value[-1].lower(), 1)
     digits = value if unit == 1 else value[:-1]
     if not digits.isascii() or not digits.isdigit() or not least <= int(digits) * unit <= most:
-        raise UsageError(f"comfyvn.{name} is '{names.printable(value)}'", hint="use a number, as in 8 or 500k")
+        raise UsageError(f"{name} is '{names.printable(value)}'", hint="use a whole number, as in 8 or 500k")
     return int(digits) * unit
 
 
 def _is_remote(name: str) -> bool:
-    return name.startswith("remote.") and name.endswith(".url")
+    return (
+        name.startswith("remote.")
+        and name.endswith(".url")
+        and names.is_remote_name(name[len("remote.") : -len(".url")])
+    )
 
 
 def _pairs(listing: bytes) -> list[tuple[str, str]]:
