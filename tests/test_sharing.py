@@ -904,6 +904,11 @@ def test_the_branch_that_is_pushed_says_where_its_art_goes(team: Team) -> None:
     assert len(objects_below(usb)) == 3
 
 
+def test_a_push_of_nothing_from_a_branch_without_commits(team: Team, mika: GitRepo) -> None:
+    mika.git("switch", "-q", "--orphan", "new")
+    assert "Everything up-to-date" in mika.git("push", "origin", "main").err
+
+
 @pytest.mark.parametrize("way", ["another address", "two addresses", "nested name"])
 def test_what_was_seen_of_a_remote_is_not_believed_of_another_place(team: Team, mika: GitRepo, way: str) -> None:
     other = team.folder / "other.git"
