@@ -112,9 +112,12 @@ class AsyncsshServer:
 
     def end(self) -> None:
         """Ends the server and its thread."""
-        self._server.close()
+        self._run(self._close())  # in the loop's own thread: asyncio knows no other
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+
+    async def _close(self) -> None:
+        self._server.close()
 
     def _run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
