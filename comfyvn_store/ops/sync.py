@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
 
 from comfyvn_store.errors import GitFailed, MachineError, Refused
 from comfyvn_store.vcs import upstream
@@ -58,10 +57,6 @@ def _run(repository: Repository, *words: str) -> int:
     environment = dict(repository.git.environment)
     environment.pop("GIT_OPTIONAL_LOCKS", None)
     try:
-        return subprocess.run(_command(words), cwd=repository.top, env=environment, stdout=2, check=False).returncode
+        return subprocess.run(["git", *words], cwd=repository.top, env=environment, stdout=2, check=False).returncode
     except FileNotFoundError:
         raise MachineError("git is not installed, or not on the PATH", hint="install git") from None
-
-
-def _command(words: Sequence[str]) -> list[str]:
-    return ["git", *words]

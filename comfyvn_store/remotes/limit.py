@@ -62,10 +62,6 @@ class Limited(Wrapping):
         """Sends what the bucket lets pass."""
         return self.inner.put(item, _Slow(source, self._bucket))
 
-    def share_with(self, item: Item, target: int) -> bool:
-        """Never: what shares blocks moves no bytes, but where it cannot be told nothing should go around the limit."""
-        return self.inner.share_with(item, target)
-
 
 class _Slow(Source):
     """A source that is read no faster than the bucket lets."""
