@@ -23,14 +23,9 @@ from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import RemoteSetting
 
 
-def settings_of(repository: Repository, names: Iterable[str] = ()) -> list[RemoteSetting]:
-    """Gives the remotes that are set (those of the names, if any are given), folders first: they cost nothing to ask.
-
-    Raises UsageError for an unknown name.
-    """
-    known = {setting.name: setting for setting in repository.settings.remotes}
-    wanted = list(names) or list(known)
-    return sorted((known[name] for name in wanted if name in known), key=lambda each: _rank(each.url))
+def settings_of(repository: Repository) -> list[RemoteSetting]:
+    """Gives the remotes that are set, folders first: they cost nothing to ask."""
+    return sorted(repository.settings.remotes, key=lambda each: _rank(each.url))
 
 
 def implicit(repository: Repository) -> list[Folder]:
