@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -11,14 +11,21 @@ from collections.abc import Iterable
 _FEW = 8
 
 
+# What systems and file systems say that cannot sync a folder, or may not open it.
+_CANNOT = frozenset({errno.EINVAL, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTSUP, errno.EROFS})
+
+
 def sync_folder(path: str) -> None:
-    """Makes a folder's entries durable, where the system can do that."""
-    with contextlib.suppress(OSError):
+    """Makes a folder's entries durable, where the system can do that. Raises OSError if the disk fails."""
+    try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
 
 
 def sync_files(paths: Iterable[str]) -> None:

@@ -120,7 +120,7 @@ class Folder(Remote):
                     raise ObjectCorrupt(f"object {item.hash[:16]} is damaged here; it was not sent")
                 os.fsync(target.stream.fileno())
                 self._store.sharing.adjust(target.path)
-                target.keep(item.hash)
+                target.keep(item.hash, is_durable=True)
         return True
 
     def list(self) -> Iterator[Item]:
