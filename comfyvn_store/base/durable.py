@@ -28,8 +28,8 @@ def sync_folder(path: str) -> None:
             raise
 
 
-def sync_files(paths: Iterable[str]) -> None:
-    """Makes files and their folder entries durable; all must be on one file system.
+def sync_files(paths: Iterable[str], *, folders: bool = True) -> None:
+    """Makes files and, unless not `folders`, their folder entries durable; all must be on one file system.
 
     Raises OSError if a file could not be written to the disk.
     """
@@ -44,7 +44,7 @@ def sync_files(paths: Iterable[str]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    for folder in {os.path.dirname(name) for name in names}:
+    for folder in {os.path.dirname(name) for name in names} if folders else ():
         sync_folder(folder)
 
 
