@@ -1,7 +1,7 @@
 """The power goes away at some moment: what has an object's name then is whole, or is known to be doubtful.
 
-`POWER_CUTS=N` cuts so many times for each verb (5 if it is not set). A disk whose own cache loses what it was told to keep,
-or that reorders writes between two flushes, is not what is tried here.
+`POWER_CUTS=N` cuts so many times for each verb on each file system; without it ext4 alone is cut, twice. A disk whose own
+cache loses what it was told to keep, or that reorders writes between two flushes, is not what is tried here.
 """
 
 import hashlib
@@ -22,7 +22,8 @@ from tests.gitrepo import GitRepo
 from tests.powercut import disk
 from tests.powercut.disk import Disk
 
-CUTS = int(os.environ.get("POWER_CUTS", "5"))
+CUTS = int(os.environ.get("POWER_CUTS", "2"))
+KINDS = ["ext4", "xfs", "btrfs"]
 COUNT = 40
 # Our own program with syncing switched off: where the disk is not asked at all, and where the power goes before it is.
 UNSYNCED = {
@@ -39,11 +40,19 @@ run(sys.argv[1:])
 """
 
 
-@pytest.fixture(params=["ext4", "xfs", "btrfs"])
+@pytest.fixture(params=KINDS)
 def power(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
     with disk.made(tmp_path, request.param) as made:
         yield made
+
+
+@pytest.fixture
+def cut_power(power: Disk) -> Disk:
+    """One that is cut at many moments."""
+    if power.kind != KINDS[0] and "POWER_CUTS" not in os.environ:
+        pytest.skip("takes long; POWER_CUTS=N cuts the power of this file system, too")
+    return power
 
 
 def arts(seed: int) -> dict[str, bytes]:
@@ -119,8 +128,9 @@ def shares() -> list[float]:
 
 
 @pytest.mark.parametrize("verb", ["add", "commit"])
-def test_git_add_and_commit(power: Disk, verb: str) -> None:
-    repo, usual = begin(power), 1.0
+def test_git_add_and_commit(cut_power: Disk, verb: str) -> None:
+    power, usual = cut_power, 1.0
+    repo = begin(power)
     for number, share in enumerate([*shares(), 1.0]):
         art = arts(number)
         write_all(repo, art)
@@ -148,7 +158,8 @@ def test_what_is_added_outlives_a_power_cut_right_afterwards(power: Disk) -> Non
         assert all(store.has(hashlib.sha256(data).hexdigest()) for data in art.values())
 
 
-def test_register(power: Disk, tmp_path: Path) -> None:
+def test_register(cut_power: Disk, tmp_path: Path) -> None:
+    power = cut_power
     repo = begin(power)
     for number, share in enumerate([*shares(), 1.0]):
         art = arts(number)
@@ -163,7 +174,8 @@ def test_register(power: Disk, tmp_path: Path) -> None:
             check_after(repo, art)
 
 
-def test_pull(power: Disk, tmp_path: Path) -> None:
+def test_pull(cut_power: Disk, tmp_path: Path) -> None:
+    power = cut_power
     repo, art = begin(power), arts(3)
     write_all(repo, art)
     repo.git("add", "assets")
@@ -186,6 +198,8 @@ def test_without_syncing_objects_have_no_bytes_and_are_doubted_until_they_were_s
     power: Disk, tmp_path: Path, syncs: str
 ) -> None:
     """That these tests can fail: names are there and bytes are not."""
+    if power.kind == "btrfs":
+        pytest.skip("btrfs writes an fsynced file alone, and had no name without its bytes in what was tried")
     repo, art = begin(power), arts(5)
     for name, data in art.items():
         (tmp_path / name).write_bytes(data)

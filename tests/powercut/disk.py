@@ -25,7 +25,7 @@ class Disk:
         self.place = folder / "disk"
         self._outer = folder / "outer"
         self._image = self._outer / "image"
-        self._kind = kind
+        self.kind = kind
 
     def copy(self) -> Path:
         """What the disk holds at this moment."""
@@ -37,9 +37,9 @@ class Disk:
     def after(self, copy: Path) -> Iterator[None]:
         """The machine started again with a copy: it is mounted in the place of the disk."""
         _run("umount", str(self.place))
-        options = "loop,nouuid" if self._kind == "xfs" else "loop"
+        options = "loop,nouuid" if self.kind == "xfs" else "loop"
         try:
-            _run("mount", "-t", self._kind, "-o", options, str(copy), str(self.place))
+            _run("mount", "-t", self.kind, "-o", options, str(copy), str(self.place))
             try:
                 yield
             finally:
@@ -49,7 +49,7 @@ class Disk:
             self._mount()
 
     def _mount(self) -> None:
-        _run("mount", "-t", self._kind, "-o", "loop", str(self._image), str(self.place))
+        _run("mount", "-t", self.kind, "-o", "loop", str(self._image), str(self.place))
 
 
 @contextlib.contextmanager
