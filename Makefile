@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DIST   ?= dist
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 
-.PHONY: demo test matrix cover bench transfers lint style types floors format wheel clean help
+.PHONY: demo test matrix faults cover bench transfers lint style types floors format wheel clean help
 
 demo: $(VENV)/.installed  ## make a small sample repository that shows everything (DIR=folder says where)
 	$(BIN)/comfyvn-store demo $(DIR)
@@ -16,6 +16,10 @@ test: $(VENV)/.installed-dev $(VENV)/.servers  ## run the tests (ARGS='-k name' 
 
 matrix: $(VENV)/.installed-dev  ## run every git verb with hooks, without, and with hooks gone, and print the table
 	$(BIN)/python -m tests.verbs -n auto $(ARGS)
+
+faults: $(VENV)/.installed-dev  ## kill every verb, and fail it, at every call that changes a file, and cut the power often
+	FAULTS=all POWER_CUTS=40 $(BIN)/python -m pytest -n auto --dist load $(ARGS) \
+	  tests/test_faults_kill.py tests/test_faults_errors.py tests/test_power_cut.py
 
 cover: $(VENV)/.installed-dev $(VENV)/.servers  ## run the tests and report the lines and branches that none of them reaches
 	$(BIN)/python -m coverage erase

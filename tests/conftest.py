@@ -11,7 +11,7 @@ import pytest
 from tests.gitrepo import GitRepo
 
 # Their asserts say what differs, as those of a test do.
-pytest.register_assert_rewrite("tests.oracle", "tests.verbs", "tests.verbs_checks")
+pytest.register_assert_rewrite("tests.oracle", "tests.verbs", "tests.verbs_checks", "tests.faults.invariants")
 
 GIT_CONFIG = """\
 [user]

@@ -55,14 +55,15 @@ def link(path: str, data: bytes) -> bytes:
 
 
 def stored(repo: GitRepo, answer: Answer) -> bytes:
-    """The bytes of the object that an answer links to; its name is true and it is read-only and settled."""
+    """The bytes of the object that an answer links to; its name is true, it is read-only, and settled once it is synced,
+    which is at the filter's end."""
     assert answer.status == "status=success" and answer.last == ""
     text = answer.data.decode("ascii")
     place = repo.object_path(text[-65:].replace("/", ""))
     data = place.read_bytes()
     assert sha(data) == text[-65:].replace("/", "")
     info = place.stat()
-    assert info.st_mode & 0o777 == 0o444 and info.st_mtime_ns % 10**9 == 0
+    assert info.st_mode & 0o777 == 0o444 and info.st_mtime_ns % 10**9 in (0, 500_000_000)
     return data
 
 
@@ -93,6 +94,15 @@ def test_bytes_become_exactly_the_link(store_repo: GitRepo, client: FilterClient
     assert client.smudge("assets/sounds/deep/a.bin", answer.data) == Answer("status=success", data)
     assert leftovers(store_repo) == []
     assert client.close() == ""
+
+
+def test_what_came_in_is_on_the_disk_when_git_has_done_its_work(store_repo: GitRepo, client: FilterClient) -> None:
+    place = store_repo.object_path(sha(b"some noise"))
+    for data in (b"some noise", b"some noise", b"more noise"):
+        client.clean("assets/sounds/a.bin", data)
+    assert place.stat().st_mtime_ns % 10**9 == 500_000_000
+    assert client.close() == ""
+    assert {store_repo.object_path(each).stat().st_mtime_ns % 10**9 for each in objects(store_repo)} == {0}
 
 
 def test_nothing_stays_nothing(store_repo: GitRepo, client: FilterClient) -> None:

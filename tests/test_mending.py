@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,34 @@ def test_a_full_device_is_one_line_and_16(art: GitRepo, words: list[str]) -> Non
         done = subprocess.run(command, cwd=art.path, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 16
     assert done.stderr.startswith(b"error: ") and b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_the_exit_code_says_what_messages_cannot(art: GitRepo) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-P", "-m", "comfyvn_store", "list"]
+        assert subprocess.run(command, cwd=art.path, stdout=full, stderr=full, check=False).returncode == 16
+        hook = [sys.executable, "-P", "-c", "from comfyvn_store.hot.main import run; run()", "pre-nothing"]
+        assert subprocess.run(hook, cwd=art.path, stdout=full, stderr=full, check=False).returncode == 2
+
+
+def test_an_index_lock_that_a_killed_process_of_ours_left_is_removed(art: GitRepo) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    git = art.path / ".git"
+    (git / f"index.comfyvn-{gone.pid}-00000000").write_bytes((git / "index").read_bytes())
+    (git / "index.lock").hardlink_to(git / f"index.comfyvn-{gone.pid}-00000000")
+    time.sleep(1.1)
+    art.tool("annotate", ALICE, "--tag", "free")
+    assert not (git / "index.lock").exists() and not list(git.glob("index.comfyvn-*"))
+    assert art.sidecar(ALICE)["tags"][-1] == "free"
+
+
+def test_an_index_lock_of_a_git_stays(art: GitRepo) -> None:
+    (art.path / ".git/index.lock").touch()
+    time.sleep(1.1)
+    done = art.tool("annotate", ALICE, "--tag", "free", check=False)
+    assert done.code == 16 and (art.path / ".git/index.lock").exists()
 
 
 def test_words_in_other_scripts_are_printed_as_they_are(art: GitRepo) -> None:

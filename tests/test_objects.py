@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfyvn_store.base import canonical, files, links, names, pktline, png
+from comfyvn_store.base import canonical, durable, files, links, names, pktline, png
 from comfyvn_store.base.uuid7 import uuid7
 from comfyvn_store.errors import LockTimeout, NewerStore, ObjectCorrupt, ObjectMissing, Refused
 from comfyvn_store.store.lock import locked
@@ -40,6 +40,7 @@ def keep(store: Store, data: bytes = DATA) -> str:
     with store.temp() as incoming:
         incoming.write(data)
         incoming.keep(hash_)
+    store.sync([hash_])
     return hash_
 
 
@@ -84,6 +85,61 @@ def test_an_object_is_read_only_and_dated_to_the_second(store: Store) -> None:
         assert stream.read() == DATA
     assert list(store.hashes()) == [HASH]
     assert content(store.root) == ["format", "lock", f"objects/{HASH[:2]}/{HASH[2:]}"]
+
+
+def test_an_object_is_touched_until_it_is_synced(store: Store) -> None:
+    with store.temp() as incoming:
+        incoming.write(DATA)
+        incoming.keep(HASH)
+    info = store.stat(HASH)
+    assert info is not None and store.is_touched(info) and stat.S_IMODE(info.st_mode) == 0o444
+    store.refresh(HASH)
+    info = store.stat(HASH)
+    assert info is not None and store.is_touched(info)
+    store.sync_new()
+    info = store.stat(HASH)
+    assert info is not None and not store.is_touched(info)
+
+
+def test_what_a_power_cut_left_of_an_object_is_never_taken_for_it(store: Store, tmp_path: Path) -> None:
+    with store.temp() as incoming:
+        incoming.write(DATA)
+        incoming.keep(HASH)
+    times = os.stat(store.path(HASH))
+    os.truncate(store.path(HASH), 0)
+    os.utime(store.path(HASH), ns=(times.st_atime_ns, times.st_mtime_ns))  # as the disk has it afterwards
+    after = Store(store.root)
+    after.sync([HASH])
+    info = after.stat(HASH)
+    assert info is not None and after.is_touched(info) and not after.is_sound(HASH)
+    keep(after)
+    after.verify(HASH)
+
+
+def test_an_object_that_another_process_left_unsynced_is_settled_by_whoever_syncs_it(store: Store) -> None:
+    with store.temp() as incoming:
+        incoming.write(DATA)
+        incoming.keep(HASH)
+    after = Store(store.root)
+    after.sync([HASH])
+    info = after.stat(HASH)
+    assert info is not None and not after.is_touched(info)
+
+
+def test_a_folder_that_cannot_be_synced_is_an_error_only_if_the_disk_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (errno.EINVAL, errno.EIO):
+
+        def fails(descriptor: int, number: int = number) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "fsync", fails)
+        if number == errno.EINVAL:
+            durable.sync_folder(str(tmp_path))
+        else:
+            with pytest.raises(OSError):
+                durable.sync_folder(str(tmp_path))
 
 
 def test_what_is_not_kept_leaves_nothing(store: Store) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from comfyvn_store.base import sharing
-from comfyvn_store.store import users
+from comfyvn_store.store import partial, users
 from comfyvn_store.store.objects import Store
 from comfyvn_store.store.partial import Part
 from tests import oracle
@@ -784,7 +784,7 @@ def test_a_part_file_of_another_user_becomes_an_object_of_ours(tmp_path: Path) -
     with Part(store, hash_) as part:
         assert part.size == 10
         part.write(data[10:])
-        part.keep()
+        partial.keep([part])
     info = store.stat(hash_)
     assert info is not None and (info.st_uid, stat.S_IMODE(info.st_mode)) == (0, 0o444) and not store.is_touched(info)
     assert Path(store.path(hash_)).read_bytes() == data and list((tmp_path / "store/tmp").iterdir()) == []

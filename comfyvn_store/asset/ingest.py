@@ -13,7 +13,8 @@ from typing import BinaryIO, NamedTuple
 from comfyvn_store.asset import generators, marker
 from comfyvn_store.base import names, png
 from comfyvn_store.errors import Refused
-from comfyvn_store.store.objects import BLOCK, Incoming, Store
+from comfyvn_store.store.incoming import Incoming
+from comfyvn_store.store.objects import BLOCK, Store
 
 
 class Stated(NamedTuple):

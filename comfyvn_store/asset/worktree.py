@@ -72,12 +72,15 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
         staging.write_entries(repository.git, (card.entry for card, _ in due))
     except GitFailed:
         return False
-    written = []
+    changes: list[files.Change] = []
+    paths: dict[str, str] = {}
     for card, wanted in due:
         found = read_sidecar(repository, card.entry.path)
         place = repository.absolute(card.entry.path)
-        if _is_due(repository, card, found, wanted, restore) and files.replace_settled(place, wanted, found):
-            written.append(card.entry.path)
+        if _is_due(repository, card, found, wanted, restore):
+            changes.append(files.Change(place, wanted, found))
+            paths[place] = card.entry.path
+    written = [paths[place] for place in files.replace_all_settled(changes)]
     for path in young:
         files.settle(repository.absolute(path))
     with contextlib.suppress(GitFailed):  # git hashes them itself the next time it looks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -11,18 +11,25 @@ from collections.abc import Iterable
 _FEW = 8
 
 
+# What systems and file systems say that cannot sync a folder, or may not open it.
+_CANNOT = frozenset({errno.EINVAL, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTSUP, errno.EROFS})
+
+
 def sync_folder(path: str) -> None:
-    """Makes a folder's entries durable, where the system can do that."""
-    with contextlib.suppress(OSError):
+    """Makes a folder's entries durable, where the system can do that. Raises OSError if the disk fails."""
+    try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
 
 
-def sync_files(paths: Iterable[str]) -> None:
-    """Makes files and their folder entries durable; all must be on one file system.
+def sync_files(paths: Iterable[str], *, folders: bool = True) -> None:
+    """Makes files and, unless not `folders`, their folder entries durable; all must be on one file system.
 
     Raises OSError if a file could not be written to the disk.
     """
@@ -37,7 +44,7 @@ def sync_files(paths: Iterable[str]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    for folder in {os.path.dirname(name) for name in names}:
+    for folder in {os.path.dirname(name) for name in names} if folders else ():
         sync_folder(folder)
 
 

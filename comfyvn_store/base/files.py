@@ -6,9 +6,10 @@ import contextlib
 import os
 import stat
 import sys
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from comfyvn_store.base.durable import sync_folder
+from comfyvn_store.base.durable import sync_files, sync_folder
 from comfyvn_store.base.names import TEMP_PREFIX
 from comfyvn_store.base.sharing import PRIVATE, Sharing
 
@@ -90,8 +91,8 @@ def _write_beside(path: str, data: bytes, mode: int = 0o666, durable: bool = Fal
 
 
 def write_settled(path: str, data: bytes) -> None:
-    """Writes a file that git is told of right away, and dates it back (see `settle`)."""
-    write_atomic(path, data)
+    """Writes a file that git is told of right away, durably, and dates it back (see `settle`)."""
+    write_atomic(path, data, durable=True)
     settle(path)
 
 
@@ -100,17 +101,42 @@ def replace_settled(path: str, data: bytes, expected: bytes | None) -> bool:
 
     An edit that is saved while this runs stays.
     """
-    info = lstat(path)
-    seen = print_of(info) if info is not None and stat.S_ISREG(info.st_mode) else None
-    if expected is None:
-        if info is not None:
-            return False
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    elif seen is None or not _holds(path, expected):
-        return False
-    temp = _write_beside(path, data)
-    settle(temp)
-    return swap_for_file(path, temp, None, seen)
+    return bool(replace_all_settled([Change(path, data, expected)]))
+
+
+class Change(NamedTuple):
+    """A file, the bytes that it is to have, and those that it has now (None: it is not there)."""
+
+    path: str
+    data: bytes
+    expected: bytes | None
+
+
+def replace_all_settled(changes: Iterable[Change]) -> list[str]:
+    """Same as `replace_settled` for many files on one file system; gives the paths of those that were as expected.
+
+    All bytes are on the disk before the first file is replaced: file systems put off writing them, and a power cut would
+    leave empty files.
+    """
+    written: list[tuple[str, str, Print | None]] = []
+    try:
+        for change in changes:
+            info = lstat(change.path)
+            seen = print_of(info) if info is not None and stat.S_ISREG(info.st_mode) else None
+            if change.expected is None:
+                if info is not None:
+                    continue
+                os.makedirs(os.path.dirname(change.path) or ".", exist_ok=True)
+            elif seen is None or not _holds(change.path, change.expected):
+                continue
+            written.append((change.path, _write_beside(change.path, change.data), seen))
+            settle(written[-1][1])
+        sync_files([temp for _, temp, _ in written], folders=False)
+        return [path for path, temp, seen in written if swap_for_file(path, temp, None, seen)]
+    finally:
+        for _, temp, _ in written:
+            with contextlib.suppress(OSError):
+                os.unlink(temp)
 
 
 def _holds(path: str, data: bytes) -> bool:

@@ -212,7 +212,10 @@ def _fail(words: list[str], slug: str, code: int, message: str, hint: str | None
             output.as_json({"error": slug, "message": message, "hint": hint})
         except OSError:  # nowhere to write it; the line below goes elsewhere
             pass
-    output.error(message, hint)
+    try:
+        output.error(message, hint)
+    except OSError:  # the file that messages go to is on the full disk, too; the exit code still says it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     if _is_tracing():
         import traceback
 

@@ -126,6 +126,17 @@ class _Process:
 class _Bytes(_Process):
     """The driver of art."""
 
+    def end(self) -> None:
+        # git may take the user's own file away next (`git stash`, `git reset --hard`). Once for all: one by one it would
+        # cost `git add` several times as much.
+        if self._repository is None:
+            return
+        try:
+            self._repository.store.sync_new()
+        except OSError as error:  # git has its answers; the next commit tries again, and then it counts
+            failure = from_os_error(error, "make objects durable")
+            sys.stderr.write(f"comfyvn-store: {failure.message}; commit before you remove the files themselves\n")
+
     def _clean(self, path: str, blocks: Iterator[bytes]) -> None:
         first, rest = _head(blocks, links.LONGEST_BENT + 1)
         if not first or links.parse_written(first) is not None:

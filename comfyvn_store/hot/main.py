@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -26,8 +27,11 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         status = 130
     except Exception as error:  # the border: people get one line, not a traceback
-        status = _explain(words, error)
-    sys.stderr.flush()
+        status = _status_of(error)
+        with contextlib.suppress(OSError):  # the file that messages go to is on the full disk, too
+            _explain(words, error)
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
     os._exit(status)
 
 
@@ -46,7 +50,15 @@ def _dispatch(words: Sequence[str]) -> int:
     return hooks.run(name, rest)
 
 
-def _explain(words: Sequence[str], error: Exception) -> int:
+def _status_of(error: Exception) -> int:
+    from comfyvn_store.errors import ComfyvnError, MachineError
+
+    if isinstance(error, ComfyvnError):
+        return error.exit_code
+    return MachineError.exit_code if isinstance(error, OSError) else 70
+
+
+def _explain(words: Sequence[str], error: Exception) -> None:
     from comfyvn_store.errors import ComfyvnError, from_os_error
 
     if os.environ.get("COMFYVN_TRACE") == "1":
@@ -59,8 +71,7 @@ def _explain(words: Sequence[str], error: Exception) -> int:
         sys.stderr.write(f"error: {error.message}\n")
         if error.hint:
             sys.stderr.write(f"hint: {error.hint}\n")
-        return error.exit_code
+        return
     what = " ".join(words[:2])
     sys.stderr.write(f"error: comfyvn-store {what} failed: {type(error).__name__}: {error}\n")
     sys.stderr.write("hint: this is a bug; COMFYVN_TRACE=1 shows where it happened\n")
-    return 70

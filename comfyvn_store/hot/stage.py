@@ -104,6 +104,8 @@ def _write_cards(repository: Repository, plan: Plan, assets: list[Asset], texts:
     old = {asset.path: plan.cards[asset.path].oid for asset in assets if asset.path in plan.cards}
     before = blobs.read_small_blobs(repository.git, old.values(), canonical.LONGEST_JSON)
     written = []
+    changes: list[files.Change] = []
+    paths: dict[str, str] = {}
     for asset, text in zip(assets, texts, strict=True):
         path = names.sidecar_path(asset.path)
         place = repository.absolute(path)
@@ -121,9 +123,12 @@ def _write_cards(repository: Repository, plan: Plan, assets: list[Asset], texts:
                 continue
         if files.lstat(repository.absolute(asset.path)) is None:
             continue  # the user took the file away; its sidecar stays with git
-        if found == text or files.replace_settled(place, text, found):
+        if found == text:
             written.append(path)
-    return written
+        else:
+            changes.append(files.Change(place, text, found))
+            paths[place] = path
+    return [*written, *(paths[place] for place in files.replace_all_settled(changes))]
 
 
 def _remove_cards(repository: Repository, orphans: list[Entry]) -> None:

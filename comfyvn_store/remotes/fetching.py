@@ -1,4 +1,4 @@
-"""Bringing objects from one remote into the store: into part files, hashed as they come."""
+"""Bringing objects from one remote into the store: into part files, hashed as they come, synced some at a time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from comfyvn_store.errors import ComfyvnError, ObjectCorrupt
+from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, from_os_error
 from comfyvn_store.remotes.outcome import Outcome, Quarantined
 from comfyvn_store.remotes.progress import Progress
 from comfyvn_store.remotes.remote import Item, Remote
 from comfyvn_store.remotes.work import Stopped, Work, larger
+from comfyvn_store.store import partial
 from comfyvn_store.store.objects import Store
 from comfyvn_store.store.partial import Part, PartBusy
 
@@ -22,6 +24,19 @@ _LARGEST = 5 << 40
 _SHARE = 16
 # Seconds that another process may hold a part file without bringing anything.
 _PATIENCE = 120.0
+# How many objects, or bytes, are synced in one go, and for how many seconds the first of them waits for that.
+_BATCH = 64
+_BATCH_BYTES = 64 << 20
+_BATCH_AGE = 2.0
+
+
+class _Come(NamedTuple):
+    """An object whose bytes are all here: how many of them came just now, and since when they wait."""
+
+    item: Item
+    part: Part
+    came: int
+    since: float
 
 
 class Fetching(Work):
@@ -29,6 +44,7 @@ class Fetching(Work):
         super().__init__(store, remote, outcome)
         self._progress = progress
         self._sizes: dict[str, int | None] = {}
+        self._come: list[_Come] = []
 
     def run(self, items: Sequence[Item], jobs: int | None) -> list[Item]:
         """Fetches what this remote has; gives what is to be asked of the next."""
@@ -41,7 +57,10 @@ class Fetching(Work):
         for item in held:
             self._progress.knows(Item(item.hash, larger(item.size, self._sizes[item.hash])))
         before = set(self._outcome.moved)
-        self._each(held, jobs, self._fetch, upload=False)
+        try:
+            self._each(held, jobs, self._fetch, upload=False)
+        finally:  # what has come is here, whatever else went wrong
+            self._keep_rest()
         done = set(self._outcome.moved) - before
         return [item for item in items if item.hash not in done]
 
@@ -51,19 +70,50 @@ class Fetching(Work):
             self._succeeded(item, 0)
             self._progress.done()
             return
-        with part:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(part)
             if self._store.has(item.hash):
                 self._succeeded(item, 0)
-            else:
-                size = self._bring(item, part)
-                self._succeeded(item, size)
-        self._progress.done()
+                self._progress.done()
+                return
+            size = self._bring(item, part)
+            stack.pop_all()
+        with self._lock:
+            self._come.append(_Come(item, part, size, time.monotonic()))
+        self._keep_if_due()
+
+    def _keep_if_due(self) -> None:
+        """Gives what has come its name if it is enough for one sync, or waits for one too long. Raises OSError."""
+        with self._lock:
+            come = self._come
+            is_due = come and (
+                len(come) >= _BATCH
+                or sum(each.part.size for each in come) >= _BATCH_BYTES
+                or time.monotonic() - come[0].since >= _BATCH_AGE
+            )
+            if not is_due:
+                return
+            self._come = []
+        self._keep(come)
+
+    def _keep_rest(self) -> None:
+        with self._lock:
+            come, self._come = self._come, []
+        try:
+            self._keep(come)
+        except OSError as error:
+            raise from_os_error(error, "store an object") from error
+
+    def _keep(self, come: Sequence[_Come]) -> None:
+        partial.keep([each.part for each in come])
+        for each in come:
+            self._succeeded(each.item, each.came)
+            self._progress.done()
 
     def _bring(self, item: Item, part: Part) -> int:
-        """Completes a part file and gives it its name; gives how many bytes came. Raises ObjectCorrupt."""
+        """Completes a part file; gives how many bytes came. Raises ObjectCorrupt."""
         had = part.size
         if had and part.is_right():
-            part.keep()
             return 0
         if not had and self._remote.share_with(item, part.descriptor):
             part.reread()
@@ -81,7 +131,6 @@ class Fetching(Work):
             raise ObjectCorrupt(
                 f"remote '{self._remote.name}' gives other bytes for object {item.hash[:16]}; they are in {path}"
             )
-        part.keep()
         return part.size - had
 
     def _stream(self, item: Item, part: Part) -> None:
@@ -92,6 +141,7 @@ class Fetching(Work):
                 raise Stopped
             part.write(block[: max(0, limit + 1 - part.size)])
             self._progress.moved(len(block))
+            self._keep_if_due()
             if part.size > limit:
                 return
 

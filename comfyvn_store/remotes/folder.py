@@ -94,6 +94,7 @@ class Folder(Remote):
             return False
         if self.is_writable:
             self._store.settle(hash_)
+            self._store.sync([hash_])  # its owner may not have come to that yet
         return True
 
     def is_file_of(self, item: Item, info: os.stat_result) -> bool:
@@ -140,7 +141,7 @@ class Folder(Remote):
                     )
                 os.fsync(target.stream.fileno())
                 self._store.sharing.adjust(target.path)
-                target.keep(item.hash)
+                target.keep(item.hash, is_durable=True)
         self._written.add(item.hash[:2])
         return True
 

@@ -137,7 +137,7 @@ def _copy(source: Store, target: Store, hash_: str) -> None:
             digest.update(block)
         if digest.hexdigest() != hash_:
             raise ObjectCorrupt(f"object {hash_[:16]} is damaged: its bytes have another hash")
-        incoming.keep(hash_)
+        incoming.keep(hash_, is_durable=True)
 
 
 def _sync(store: Store, hashes: list[str]) -> None:

@@ -4,7 +4,8 @@ Layout below the store: `format` ("1"), `objects/ab/<62 hex>` (0444), `tmp/`, `b
 store of several repositories also `users` (`store.users`).
 
 An object is written to `tmp/`, given its mode and renamed, so what is visible under an object's name is complete. Its
-mtime is a whole second: a program that writes through a view leaves nanoseconds behind, and one `stat` shows it.
+mtime is a whole second: a program that writes through a view leaves nanoseconds behind, and one `stat` shows it. So does
+half a second, which an object has until its bytes are on the disk: after a power cut it is read before it is believed.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
 from comfyvn_store.base import copying, durable, files, links, names
 from comfyvn_store.base.sharing import PRIVATE, Sharing, is_own
 from comfyvn_store.errors import NewerStore, ObjectCorrupt, ObjectMissing, StoreUnreachable
+from comfyvn_store.store.incoming import Incoming
 
 FORMAT = "1"
 _FOLDERS = ("objects", "tmp", "bad", "trash")
@@ -29,6 +31,10 @@ BLOCK = 1 << 20
 # How the part files of transfers begin (`store.partial`), and how many seconds one is kept.
 PART_PREFIX = "part-"
 PART_AGE = 14 * 86400.0
+_SECOND = 1_000_000_000
+# The fraction in the mtime of an object that was not synced. File systems order what they keep of names and times, so a
+# name that outlives a power cut has it; it is coarse because exFAT counts in hundredths of a second.
+_UNSYNCED = 500_000_000
 
 
 class Store:
@@ -42,6 +48,8 @@ class Store:
         self.root = root
         self.sharing = sharing
         self.is_apart = is_apart
+        # Objects whose bytes this process wrote, or read anew, and has not synced.
+        self._unsynced: set[str] = set()
 
     # -- the store itself -------------------------------------------------------------------------------------------
 
@@ -134,7 +142,7 @@ class Store:
     def is_touched(self, info: os.stat_result) -> bool:
         """Tells whether an object's mode or mtime is not as stored, so that its bytes should be checked."""
         is_writable = bool(info.st_mode & 0o222) and self._keeps_modes
-        return is_writable or info.st_mtime_ns % 1_000_000_000 != 0
+        return is_writable or info.st_mtime_ns % _SECOND != 0
 
     @functools.cached_property
     def _keeps_modes(self) -> bool:
@@ -183,10 +191,13 @@ class Store:
         """Opens a temporary file for bytes that are to become an object."""
         return Incoming(self)
 
-    def name(self, path: str, hash_: str) -> None:
-        """Gives a file in `tmp/`, whose bytes are known to be right, its object's name. Raises OSError."""
+    def name(self, path: str, hash_: str, *, is_durable: bool = False) -> None:
+        """Gives a file in `tmp/`, whose bytes are known to be right, its object's name. Raises OSError.
+
+        Unless the bytes `is_durable` the object counts as touched until `sync`.
+        """
         target = self.path(hash_)
-        now = int(time.time()) * 1_000_000_000
+        now = int(time.time()) * _SECOND + (0 if is_durable else _UNSYNCED)
         if not is_own(os.lstat(path)):
             path = self._own_copy(path)
         os.utime(path, ns=(now, now))
@@ -196,6 +207,8 @@ class Store:
         except FileNotFoundError:
             self.make_folders(os.path.dirname(target))
             os.rename(path, target)
+        if not is_durable:
+            self._unsynced.add(hash_)
 
     def _own_copy(self, path: str) -> str:
         """Puts a copy of our own, durably, in the place of another user's file, whose mode and time we may not set."""
@@ -206,10 +219,20 @@ class Store:
         return path
 
     def refresh(self, hash_: str) -> None:
-        """Marks an object as just used, so that collection does not take it (and as undamaged: a whole second)."""
-        now = int(time.time())
+        """Marks an object as just used, so that collection does not take it (and as undamaged: a whole second).
+
+        The caller knows that its bytes are right. One that was not synced stays marked as such until `sync`.
+        """
+        info = self.stat(hash_)
+        is_unsynced = info is not None and _is_unsynced(info)
+        if is_unsynced:
+            self._unsynced.add(hash_)
+        self._date(hash_, _UNSYNCED if is_unsynced else 0)
+
+    def _date(self, hash_: str, fraction: int) -> None:
+        now = int(time.time()) * _SECOND + fraction
         with contextlib.suppress(OSError):  # another user's: its owner's time stands
-            os.utime(self.path(hash_), ns=(now * 1_000_000_000, now * 1_000_000_000))
+            os.utime(self.path(hash_), ns=(now, now))
 
     def settle(self, hash_: str) -> None:
         """Gives an object whose bytes are known to be right the mode and the time of one that nobody touched."""
@@ -221,7 +244,7 @@ class Store:
         """Marks an object as damaged, so that whoever looks at its times next reads it again."""
         with contextlib.suppress(OSError):
             found = os.stat(self.path(hash_)).st_mtime_ns
-            os.utime(self.path(hash_), ns=(found, found // 1_000_000_000 * 1_000_000_000 + 1))
+            os.utime(self.path(hash_), ns=(found, found // _SECOND * _SECOND + 1))
 
     def sweep(self, *, age: float = 3600.0) -> int:
         """Removes what processes that ended badly left in `tmp/`, if it is older than `age` seconds; gives how many.
@@ -238,7 +261,7 @@ class Store:
                     removed += 1
         return removed
 
-    def sync(self, hashes: list[str]) -> None:
+    def sync(self, hashes: Collection[str]) -> None:
         """Makes objects durable. Raises ObjectMissing, OSError."""
         try:
             durable.sync_files([self.path(hash_) for hash_ in hashes])
@@ -247,6 +270,16 @@ class Store:
                 if not self.has(hash_):
                     raise missing(hash_) from None
             raise
+        for hash_ in hashes:
+            info = self.stat(hash_)
+            # What another process left may never have reached the disk: it is read.
+            if info is not None and _is_unsynced(info) and (hash_ in self._unsynced or self.is_sound(hash_)):
+                self._date(hash_, 0)
+            self._unsynced.discard(hash_)
+
+    def sync_new(self) -> None:
+        """Makes durable what this process took in since it last did. Raises OSError."""
+        self.sync([hash_ for hash_ in sorted(self._unsynced) if self.has(hash_)])
 
     def adopt(self, path: str, hash_: str) -> bool:
         """Makes the file at `path` itself an object (same inode); the path stays, as a second name.
@@ -261,6 +294,7 @@ class Store:
             self.refresh(hash_)
             return True
         self.make_folders(os.path.dirname(target))
+        durable.sync_files([path])  # it has had its name, and its time, for as long as its user likes
         try:
             os.link(path, target, follow_symlinks=False)
         except OSError as error:
@@ -309,44 +343,8 @@ class Store:
         return True
 
 
-class Incoming:
-    """A file in `tmp/` on its way to becoming an object; gone on leaving the `with` unless it was kept."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        folder = os.path.join(store.root, "tmp")
-        self.path = os.path.join(folder, f"in-{os.getpid()}-{os.urandom(6).hex()}")
-        try:
-            self.stream = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - closed on leaving the context
-        except FileNotFoundError:
-            store.make_folders(folder)
-            self.stream = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - closed on leaving the context
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Writes all of `data`. Raises OSError (disk full)."""
-        view = memoryview(data)
-        while view:
-            view = view[self.stream.write(view) :]
-
-    def keep(self, hash_: str) -> None:
-        """Gives the bytes written so far their name; an object that exists is kept and its mtime refreshed."""
-        size = os.fstat(self.stream.fileno()).st_size
-        if self._store.has_good(hash_, size):
-            self._store.refresh(hash_)
-            return
-        self._store.name(self.path, hash_)
-
-    def again(self) -> Incoming:
-        """Opens another temporary file of the same store."""
-        return Incoming(self._store)
-
-    def __enter__(self) -> Incoming:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stream.close()
-        with contextlib.suppress(OSError):
-            os.unlink(self.path)
+def _is_unsynced(info: os.stat_result) -> bool:
+    return info.st_mtime_ns % _SECOND == _UNSYNCED
 
 
 def missing(hash_: str) -> ObjectMissing:

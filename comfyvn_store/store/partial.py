@@ -11,8 +11,9 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 
-from comfyvn_store.base import files
+from comfyvn_store.base import durable, files
 from comfyvn_store.errors import LockTimeout
 from comfyvn_store.store.lock import try_lock
 from comfyvn_store.store.objects import BLOCK, PART_PREFIX, Store
@@ -69,15 +70,14 @@ class Part:
         """Tells whether the bytes that are there give the object's hash."""
         return self._digest.hexdigest() == self.hash
 
-    def keep(self) -> None:
-        """Makes the bytes durable and gives them their name. The caller has seen `is_right`. Raises OSError."""
+    def name(self) -> None:
+        """Gives the bytes, which are durable (see `keep`), their name. Raises OSError."""
         assert self.is_right()
-        os.fsync(self._descriptor)
         if self._store.has_good(self.hash, self.size):
             self._store.refresh(self.hash)
             os.unlink(self.path)
         else:
-            self._store.name(self.path, self.hash)
+            self._store.name(self.path, self.hash, is_durable=True)
 
     def reject(self) -> str:
         """Moves the bytes to quarantine and gives the path there; the same bytes need not lie there twice."""
@@ -100,17 +100,38 @@ class Part:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets others have the object; what has come stays for them."""
+        if self._descriptor < 0:
+            return
         if not self.size:
             with contextlib.suppress(OSError):
                 if os.path.samestat(os.lstat(self.path), os.fstat(self._descriptor)):
                     os.unlink(self.path)
         os.close(self._descriptor)
+        self._descriptor = -1
 
     def _read_again(self) -> None:
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         while block := os.read(self._descriptor, BLOCK):
             self._digest.update(block)
             self.size += len(block)
+
+
+def keep(parts: Sequence[Part]) -> None:
+    """Makes the bytes of parts durable, all at once, gives them their names and closes them, whatever happens.
+
+    The caller has seen that each `is_right`. Raises OSError; those without a name then are taken up by the next transfer.
+    """
+    try:
+        durable.sync_files([part.path for part in parts])
+        for part in parts:
+            part.name()
+    finally:
+        for part in parts:
+            part.close()
 
 
 def _make_way(path: str) -> None:

@@ -18,6 +18,8 @@ from comfyvn_store.vcs.git import Git
 _ATTEMPTS = 3
 # Seconds after which a copy is one that a killed process left.
 _OLD = 3600.0
+# Seconds after which an `index.lock` of ours, which is held for the time of a rename, is one of a process that is gone.
+_ABANDONED = 1.0
 _SUFFIX = ".comfyvn-"
 
 
@@ -65,6 +67,27 @@ def _install(own: str, index: str, before: files.Print) -> bool:
     """Puts a copy in the index's place, holding git's lock, if that is what it was."""
     lock = f"{index}.lock"
     try:
+        # The lock is the copy by a second name, so that one that we left says whose it is (see `release_abandoned`).
+        os.link(own, lock)
+    except FileExistsError:
+        raise _held(index) from None
+    except OSError:  # no hard links here
+        return _install_without_links(own, index, before)
+    try:
+        if files.print_of(os.stat(index)) == before:
+            os.replace(lock, index)  # as git does it: one step that puts it in place and lets go of the lock
+            return True
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(lock)
+        raise
+    os.unlink(lock)
+    return False
+
+
+def _install_without_links(own: str, index: str, before: files.Print) -> bool:
+    lock = f"{index}.lock"
+    try:
         os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except FileExistsError:
         raise _held(index) from None
@@ -75,6 +98,41 @@ def _install(own: str, index: str, before: files.Print) -> bool:
         return True
     finally:
         os.unlink(lock)
+
+
+def release_abandoned(git: Git) -> bool:
+    """Removes an `index.lock` that a process of ours left because it was killed; tells whether there was one.
+
+    Such a lock is the same file as a copy of the index, whose name says the process; that one must not be there any more.
+    """
+    index = git.text("rev-parse", "--path-format=absolute", "--git-path", "index", check=False)
+    lock = files.lstat(f"{index}.lock")
+    folder, name = os.path.split(index)
+    if lock is None or time.time() - lock.st_ctime < _ABANDONED:
+        return False
+    for other in os.listdir(folder):
+        place = os.path.join(folder, other)
+        process = other.removeprefix(name + _SUFFIX).partition("-")[0]
+        if not other.startswith(name + _SUFFIX) or not process.isdigit() or _is_alive(int(process)):
+            continue
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.lstat(place), lock):
+                claimed = f"{index}{_SUFFIX}{os.getpid()}-{os.urandom(4).hex()}"
+                os.rename(place, claimed)  # of several that find it only one gets on
+                os.unlink(f"{index}.lock")
+                os.unlink(claimed)
+                return True
+    return False
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _sweep(index: str) -> None:

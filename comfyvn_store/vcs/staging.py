@@ -194,6 +194,8 @@ def _update(
         except GitFailed as error:
             if is_refresh and "index.lock" not in error.stderr:
                 return  # its status only says that some file differs
+            if "index.lock" in error.stderr and aside.release_abandoned(git):
+                continue
             if not patience or "index.lock" not in error.stderr:
                 raise
             if time.monotonic() >= deadline:

@@ -17,6 +17,7 @@ from comfyvn_store.remotes.outcome import Outcome
 from comfyvn_store.remotes.progress import Steps
 from comfyvn_store.remotes.remote import Item, Remote
 from comfyvn_store.remotes.retry import Patience, Retrying
+from comfyvn_store.store import partial
 from comfyvn_store.store.objects import Store
 from comfyvn_store.store.partial import Part, PartBusy
 from tests.remotes.fakes import Held
@@ -255,7 +256,7 @@ def test_who_holds_the_part_file_is_waited_for(store: Store, things: list[Thing]
         time.sleep(0.3)
         assert remote.asked == []
         part.write(thing.data)
-        part.keep()
+        partial.keep([part])
     waiting.join(10)
     assert not waiting.is_alive() and remote.asked == [] and in_store(store, thing)
 

@@ -130,4 +130,5 @@ def _settle_objects(repository: Repository) -> None:
     for hash_ in dict.fromkeys(art.look(repository).hashes.values()):
         info = store.stat(hash_)
         if info is not None and store.is_touched(info) and store.is_sound(hash_):
+            store.sync([hash_])
             store.settle(hash_)

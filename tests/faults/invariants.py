@@ -1,0 +1,98 @@
+"""What must hold after any fault, whatever it was and wherever it struck."""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from tests import oracle
+from tests.gitrepo import GitRepo
+
+SUFFIX = ".asset.json"
+
+
+def check(
+    repo: GitRepo, mine: Iterable[bytes], stores: Iterable[Path], damaged: Mapping[Path, str] | None = None
+) -> None:
+    """All of it. `mine` are the bytes that the user has, `stores` the folders with objects, `damaged` the objects that were
+    that before, with the hashes of their bytes."""
+    places = list(stores)
+    for place in places:
+        check_objects(place, damaged or {})
+    check_mine(repo, mine, places)
+    check_git(repo, mine)
+    check_sidecars(repo)
+
+
+def objects(store: Path) -> Iterator[Path]:
+    """The files that stand under objects' names."""
+    return (path for path in (store / "objects").glob("*/*") if not path.is_dir())
+
+
+def wrong(stores: Iterable[Path]) -> dict[Path, str]:
+    """The objects that have other bytes than their name says, and the hashes of those."""
+    found = {place: hashlib.sha256(place.read_bytes()).hexdigest() for store in stores for place in objects(store)}
+    return {place: hash_ for place, hash_ in found.items() if hash_ != place.parent.name + place.name}
+
+
+def check_objects(store: Path, damaged: Mapping[Path, str]) -> None:
+    """What has an object's name has its bytes, all of them, and nobody can write to it."""
+    for place in objects(store):
+        name = place.parent.name + place.name
+        if place in damaged and hashlib.sha256(place.read_bytes()).hexdigest() == damaged[place]:
+            continue
+        assert len(name) == 64, place
+        info = place.lstat()
+        assert stat.S_ISREG(info.st_mode) and stat.S_IMODE(info.st_mode) == 0o444, (place, oct(info.st_mode))
+        assert hashlib.sha256(place.read_bytes()).hexdigest() == name, (place, info.st_size)
+
+
+def check_mine(repo: GitRepo, mine: Iterable[bytes], stores: Iterable[Path]) -> None:
+    """The user's bytes are in the work tree or under an object's name."""
+    wanted = set(mine)
+    places = [path for path in (repo.path / "assets").rglob("*") if path.is_file()]
+    places += [path for store in stores for path in objects(store)]
+    for place in places:
+        found = place.read_bytes()
+        wanted = {data for data in wanted if not is_of(found, data)}
+    assert not wanted, [data[:40] for data in wanted]
+
+
+def is_of(found: bytes, data: bytes) -> bool:
+    """Whether bytes are the user's, perhaps with our marker before a PNG's last chunk."""
+    return found == data or (
+        data.startswith(b"\x89PNG") and found.startswith(data[:-12]) and found.endswith(data[-12:])
+    )
+
+
+def check_git(repo: GitRepo, mine: Iterable[bytes]) -> None:
+    """git finds its repository sound, and no bytes of art in it."""
+    done = repo.git("fsck", "--no-dangling", "--no-progress", check=False)
+    assert done.code == 0, done.out + done.err
+    done = repo.git("-c", "filter.comfyvn.process=", "-c", "filter.comfyvn.required=false", "status", check=False)
+    assert done.code == 0, done.err
+    shown = [line for line in repo.status() if ".comfyvn-tmp" in line or line.endswith("/.comfyvn")]
+    assert not shown, shown
+    sizes = {len(data) for data in mine}
+    listing = repo.git("cat-file", "--batch-all-objects", "--batch-check").out.splitlines()
+    blobs = [line.split(" ")[0] for line in listing if " blob " in line and int(line.split(" ")[2]) in sizes]
+    raw = {hashlib.sha256(data).hexdigest() for data in mine}
+    for oid, data in oracle.read_blobs(repo, blobs).items():
+        assert hashlib.sha256(data).hexdigest() not in raw, oid
+
+
+def check_sidecars(repo: GitRepo) -> None:
+    """No sidecar is half written."""
+    for folder, _, names in os.walk(repo.path / "assets"):
+        for name in names:
+            if name.endswith(SUFFIX):
+                assert json.loads(Path(folder, name).read_bytes())["hash"], name
+
+
+def check_said(said: str, *, fails: bool) -> None:
+    """People read one line that says what is wrong, with a hint perhaps, and no traceback."""
+    assert "Traceback" not in said and "this is a bug" not in said, said
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 if fails else not errors, said
