@@ -29,6 +29,10 @@ BLOCK = 1 << 20
 # How the part files of transfers begin (`store.partial`), and how many seconds one is kept.
 PART_PREFIX = "part-"
 PART_AGE = 14 * 86400.0
+# How often an object that should be there is looked for, 20 ms apart.
+_LOOKS = 5
+# How the notes begin that an object was used by somebody who may not set its time (`Store.refresh`).
+MARK_PREFIX = "used-"
 
 
 class Store:
@@ -205,11 +209,36 @@ class Store:
             os.rename(mine.path, path)
         return path
 
-    def refresh(self, hash_: str) -> None:
-        """Marks an object as just used, so that collection does not take it (and as undamaged: a whole second)."""
+    def refresh(self, hash_: str) -> bool:
+        """Marks an object as just used, so that collection does not take it (and as undamaged: a whole second).
+
+        Gives False if it is not there any more: collection took it before it was marked, and it is to be written anew.
+        """
         now = int(time.time())
-        with contextlib.suppress(OSError):  # another user's: its owner's time stands
+        try:
             os.utime(self.path(hash_), ns=(now * 1_000_000_000, now * 1_000_000_000))
+        except FileNotFoundError:
+            return False
+        except OSError:  # another user's: its owner's time stands
+            self._mark(hash_)
+        return self.has(hash_)
+
+    def used_at(self, hash_: str, info: os.stat_result) -> float:
+        """Gives when an object, whose stat is `info`, was last added (seconds since 1970)."""
+        mark = files.lstat(self._mark_path(hash_))
+        return max(info.st_mtime, mark.st_mtime if mark is not None else 0.0)
+
+    def _mark_path(self, hash_: str) -> str:
+        return os.path.join(self.root, "tmp", MARK_PREFIX + hash_)
+
+    def _mark(self, hash_: str) -> None:
+        """Leaves a note that an object whose time we may not set was used now."""
+        path = self._mark_path(hash_)
+        with contextlib.suppress(OSError):
+            self.make_folders(os.path.dirname(path))
+            temp = f"{path}-{os.getpid()}-{os.urandom(4).hex()}"
+            with open(temp, "xb"):
+                os.replace(temp, path)
 
     def settle(self, hash_: str) -> None:
         """Gives an object whose bytes are known to be right the mode and the time of one that nobody touched."""
@@ -231,7 +260,7 @@ class Store:
         folder = os.path.join(self.root, "tmp")
         removed = 0
         for name in os.listdir(folder) if os.path.isdir(folder) else []:
-            patience = max(age, PART_AGE) if name.startswith(PART_PREFIX) else age
+            patience = max(age, PART_AGE) if name.startswith((PART_PREFIX, MARK_PREFIX)) else age
             with contextlib.suppress(OSError):
                 if time.time() - os.lstat(os.path.join(folder, name)).st_mtime > patience:
                     os.unlink(os.path.join(folder, name))
@@ -240,13 +269,17 @@ class Store:
 
     def sync(self, hashes: list[str]) -> None:
         """Makes objects durable. Raises ObjectMissing, OSError."""
-        try:
-            durable.sync_files([self.path(hash_) for hash_ in hashes])
-        except FileNotFoundError:
-            for hash_ in hashes:
-                if not self.has(hash_):
-                    raise missing(hash_) from None
-            raise
+        for attempt in range(_LOOKS):
+            try:
+                durable.sync_files([self.path(hash_) for hash_ in hashes])
+                return
+            except FileNotFoundError:
+                absent = next((hash_ for hash_ in hashes if not self.has(hash_)), None)
+                if attempt == _LOOKS - 1:
+                    if absent is not None:
+                        raise missing(absent) from None
+                    raise
+            time.sleep(0.02)  # collection may have taken one and be about to put it back (`store.trash`)
 
     def adopt(self, path: str, hash_: str) -> bool:
         """Makes the file at `path` itself an object (same inode); the path stays, as a second name.
@@ -257,8 +290,7 @@ class Store:
         target = self.path(hash_)
         if not is_own(os.lstat(path)):
             return False
-        if self.has_good(hash_, os.path.getsize(path)):
-            self.refresh(hash_)
+        if self.has_good(hash_, os.path.getsize(path)) and self.refresh(hash_):
             return True
         self.make_folders(os.path.dirname(target))
         try:
@@ -331,8 +363,7 @@ class Incoming:
     def keep(self, hash_: str) -> None:
         """Gives the bytes written so far their name; an object that exists is kept and its mtime refreshed."""
         size = os.fstat(self.stream.fileno()).st_size
-        if self._store.has_good(hash_, size):
-            self._store.refresh(hash_)
+        if self._store.has_good(hash_, size) and self._store.refresh(hash_):
             return
         self._store.name(self.path, hash_)
 

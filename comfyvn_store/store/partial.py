@@ -71,8 +71,7 @@ class Part:
         """Makes the bytes durable and gives them their name. The caller has seen `is_right`. Raises OSError."""
         assert self.is_right()
         os.fsync(self._descriptor)
-        if self._store.has_good(self.hash, self.size):
-            self._store.refresh(self.hash)
+        if self._store.has_good(self.hash, self.size) and self._store.refresh(self.hash):
             os.unlink(self.path)
         else:
             self._store.name(self.path, self.hash)
