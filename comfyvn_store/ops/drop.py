@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from comfyvn_store.base import files
+from comfyvn_store.base.files import Print
 from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, Refused, UsageError
-from comfyvn_store.ops import remotes, versions
+from comfyvn_store.ops import journal, remotes, versions
 from comfyvn_store.ops.session import Session
 from comfyvn_store.remotes.folder import Folder
 from comfyvn_store.remotes.remote import Item, Remote
@@ -25,13 +27,15 @@ _PATIENCE = 30.0
 
 @dataclass
 class Dropped:
-    """What was dropped (hashes) and what that freed, and why the rest was kept (a reason for a hash)."""
+    """What was dropped (hashes) and what that freed, and why the rest was kept (a reason for a hash). `seen` is each object
+    as it was when it was found whole."""
 
     paths: dict[str, list[str]]
     dropped: list[str] = field(default_factory=list)
     bytes: int = 0
     kept: dict[str, str] = field(default_factory=dict)
     copies: dict[str, list[str]] = field(default_factory=dict)
+    seen: dict[str, Print] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Gives plain data."""
@@ -83,6 +87,9 @@ def drop(
                 if set(result.paths[item.hash]) & uncommitted:
                     result.kept[item.hash] = "not committed yet"
                     continue
+                info = repository.store.stat(item.hash)
+                if info is None:
+                    continue
                 if not _is_whole(repository, item.hash):
                     result.kept[item.hash] = "a program wrote to it; `comfyvn-store recover` keeps what it wrote"
                     continue
@@ -91,15 +98,33 @@ def drop(
                     result.kept[item.hash] = doubts or f"{_count(len(proved))}, and {copies} wanted"
                     continue
                 result.copies[item.hash] = proved
-                info = repository.store.stat(item.hash)
-                result.bytes += info.st_size if info else 0
+                result.bytes += info.st_size
                 result.dropped.append(item.hash)
-                if not dry_run:
-                    os.unlink(repository.store.path(item.hash))
+                result.seen[item.hash] = files.print_of(info)
+            if not dry_run:
+                _remove(repository, result)
     finally:
         for remote in opened:
             remote.close()
     return result
+
+
+def _remove(repository: Repository, result: Dropped) -> None:
+    """Removes what may go, once the journal says from which remotes it comes back."""
+    if not result.dropped:
+        return
+    objects = [journal.Moved(hash_, remotes=tuple(result.copies[hash_])) for hash_ in result.dropped]
+    more = f" and {len(result.dropped) - 1} more" if len(result.dropped) > 1 else ""
+    summary = f"drop {result.paths[result.dropped[0]][0]}{more}"
+    entry = journal.begin(repository, "drop", summary, objects=objects)
+    for hash_ in list(result.dropped):
+        path = repository.store.path(hash_)
+        if files.print_of(os.lstat(path)) == result.seen[hash_]:
+            os.unlink(path)
+        else:
+            result.dropped.remove(hash_)
+            result.kept[hash_] = "a program wrote to it, or it was added again, meanwhile"
+    journal.finish(repository, entry)
 
 
 def _uncommitted(repository: Repository) -> set[str]:

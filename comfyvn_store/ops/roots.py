@@ -75,7 +75,7 @@ def find(repository: Repository) -> Roots:
             roots.gone.append(common_dir)
     for user in all_users(repository):
         try:
-            found = _of_user(user)
+            found = of_user(user)
         except OSError as error:
             raise _unreadable(user.reach.common_dir, str(error)) from None
         if user.is_own:
@@ -110,7 +110,8 @@ def _user(common_dir: str, own: Repository | None) -> User:
     return User(reach, trees, own is not None)
 
 
-def _of_user(user: User) -> dict[str, set[str]]:
+def of_user(user: User) -> dict[str, set[str]]:
+    """Gives the hashes that each kind of root of one repository keeps. Raises Refused, OSError."""
     reach = user.reach
     by_kind: dict[str, list[str]] = {BRANCHES: [], STASH: [], JOURNAL: []}
     for ref in reach.refs():

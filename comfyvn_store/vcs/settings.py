@@ -22,6 +22,8 @@ LINK, COPY = "link", "copy"
 VIEWS = (LINK, COPY)
 MANUAL, AUTO = "manual", "auto"
 PUSH, WARN, REFUSE, OFF = "push", "warn", "refuse", "off"
+TRASH_GRACE = 14 * 86400.0
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 DEFAULT_THUMBS = "cache/thumbs"
 # The only keys a repository may set for whoever clones it: none names a command or a path outside the work tree.
 _WHITELIST = frozenset(("assetsroot", "marker", "views", "fetch"))
@@ -71,6 +73,8 @@ class Settings:
     store_said: str | None = None
     # What locks of others do to a commit and a push; a repository may not set it for whoever clones it.
     locks: str = WARN
+    # Seconds that what collection took stays in the trash, and that operations can be undone.
+    trash_grace: float = TRASH_GRACE
 
 
 def read_settings(
@@ -116,6 +120,7 @@ def read_settings(
         store=_store_path(git, top, store, env.get("HOME")) if store else None,
         store_said=store,
         locks=_choice("locks", local.get("locks"), (WARN, REFUSE, OFF)),
+        trash_grace=span("comfyvn.trashGrace", local.get("trashgrace"), TRASH_GRACE),
     )
 
 
@@ -224,6 +229,18 @@ def number(name: str, value: str | None, least: int, most: int) -> int | None:
     if not digits.isascii() or not digits.isdigit() or not least <= int(digits) * unit <= most:
         raise UsageError(f"comfyvn.{name} is '{names.printable(value)}'", hint="use a number, as in 8 or 500k")
     return int(digits) * unit
+
+
+def span(name: str, value: str | None, default: float) -> float:
+    """Gives a span of time (`30s`, `12h`, `14d`, `2w`, or 0) in seconds; `name` is what people set. Raises UsageError."""
+    if not value:
+        return default
+    digits, unit = (value, 1) if value == "0" else (value[:-1], _UNITS.get(value[-1].lower(), 0))
+    if not unit or len(digits) > 9 or not digits.isascii() or not digits.isdigit():
+        raise UsageError(
+            f"{name} is '{names.printable(value)}'", hint="use a number with s, m, h, d or w, as in 14d, or 0"
+        )
+    return float(int(digits) * unit)
 
 
 def _is_remote(name: str) -> bool:
