@@ -39,8 +39,7 @@ def log_command(operations: bool, limit: int | None, as_json: bool) -> int:
     for entry in found:
         state = _state(entry)
         output.line(
-            f"{output.commit(entry.id[-12:], '')}  {entry.at}  {output.path(entry.summary)}"
-            + (f"  {output.dim(state)}" if state else "")
+            f"{entry.id[-12:]}  {entry.at}  {output.path(entry.summary)}" + (f"  {output.dim(state)}" if state else "")
         )
     if not found:
         output.line("no operations")
@@ -75,6 +74,8 @@ def undo_command(operation: str | None, dry_run: bool, as_json: bool) -> int:
         output.line(f"    ... and {len(done.paths) - 20} more")
     if done.objects:
         output.line(f"    {count(len(done.objects), 'object')} {'would come' if dry_run else 'came'} back")
-    if done.by:
+    for note in done.notes:
+        output.note(note)
+    if done.by and done.paths:
         output.line(f"to do it again: comfyvn-store undo {done.by[-12:]}")
     return 0

@@ -17,6 +17,7 @@ from comfyvn_store.asset import ingest, sidecar, worktree
 from comfyvn_store.base import canonical, files, links, names
 from comfyvn_store.errors import Refused
 from comfyvn_store.index import sight
+from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
@@ -122,22 +123,31 @@ def _hash(place: str) -> str:
 # -- putting back ------------------------------------------------------------------------------------------------------
 
 
-def put_back(repository: Repository, now: Mapping[str, State], wanted: Mapping[str, State]) -> None:
+def put_back(session: Session, now: Mapping[str, State], wanted: Mapping[str, State]) -> None:
     """Brings paths from the states that they are in `now` (taken with `keep`) to others: files first, then git's index.
 
     Raises Refused where a path changed meanwhile, ObjectMissing, LockTimeout, OSError. What was put back until then stays,
     and a second run does the rest.
     """
-    texts = blobs.read_small_blobs(
+    repository = session.repository
+    stripped = blobs.read_small_blobs(
         repository.git,
         [state.lies.value for state in wanted.values() if state.lies and state.lies.kind == TEXT],
         canonical.LONGEST_JSON,
     )
+    texts = {oid: _with_commit(session, text) for oid, text in stripped.items()}
     for path, state in wanted.items():
         if now[path].lies != state.lies:
             _put_file(repository, path, now[path].lies, state.lies, texts)
     _put_index(repository, now, wanted)
     _put_unstaged(repository, wanted)
+
+
+def _with_commit(session: Session, text: bytes) -> bytes:
+    """Gives a sidecar as it lies on disk, with the commit that the index has for its record."""
+    id_ = sidecar.record_id(text)
+    row = session.index.db.execute("SELECT commit_hash FROM provenance WHERE id = ?", (id_,)).fetchone()
+    return sidecar.fill_commit(text, row[0] if row else None)
 
 
 def _put_file(

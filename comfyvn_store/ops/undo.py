@@ -112,7 +112,7 @@ def _undo_paths(session: Session, entry: Entry, done: Undone, dry_run: bool) -> 
                 return
             _bring_objects(repository, now, wanted)
             undoing = journal.begin(repository, UNDO, _summary(entry), before=now, undoes=entry.id, keeps=entry.before)
-            snapshots.put_back(repository, now, wanted)
+            snapshots.put_back(session, now, wanted)
             after = snapshots.take(repository, entry.before, keep=False)
         except OSError as error:
             raise from_os_error(error, "undo that") from error

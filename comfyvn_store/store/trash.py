@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -40,8 +39,7 @@ def listed(store: Store) -> list[Trashed]:
         parts = _NAME.match(name)
         info = files.lstat(os.path.join(folder, name)) if parts else None
         if parts is not None and info is not None:
-            at = int(parts[2] + parts[3], 16) / 1000
-            found.append(Trashed(parts[1], os.path.join(folder, name), at, info.st_size))
+            found.append(Trashed(parts[1], os.path.join(folder, name), _moment(parts), info.st_size))
     return sorted(found, key=lambda each: (each.at, each.path))
 
 
@@ -61,12 +59,14 @@ def put(store: Store, hash_: str, used: float) -> Trashed | None:
     now = store.stat(hash_)
     if now is None or store.used_at(hash_, now) != used:
         return None
-    place = os.path.join(store.root, FOLDER, f"{hash_}-{uuid7()}")
+    parts = _NAME.match(f"{hash_}-{uuid7()}")
+    assert parts is not None
+    place = os.path.join(store.root, FOLDER, parts[0])
     try:
         _rename(store, store.path(hash_), place)
     except FileNotFoundError:
         return None
-    moved = Trashed(hash_, place, time.time(), now.st_size)
+    moved = Trashed(hash_, place, _moment(parts), now.st_size)
     if store.used_at(hash_, os.lstat(place)) != used:
         _put_back(store, moved)
         return None
@@ -96,6 +96,11 @@ def empty(store: Store, items: Iterable[Trashed]) -> list[Trashed]:
             os.unlink(item.path)
             gone.append(item)
     return gone
+
+
+def _moment(parts: re.Match[str]) -> float:
+    """Gives the time in a UUIDv7 (RFC 9562, section 5.7)."""
+    return int(parts[2] + parts[3], 16) / 1000
 
 
 def _rename(store: Store, source: str, target: str) -> None:
