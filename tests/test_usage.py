@@ -207,18 +207,16 @@ def test_why_of_an_old_version_names_commit_and_path(art: GitRepo) -> None:
 
 def test_why_of_what_only_the_stash_has(art: GitRepo) -> None:
     art.git("config", "core.logAllRefUpdates", "true")
+    hashes = []
     for seed in (2, 3):
         art.write(HERO, media.png(seed=seed))
         art.git("add", HERO)
-        last = oracle.linked_hash(art.blob(f":{HERO}").decode()) or ""
+        hashes.append(oracle.linked_hash(art.blob(f":{HERO}").decode()) or "")
         art.git("stash", "-q")
-        older = last if seed == 2 else older
     age(home(art), 20 * 86400)
-    assert {each[:2] for each in reasons(art, last)} == {("stash", "refs/stash")}
-    found = reasons(art, older)
+    assert {each[:2] for each in reasons(art, hashes[1])} == {("stash", "refs/stash")}
+    found = reasons(art, hashes[0])
     assert found[0][0] == "reflog" and "stash@{1}" in found[0][1]
-    (listed,) = [each for each in art.tool("why", older, "--json").json()]
-    assert listed["until"] is None
 
 
 def test_why_of_what_nothing_names(art: GitRepo) -> None:
