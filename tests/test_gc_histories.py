@@ -1,23 +1,20 @@
 """Any history of git commands, with collections in between: every link that git or the work tree has keeps its object."""
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import invariant, run_state_machine_as_test
 
-from tests import oracle, templates
+from tests import media, oracle, templates
+from tests.collecting import age, collect
 from tests.histories import Histories
 from tests.histories.disk import unmarked
-from tests.histories.machine import any_time, step
 from tests.histories.world import World
 from tests.test_histories import begun
 
 _MANY = os.environ.get("TEST_HISTORIES")
-_HOUR = 3600
 
 
 class Collected(World):
@@ -58,23 +55,32 @@ class Collected(World):
 
 
 class Collecting(Histories):
-    """The same rules, and collection at any time, also amid a merge or rebase."""
+    """The same rules, with a collection after every other step, also amid a merge or rebase."""
 
-    @step(any_time, expire=st.booleans(), journal=st.booleans())
-    def collect(self, expire: bool, journal: bool) -> None:
-        if expire and not self.is_open:
-            self.git("reflog", "expire", "--expire=now", "--all")
-        if journal:
-            for place in (self.world.common / "comfyvn").glob("operations/*.json"):
-                place.unlink()
-        then = (int(time.time()) - _HOUR) * 1_000_000_000
-        for place in (self.world.common / "comfyvn").glob("objects/??/*"):
-            os.utime(place, ns=(then, then))
-        self.tool("gc", "--prune", "--grace", "0")
-        assert isinstance(self.world, Collected)
-        self.world.check_collected()
-        self.tool("gc", "--prune", "--grace", "0")
-        self.world.check_collected()
+    @invariant()
+    def collected(self) -> None:
+        self.steps = getattr(self, "steps", 0) + 1
+        if self.steps % 2:
+            return
+        with self.told():
+            # Art that was added and thought better of, in the way of every collection.
+            data = media.wav(0.02, frequency=900.0 + self.steps)
+            self.git("hash-object", "-w", "--stdin", "--path=assets/loose.wav", input=data)
+            if self.steps % 4 == 0 and not self.is_open:
+                self.git("reflog", "expire", "--expire=now", "--all")
+            if self.steps % 4 == 0:
+                for place in (self.world.common / "comfyvn").glob("operations/*.json"):
+                    self.git("update-ref", "-d", f"refs/comfyvn/operations/{place.stem}")
+                    place.unlink()
+            age(self.world.common / "comfyvn")
+            self.world.log.append("gc --prune --grace 0")
+            freed.update(collect(self.world.repo).freed)
+            assert isinstance(self.world, Collected)
+            self.world.check_collected()
+
+
+# What was collected in all of them: a test that never collects anything shows nothing.
+freed: dict[str, int] = {}
 
 
 def test_any_history_with_collections_keeps_every_named_object(
@@ -87,8 +93,8 @@ def test_any_history_with_collections_keeps_every_named_object(
     run_state_machine_as_test(
         Collecting,
         settings=settings(
-            max_examples=int(_MANY or "4"),
-            stateful_step_count=int(os.environ.get("TEST_HISTORIES_STEPS", "16")),
+            max_examples=int(_MANY or "2"),
+            stateful_step_count=int(os.environ.get("TEST_HISTORIES_STEPS", "12")),
             deadline=None,
             derandomize=not _MANY,
             database=None,
@@ -96,3 +102,4 @@ def test_any_history_with_collections_keeps_every_named_object(
             suppress_health_check=list(HealthCheck),
         ),
     )
+    assert freed
