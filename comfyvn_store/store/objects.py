@@ -238,6 +238,7 @@ class Store:
             self.make_folders(os.path.dirname(path))
             temp = f"{path}-{os.getpid()}-{os.urandom(4).hex()}"
             with open(temp, "xb"):
+                self.sharing.adjust(temp)
                 os.replace(temp, path)
 
     def settle(self, hash_: str) -> None:
