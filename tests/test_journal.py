@@ -185,6 +185,17 @@ def test_there_are_never_more_than_a_thousand(art: GitRepo, monkeypatch: pytest.
     assert journal.ids(opened(art)) == made[-4:]  # and one more that is about to be written
 
 
+def test_refs_without_an_entry_go_with_the_next_collection(art: GitRepo) -> None:
+    old, young = fake(art, 15 * DAY), fake(art, 13 * DAY)
+    for id_ in (old, young):
+        (home(art) / "operations" / f"{id_}.json").unlink()
+    art.tool("gc", "--prune")
+    refs = art.git("for-each-ref", "--format=%(refname)", "refs/comfyvn/operations").out
+    assert refs == f"refs/comfyvn/operations/{young}"
+    assert art.git("log", "--all", "--format=%H").out == art.head()
+    art.git("fsck", "--strict")
+
+
 def test_files_that_are_no_entries_are_left_alone(art: GitRepo) -> None:
     art.tool("edit", HERO)
     folder = home(art) / "operations"

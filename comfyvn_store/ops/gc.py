@@ -122,6 +122,7 @@ def collect(
         _empty(repository, found, result, begun)
         result.swept = repository.store.sweep()
         journal.prune(repository)
+        journal.sweep(repository)
     return result
 
 

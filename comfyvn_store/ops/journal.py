@@ -198,6 +198,15 @@ def forget(repository: Repository, which: Iterable[str]) -> None:
         repository.git.run("update-ref", "-d", reachable.JOURNAL_REFS + id_, check=False)
 
 
+def sweep(repository: Repository) -> None:
+    """Removes refs whose entry was never written, or is gone, once they are older than the trash's grace."""
+    listing = repository.git.text("for-each-ref", "--format=%(refname)", reachable.JOURNAL_REFS)
+    known = set(ids(repository))
+    oldest = time.time() - repository.settings.trash_grace
+    found = (name.removeprefix(reachable.JOURNAL_REFS) for name in listing.splitlines())
+    forget(repository, [id_ for id_ in found if id_ not in known and _is_id(id_) and moment(id_) < oldest])
+
+
 def moment(id_: str) -> float:
     """Gives when an id was made, in seconds since 1970."""
     return int(id_[:8] + id_[9:13], 16) / 1000
