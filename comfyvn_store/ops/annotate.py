@@ -13,7 +13,7 @@ from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import names
 from comfyvn_store.errors import GitFailed, LockTimeout, MachineError, Refused, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
-from comfyvn_store.ops import cards, naming
+from comfyvn_store.ops import cards, journal, naming
 from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
@@ -64,14 +64,17 @@ def annotate(
                 meta={key: value for key, value in {**card.meta, **(meta or {})}.items() if value is not None},
             )
         texts = {repository.full(inside): sidecar.encode(card) for inside, card in changed.items()}
-        try:
-            for card in changed.values():
-                full = repository.full(card.path)
-                cards.write(repository, full, texts[full], cards.commit_of(session, card))
-        except OSError as error:
-            raise from_os_error(error, "write the sidecar") from error
-        if stage:
-            _stage(repository, texts)
+        # One asset's words are typed again as fast as undone.
+        noted = [names.sidecar_path(full) for full in texts] if len(texts) > 1 else []
+        with journal.recording(repository, "annotate", noted, f"annotate {len(texts)} assets"):
+            try:
+                for card in changed.values():
+                    full = repository.full(card.path)
+                    cards.write(repository, full, texts[full], cards.commit_of(session, card))
+            except OSError as error:
+                raise from_os_error(error, "write the sidecar") from error
+            if stage:
+                _stage(repository, texts)
     session.catch_up_if_free()
     return [cards.printed(session, changed[inside]) for inside in insides]
 

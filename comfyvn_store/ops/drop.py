@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, Refused, UsageError
-from comfyvn_store.ops import remotes, versions
+from comfyvn_store.ops import journal, remotes, versions
 from comfyvn_store.ops.session import Session
 from comfyvn_store.remotes.folder import Folder
 from comfyvn_store.remotes.remote import Item, Remote
@@ -29,13 +29,15 @@ _SHARED = "has it checked out and shares this store"
 
 @dataclass
 class Dropped:
-    """What was dropped (hashes) and what that freed, and why the rest was kept (a reason for a hash)."""
+    """What was dropped (hashes) and what that freed, and why the rest was kept (a reason for a hash). `seen` is each object
+    as it was when it was found whole."""
 
     paths: dict[str, list[str]]
     dropped: list[str] = field(default_factory=list)
     bytes: int = 0
     kept: dict[str, str] = field(default_factory=dict)
     copies: dict[str, list[str]] = field(default_factory=dict)
+    seen: dict[str, os.stat_result] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Gives plain data."""
@@ -85,9 +87,11 @@ def drop(
             for item in here:
                 reason = _reason_to_keep(item, result.paths[item.hash], elsewhere, uncommitted, edited)
                 if reason is None:
-                    reason = _drop(repository, item, proof, result, dry_run)
+                    reason = _decide(repository, item, proof, result)
                 if reason is not None:
                     result.kept[item.hash] = reason
+            if not dry_run:
+                _remove(repository, result)
     finally:
         for remote in opened:
             remote.close()
@@ -105,29 +109,44 @@ def _reason_to_keep(
     return _EDITED if set(paths) & edited else None
 
 
-def _drop(repository: Repository, item: Item, proof: _Proof, result: Dropped, dry_run: bool) -> str | None:
-    """Drops one object that enough remotes prove to hold; gives the reason if it stays."""
+def _decide(repository: Repository, item: Item, proof: _Proof, result: Dropped) -> str | None:
+    """Notes that an object may go, if enough remotes prove to hold it; gives the reason if it stays."""
     store = repository.store
-    before = store.stat(item.hash)
-    if before is None:
+    info = store.stat(item.hash)
+    if info is None:
         return None
     try:
         store.verify(item.hash)
     except ComfyvnError:
         return "a program wrote to it; `comfyvn-store recover` keeps what it wrote"
-    proved, doubts = proof.of(item, before)
+    proved, doubts = proof.of(item, info)
     if len(proved) < proof.copies:
         return doubts or f"{_count(len(proved))}, and {proof.copies} wanted"
-    # A program may have written through the link while remotes were asked.
-    after = store.stat(item.hash)
-    if after is None or _print(after) != _print(before):
-        return "a program is writing to it"
     result.copies[item.hash] = proved
-    result.bytes += before.st_size
+    result.bytes += info.st_size
+    result.seen[item.hash] = info
     result.dropped.append(item.hash)
-    if not dry_run:
-        os.unlink(store.path(item.hash))
     return None
+
+
+def _remove(repository: Repository, result: Dropped) -> None:
+    """Removes what may go, once the journal says from which remotes it comes back."""
+    if not result.dropped:
+        return
+    objects = [journal.Moved(hash_, remotes=tuple(result.copies[hash_])) for hash_ in result.dropped]
+    more = f" and {len(result.dropped) - 1} more" if len(result.dropped) > 1 else ""
+    summary = f"drop {result.paths[result.dropped[0]][0]}{more}"
+    entry = journal.begin(repository, "drop", summary, objects=objects)
+    for hash_ in list(result.dropped):
+        # A program may have written through the link while remotes were asked.
+        info = repository.store.stat(hash_)
+        if info is not None and _print(info) == _print(result.seen[hash_]):
+            os.unlink(repository.store.path(hash_))
+        else:
+            result.dropped.remove(hash_)
+            result.bytes -= result.seen[hash_].st_size
+            result.kept[hash_] = "a program wrote to it, or it was added again, meanwhile"
+    journal.finish(repository, entry)
 
 
 def _print(info: os.stat_result) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from comfyvn_store.base.files import Print
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing, Refused, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.index import questions
-from comfyvn_store.ops import cards, copies, naming, register, remotes, status
+from comfyvn_store.ops import cards, copies, journal, naming, register, remotes, status
 from comfyvn_store.ops.copies import Wanted
 from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
@@ -83,11 +83,16 @@ def recover(session: Session, targets: Sequence[str]) -> list[Recovered]:
     try:
         for inside in insides:
             found += _look(session, inside, wanted)
-        for item in found:
-            if item.hash in wanted and session.repository.store.has(item.hash):
-                _make_version(session, item, edited)
-        for hash_ in wanted:
-            _restore(session, wanted[hash_], [item for item in found if item.hash == hash_], edited.get(hash_))
+        views = [item.view for item in found if item.hash in wanted]
+        noted = [path for view in views for path in (view, names.sidecar_path(view))]
+        more = f" and {len(views) - 1} more" if len(views) > 1 else ""
+        summary = f"recover {views[0] if views else ''}{more}"
+        with journal.recording(session.repository, "recover", noted, summary):
+            for item in found:
+                if item.hash in wanted and session.repository.store.has(item.hash):
+                    _make_version(session, item, edited)
+            for hash_ in wanted:
+                _restore(session, wanted[hash_], [item for item in found if item.hash == hash_], edited.get(hash_))
     except OSError as error:
         raise from_os_error(error, "recover") from error
     found = [item if item.new or item.is_present or item.copy else _still_lost(item) for item in found]

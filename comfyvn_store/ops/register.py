@@ -19,7 +19,7 @@ from comfyvn_store.base import canonical, files, links, names
 from comfyvn_store.errors import ComfyvnError, LockTimeout, Refused, UnknownFile, UsageError, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.index import sight
-from comfyvn_store.ops import cards
+from comfyvn_store.ops import cards, journal
 from comfyvn_store.ops.places import Taken, place_view
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
@@ -55,7 +55,13 @@ def register(
         for wish in wishes:
             check_source(wish.source)
     # One at a time: of two that register the same bytes at one place the second finds the record of the first.
-    with worktree.alone(session.repository, worktree.PATIENCE):
+    replaced = [session.repository.full(wish.inside) for wish in wishes if wish.replace]
+    noted = [path for full in replaced for path in (full, names.sidecar_path(full))]
+    more = f" and {len(replaced) - 1} more" if len(replaced) > 1 else ""
+    with (
+        worktree.alone(session.repository, worktree.PATIENCE),
+        journal.recording(session.repository, "register", noted, f"replace {replaced[0] if replaced else ''}{more}"),
+    ):
         done = _register_all(session, wishes, failed)
     session.catch_up_if_free()
     session.make_previews_later()

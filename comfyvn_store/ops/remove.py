@@ -11,7 +11,7 @@ from comfyvn_store.asset.known import on_disk
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import Refused
 from comfyvn_store.index import questions, sight
-from comfyvn_store.ops import cards, naming
+from comfyvn_store.ops import cards, journal, naming
 from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import staging
@@ -48,13 +48,14 @@ def _remove(session: Session, name: str) -> dict[str, Any]:
             f"the sidecar of '{names.printable(full)}' has changes that are not staged",
             hint="`git add` or `git checkout --` it first",
         )
-    known = staging.entries(repository.git, [full, names.sidecar_path(full)])
-    gone = [Entry(entry.path, staging.GONE, "0" * len(entry.oid)) for entry in known]
-    staging.write_entries(repository.git, gone, patience=staging.PATIENCE)
-    for path in (place, repository.absolute(names.sidecar_path(full))):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-    files.remove_empty_folders(os.path.dirname(place), repository.absolute(repository.root))
-    if inside in unstaged:
-        sight.write_unstaged(repository, [path for path in unstaged if path != inside])
+    with journal.recording(repository, "remove", [full, names.sidecar_path(full)], f"remove {full}"):
+        known = staging.entries(repository.git, [full, names.sidecar_path(full)])
+        gone = [Entry(entry.path, staging.GONE, "0" * len(entry.oid)) for entry in known]
+        staging.write_entries(repository.git, gone, patience=staging.PATIENCE)
+        for path in (place, repository.absolute(names.sidecar_path(full))):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        files.remove_empty_folders(os.path.dirname(place), repository.absolute(repository.root))
+        if inside in unstaged:
+            sight.write_unstaged(repository, [path for path in unstaged if path != inside])
     return last

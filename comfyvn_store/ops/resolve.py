@@ -18,7 +18,7 @@ from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import ObjectMissing, Refused, UsageError, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
-from comfyvn_store.ops import naming, unmerged
+from comfyvn_store.ops import journal, naming, unmerged
 from comfyvn_store.ops.session import Session
 from comfyvn_store.ops.settling import Place, Settling
 from comfyvn_store.ops.unmerged import Conflict, Version
@@ -71,18 +71,35 @@ def resolve(session: Session, targets: Sequence[str], choice: Choice) -> Outcome
         settling = Settling(session)
         for item, places in plans:
             settling.check(item, places)
-        done = []
         try:
-            for item, places in plans:
-                gone = [path for path in item.places if path not in {place.path for place in places}]
-                kept = settling.settle(item, places, gone)
-                views = [place.path if place.hash else names.sidecar_path(place.path) for place in places]
-                done.append(Resolved(item.name, choice, views, sorted(gone), kept))
-            settling.stage()
+            with journal.recording(repository, "resolve", _touched(plans), _summary(plans, choice)):
+                done = _settle(settling, plans, choice)
         except OSError as error:
             raise from_os_error(error, "settle the conflict") from error
     session.catch_up_if_free()
     return Outcome(done, sorted(staging.unmerged(repository.git, "")), under_way.proceed)
+
+
+def _settle(settling: Settling, plans: Sequence[tuple[Conflict, list[Place]]], choice: Choice) -> list[Resolved]:
+    done = []
+    for item, places in plans:
+        gone = [path for path in item.places if path not in {place.path for place in places}]
+        kept = settling.settle(item, places, gone)
+        views = [place.path if place.hash else names.sidecar_path(place.path) for place in places]
+        done.append(Resolved(item.name, choice, views, sorted(gone), kept))
+    settling.stage()
+    return done
+
+
+def _touched(plans: Sequence[tuple[Conflict, list[Place]]]) -> list[str]:
+    """Gives the paths that settling may change: views and sidecars."""
+    paths = {path for item, places in plans for path in (*item.places, *(place.path for place in places))}
+    return [name for path in sorted(paths) for name in (path, names.sidecar_path(path))]
+
+
+def _summary(plans: Sequence[tuple[Conflict, list[Place]]], choice: Choice) -> str:
+    more = f" and {len(plans) - 1} more" if len(plans) > 1 else ""
+    return f"resolve --{choice} {plans[0][0].name if plans else ''}{more}"
 
 
 def _named(repository: Repository, targets: Sequence[str], found: Sequence[Conflict]) -> list[Conflict]:

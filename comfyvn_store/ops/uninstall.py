@@ -11,7 +11,7 @@ from comfyvn_store.asset import sidecar, views, worktree
 from comfyvn_store.base import canonical, durable, files, links, names
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.index import questions
-from comfyvn_store.ops import relocation, shims, switching, wiring
+from comfyvn_store.ops import journal, relocation, shims, switching, wiring
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
 from comfyvn_store.vcs import blobs, staging
@@ -47,6 +47,7 @@ def uninstall(session: Session) -> Uninstalled:
     Files that are being edited stay as they are. Views whose object is missing stay links, and with them `.comfyvn`.
     """
     repository = session.repository
+    entry = journal.begin(repository, "uninstall", "uninstall")
     hooks, are_shared = shims.remove(repository, shims.folder_of(repository))
     restored, missing = _restore_views(session)
     _strip_sidecars(repository)
@@ -65,6 +66,7 @@ def uninstall(session: Session) -> Uninstalled:
     _remove_derived(session)
     repository.home.retire(True)
     relocation.leave(repository)
+    journal.finish(repository, entry)
     return Uninstalled(restored, missing, repository.store.root, hooks, are_shared, repository.store.is_apart)
 
 

@@ -35,8 +35,7 @@ class Incoming:
         Unless they `is_durable`, because the caller synced them, the object counts as touched until `Store.sync`.
         """
         size = os.fstat(self.stream.fileno()).st_size
-        if self._store.has_good(hash_, size):
-            self._store.refresh(hash_)
+        if self._store.has_good(hash_, size) and self._store.refresh(hash_):
             return
         self._store.name(self.path, hash_, is_durable=is_durable)
 

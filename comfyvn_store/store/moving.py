@@ -107,8 +107,7 @@ def _place(source: Store, target: Store, hash_: str, info: os.stat_result) -> No
     there = target.stat(hash_)
     if there is not None and os.path.samestat(there, info):
         return
-    if target.has_good(hash_, info.st_size):
-        target.refresh(hash_)
+    if target.has_good(hash_, info.st_size) and target.refresh(hash_):
         return
     folder = os.path.dirname(target.path(hash_))
     target.make_folders(folder)

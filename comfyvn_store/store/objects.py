@@ -35,6 +35,10 @@ _SECOND = 1_000_000_000
 # The fraction in the mtime of an object that was not synced. File systems order what they keep of names and times, so a
 # name that outlives a power cut has it; it is coarse because exFAT counts in hundredths of a second.
 _UNSYNCED = 500_000_000
+# How often an object that should be there is looked for, 20 ms apart.
+_LOOKS = 5
+# How the notes begin that an object was used by somebody who may not set its time (`Store.refresh`).
+MARK_PREFIX = "used-"
 
 
 class Store:
@@ -218,21 +222,46 @@ class Store:
             os.rename(mine.path, path)
         return path
 
-    def refresh(self, hash_: str) -> None:
+    def refresh(self, hash_: str) -> bool:
         """Marks an object as just used, so that collection does not take it (and as undamaged: a whole second).
 
-        The caller knows that its bytes are right. One that was not synced stays marked as such until `sync`.
+        The caller knows that its bytes are right. One that was not synced stays marked as such until `sync`. Gives False if
+        it is not there any more: collection took it before it was marked, and it is to be written anew.
         """
         info = self.stat(hash_)
-        is_unsynced = info is not None and _is_unsynced(info)
-        if is_unsynced:
+        if info is None:
+            return False
+        if _is_unsynced(info):
             self._unsynced.add(hash_)
-        self._date(hash_, _UNSYNCED if is_unsynced else 0)
+        self._date(hash_, _UNSYNCED if _is_unsynced(info) else 0)
+        return self.has(hash_)
 
     def _date(self, hash_: str, fraction: int) -> None:
         now = int(time.time()) * _SECOND + fraction
-        with contextlib.suppress(OSError):  # another user's: its owner's time stands
+        try:
             os.utime(self.path(hash_), ns=(now, now))
+        except FileNotFoundError:
+            return
+        except OSError:  # another user's: its owner's time stands
+            self._mark(hash_)
+
+    def used_at(self, hash_: str, info: os.stat_result) -> float:
+        """Gives when an object, whose stat is `info`, was last added (seconds since 1970)."""
+        mark = files.lstat(self._mark_path(hash_))
+        return max(info.st_mtime, mark.st_mtime if mark is not None else 0.0)
+
+    def _mark_path(self, hash_: str) -> str:
+        return os.path.join(self.root, "tmp", MARK_PREFIX + hash_)
+
+    def _mark(self, hash_: str) -> None:
+        """Leaves a note that an object whose time we may not set was used now."""
+        path = self._mark_path(hash_)
+        with contextlib.suppress(OSError):
+            self.make_folders(os.path.dirname(path))
+            temp = f"{path}-{os.getpid()}-{os.urandom(4).hex()}"
+            with open(temp, "xb"):
+                self.sharing.adjust(temp)
+                os.replace(temp, path)
 
     def settle(self, hash_: str) -> None:
         """Gives an object whose bytes are known to be right the mode and the time of one that nobody touched."""
@@ -254,7 +283,7 @@ class Store:
         folder = os.path.join(self.root, "tmp")
         removed = 0
         for name in os.listdir(folder) if os.path.isdir(folder) else []:
-            patience = max(age, PART_AGE) if name.startswith(PART_PREFIX) else age
+            patience = max(age, PART_AGE) if name.startswith((PART_PREFIX, MARK_PREFIX)) else age
             with contextlib.suppress(OSError):
                 if time.time() - os.lstat(os.path.join(folder, name)).st_mtime > patience:
                     os.unlink(os.path.join(folder, name))
@@ -263,13 +292,7 @@ class Store:
 
     def sync(self, hashes: Collection[str]) -> None:
         """Makes objects durable. Raises ObjectMissing, OSError."""
-        try:
-            durable.sync_files([self.path(hash_) for hash_ in hashes])
-        except FileNotFoundError:
-            for hash_ in hashes:
-                if not self.has(hash_):
-                    raise missing(hash_) from None
-            raise
+        self._sync_files(hashes)
         for hash_ in hashes:
             info = self.stat(hash_)
             # What another process left may never have reached the disk: it is read.
@@ -281,6 +304,19 @@ class Store:
         """Makes durable what this process took in since it last did. Raises OSError."""
         self.sync([hash_ for hash_ in sorted(self._unsynced) if self.has(hash_)])
 
+    def _sync_files(self, hashes: Collection[str]) -> None:
+        for attempt in range(_LOOKS):
+            try:
+                durable.sync_files([self.path(hash_) for hash_ in hashes])
+                return
+            except FileNotFoundError:
+                absent = next((hash_ for hash_ in hashes if not self.has(hash_)), None)
+                if attempt == _LOOKS - 1:
+                    if absent is not None:
+                        raise missing(absent) from None
+                    raise
+            time.sleep(0.02)  # collection may have taken one and be about to put it back (`store.trash`)
+
     def adopt(self, path: str, hash_: str) -> bool:
         """Makes the file at `path` itself an object (same inode); the path stays, as a second name.
 
@@ -290,8 +326,7 @@ class Store:
         target = self.path(hash_)
         if not is_own(os.lstat(path)):
             return False
-        if self.has_good(hash_, os.path.getsize(path)):
-            self.refresh(hash_)
+        if self.has_good(hash_, os.path.getsize(path)) and self.refresh(hash_):
             return True
         self.make_folders(os.path.dirname(target))
         durable.sync_files([path])  # it has had its name, and its time, for as long as its user likes

@@ -73,8 +73,7 @@ class Part:
     def name(self) -> None:
         """Gives the bytes, which are durable (see `keep`), their name. Raises OSError."""
         assert self.is_right()
-        if self._store.has_good(self.hash, self.size):
-            self._store.refresh(self.hash)
+        if self._store.has_good(self.hash, self.size) and self._store.refresh(self.hash):
             os.unlink(self.path)
         else:
             self._store.name(self.path, self.hash, is_durable=True)

@@ -23,6 +23,8 @@ LINK, COPY = "link", "copy"
 VIEWS = (LINK, COPY)
 MANUAL, AUTO = "manual", "auto"
 PUSH, WARN, REFUSE, OFF = "push", "warn", "refuse", "off"
+TRASH_GRACE = 14 * 86400.0
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 DEFAULT_THUMBS = "cache/thumbs"
 # The only keys a repository may set for whoever clones it: none names a command or a path outside the work tree.
 _WHITELIST = frozenset(("assetsroot", "marker", "views", "fetch"))
@@ -89,6 +91,11 @@ class Settings:
     def limit_rate(self) -> int | None:
         """Bytes a second over all of them, None: no limit. Raises UsageError."""
         return number("comfyvn.limitRate", self.said.get("limitrate"), 1, 1 << 50)
+
+    @property
+    def trash_grace(self) -> float:
+        """Seconds that what collection took stays in the trash, and that operations can be undone. Raises UsageError."""
+        return span("comfyvn.trashGrace", self.said.get("trashgrace"), TRASH_GRACE)
 
 
 def read_settings(
@@ -247,6 +254,18 @@ def number(name: str, value: str | None, least: int, most: int) -> int | None:
     if not digits.isascii() or not digits.isdigit() or not least <= int(digits) * unit <= most:
         raise UsageError(f"{name} is '{names.printable(value)}'", hint="use a whole number, as in 8 or 500k")
     return int(digits) * unit
+
+
+def span(name: str, value: str | None, default: float) -> float:
+    """Gives a span of time (`30s`, `12h`, `14d`, `2w`, or 0) in seconds; `name` is what people set. Raises UsageError."""
+    if not value:
+        return default
+    digits, unit = (value, 1) if value == "0" else (value[:-1], _UNITS.get(value[-1].lower(), 0))
+    if not unit or len(digits) > 9 or not digits.isascii() or not digits.isdigit():
+        raise UsageError(
+            f"{name} is '{names.printable(value)}'", hint="use a number with s, m, h, d or w, as in 14d, or 0"
+        )
+    return float(int(digits) * unit)
 
 
 def _is_remote(name: str) -> bool:

@@ -136,14 +136,16 @@ def tree_entries(git: Git, tree: str, paths: Sequence[str]) -> dict[str, Entry]:
     return found
 
 
-def write_entries(git: Git, changes: Iterable[Entry], *, patience: float = 0.0) -> None:
-    """Sets index entries (mode GONE removes) without looking at the work tree; their stat data becomes zero.
+def write_entries(git: Git, changes: Iterable[Entry], *, patience: float = 0.0, stages: bool = False) -> None:
+    """Sets index entries (mode GONE removes) without looking at the work tree; their stat data becomes zero. They are
+    settled ones, but for `stages`, with which each gets the stage it names.
 
     Raises GitFailed if another process holds the index; with `patience` (seconds) LockTimeout, after waiting so long.
     """
     lines = []
     for entry in changes:
-        lines.append(f"{entry.mode} {entry.oid} 0\t".encode("ascii") + os.fsencode(entry.path) + b"\0")
+        stage = entry.stage if stages else 0
+        lines.append(f"{entry.mode} {entry.oid} {stage}\t".encode("ascii") + os.fsencode(entry.path) + b"\0")
     if lines:
         _update(git, [*WITHOUT_FILTERS, "update-index", "-z", "--index-info"], b"".join(lines), patience)
 

@@ -1,0 +1,271 @@
+"""The journal of operations: what each command that takes something away did, and what is needed to reverse it.
+
+One JSON file an entry, `<home>/operations/<id>.json`, written durably before anything is changed and again when all of it
+is done. What was in git's index and in sidecars is named by a tree under `refs/comfyvn/operations/<id>`, so that neither
+git's collection nor ours takes what an undo needs. Entries go when they are older than the trash's grace, and the oldest
+beyond a thousand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from comfyvn_store.base import canonical, files, links
+from comfyvn_store.base.uuid7 import uuid7
+from comfyvn_store.errors import ComfyvnError, GitFailed, UsageError
+from comfyvn_store.ops import snapshots
+from comfyvn_store.ops.snapshots import State
+from comfyvn_store.vcs import blobs, reachable, staging
+from comfyvn_store.vcs.history import iso_time
+from comfyvn_store.vcs.repository import Repository
+
+FOLDER = "operations"
+SCHEMA = 1
+BEGUN, DONE = "begun", "done"
+MOST = 1000
+_LONGEST = 256 << 20
+_UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
+# Whether an operation is being recorded: one that another one is made of leaves no entry of its own.
+_recording: contextvars.ContextVar[bool] = contextvars.ContextVar("recording", default=False)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An object that left its name: the file it is in the trash, or the remotes that have proved to hold it."""
+
+    hash: str
+    trash: str | None = None
+    remotes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One operation. `before` and `after` are the states of paths (relative to the top); `after` is empty until it is done.
+
+    `at` is UTC, ISO 8601; `work_tree` its top; `head` and `under_way` are the commits of HEAD and of a merge, pick or rebase
+    then. `undoes` is the entry that this one reversed, `undone_by` the one that reversed this.
+    """
+
+    id: str
+    verb: str
+    summary: str
+    at: str
+    state: str = BEGUN
+    user: str | None = None
+    work_tree: str = ""
+    branch: str | None = None
+    head: str | None = None
+    under_way: tuple[str, ...] = ()
+    before: Mapping[str, State] = field(default_factory=dict)
+    after: Mapping[str, State] = field(default_factory=dict)
+    objects: tuple[Moved, ...] = ()
+    undoes: str | None = None
+    undone_by: str | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the operation ran to its end."""
+        return self.state == DONE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Gives plain data, as it stands in the file."""
+        found = {name: value for name, value in vars(self).items() if name not in ("before", "after", "objects")}
+        return {
+            "schema": SCHEMA,
+            **found,
+            "under_way": list(self.under_way),
+            "before": {path: state.as_dict() for path, state in self.before.items()},
+            "after": {path: state.as_dict() for path, state in self.after.items()},
+            "objects": [{**asdict(each), "remotes": list(each.remotes)} for each in self.objects],
+        }
+
+
+@contextlib.contextmanager
+def recording(repository: Repository, verb: str, paths: Iterable[str], summary: str) -> Iterator[None]:
+    """Keeps the states of paths before and after what runs inside, however that ends.
+
+    What changed nothing leaves no entry. Raises OSError, GitFailed where that cannot be written; nothing was changed then.
+    """
+    wanted = list(dict.fromkeys(paths))
+    if _recording.get() or not wanted:
+        yield
+        return
+    entry = begin(repository, verb, summary, before=snapshots.take(repository, wanted, keep=True))
+    token = _recording.set(True)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+        # What was begun and cannot be noted as done is shown as such, and can be undone all the same.
+        with contextlib.suppress(OSError, ComfyvnError):
+            after = snapshots.take(repository, wanted, keep=False)
+            if after == entry.before:
+                forget(repository, [entry.id])
+            else:
+                write(repository, replace(entry, state=DONE, after=after))
+
+
+def begin(
+    repository: Repository,
+    verb: str,
+    summary: str,
+    *,
+    before: Mapping[str, State] | None = None,
+    objects: Sequence[Moved] = (),
+    undoes: str | None = None,
+    keeps: Mapping[str, State] | None = None,
+) -> Entry:
+    """Notes, durably, an operation that is about to begin; `keeps` are further states that its undo may need.
+
+    Raises OSError, GitFailed.
+    """
+    prune(repository)
+    git = repository.git
+    entry = Entry(
+        id=uuid7(),
+        verb=verb,
+        summary=summary,
+        at=iso_time(int(time.time())),
+        user=repository.settings.user or _ident(repository),
+        work_tree=repository.top,
+        branch=git.text("symbolic-ref", "--short", "-q", "HEAD", check=False) or None,
+        head=blobs.resolve(git, "HEAD"),
+        under_way=under_way(repository),
+        before=before or {},
+        objects=tuple(objects),
+        undoes=undoes,
+    )
+    _anchor(repository, entry, [*(before or {}).values(), *(keeps or {}).values()])
+    write(repository, entry)
+    return entry
+
+
+def finish(repository: Repository, entry: Entry, **changed: Any) -> Entry:
+    """Notes that an operation is done, with what became of it. Raises OSError."""
+    done = replace(entry, state=DONE, **changed)
+    write(repository, done)
+    return done
+
+
+def write(repository: Repository, entry: Entry) -> None:
+    """Writes an entry, durably. Raises OSError."""
+    data = canonical.dump_pretty(entry.as_dict())
+    files.write_atomic(_place(repository, entry.id), data, durable=True, sharing=repository.settings.sharing)
+
+
+def listed(repository: Repository) -> list[Entry]:
+    """Gives the entries, newest first; files that are none are left out."""
+    return [entry for id_ in reversed(ids(repository)) if (entry := _read(repository, id_)) is not None]
+
+
+def ids(repository: Repository) -> list[str]:
+    """Gives the ids of all entries, oldest first."""
+    folder = os.path.join(repository.home.path, FOLDER)
+    found = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(name.removesuffix(".json") for name in found if _is_id(name.removesuffix(".json")))
+
+
+def find(repository: Repository, name: str) -> Entry:
+    """Gives the entry whose id has that beginning or end. Raises UsageError."""
+    hits = [id_ for id_ in ids(repository) if len(name) >= 4 and (id_.startswith(name) or id_.endswith(name))]
+    entry = _read(repository, hits[0]) if len(hits) == 1 else None
+    if entry is None:
+        what = "several operations have" if len(hits) > 1 else "no operation has"
+        raise UsageError(f"{what} the id '{name}'", hint="`comfyvn-store log --operations` lists them")
+    return entry
+
+
+def prune(repository: Repository, now: float | None = None) -> None:
+    """Forgets entries beyond their age and number."""
+    found = ids(repository)
+    oldest = (time.time() if now is None else now) - repository.settings.trash_grace
+    beyond = len(found) - MOST + 1
+    forget(repository, [id_ for number, id_ in enumerate(found) if number < beyond or moment(id_) < oldest])
+
+
+def forget(repository: Repository, which: Iterable[str]) -> None:
+    """Removes entries with what they keep."""
+    for id_ in which:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_place(repository, id_))
+        repository.git.run("update-ref", "-d", reachable.JOURNAL_REFS + id_, check=False)
+
+
+def sweep(repository: Repository) -> None:
+    """Removes refs whose entry was never written, or is gone, once they are older than the trash's grace."""
+    listing = repository.git.text("for-each-ref", "--format=%(refname)", reachable.JOURNAL_REFS)
+    known = set(ids(repository))
+    oldest = time.time() - repository.settings.trash_grace
+    found = (name.removeprefix(reachable.JOURNAL_REFS) for name in listing.splitlines())
+    forget(repository, [id_ for id_ in found if id_ not in known and _is_id(id_) and moment(id_) < oldest])
+
+
+def moment(id_: str) -> float:
+    """Gives when an id was made, in seconds since 1970."""
+    return int(id_[:8] + id_[9:13], 16) / 1000
+
+
+def under_way(repository: Repository) -> tuple[str, ...]:
+    """Gives the commits of what git has stopped amid."""
+    known = blobs.known(repository.git, _UNDER_WAY)
+    return tuple(f"{name} {blobs.resolve(repository.git, name)}" for name in known)
+
+
+def _read(repository: Repository, id_: str) -> Entry | None:
+    try:
+        value = json.loads(files.read_small(_place(repository, id_), _LONGEST))
+        if value.pop("schema") != SCHEMA or value["id"] != id_:
+            return None
+        return Entry(
+            **{
+                **value,
+                "under_way": tuple(value["under_way"]),
+                "before": {path: State.parse(said) for path, said in value["before"].items()},
+                "after": {path: State.parse(said) for path, said in value["after"].items()},
+                "objects": tuple(
+                    Moved(said["hash"], said["trash"], tuple(said["remotes"])) for said in value["objects"]
+                ),
+            }
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _place(repository: Repository, id_: str) -> str:
+    return os.path.join(repository.home.path, FOLDER, f"{id_}.json")
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 36 and text.count("-") == 4 and text.replace("-", "").isalnum() and text[14] == "7"
+
+
+def _ident(repository: Repository) -> str | None:
+    said = repository.git.text("var", "GIT_COMMITTER_IDENT", check=False)
+    return said.rpartition(" ")[0].rpartition(" ")[0] or None
+
+
+def _anchor(repository: Repository, entry: Entry, states: Sequence[State]) -> None:
+    """Lets a ref name all blobs that the states need, and links to the objects. Raises GitFailed."""
+    oids = {oid for state in states for _, oid, _ in state.entries}
+    oids |= {state.lies.value for state in states if state.lies and state.lies.kind == snapshots.TEXT}
+    hashes = {state.lies.value for state in states if state.lies and state.lies.kind == snapshots.OBJECT}
+    texts = {state.lies.value for state in states if state.lies and state.lies.kind == snapshots.LINK}
+    hashes |= {hash_ for text in texts if (hash_ := links.parse_link(text)) is not None}
+    written = [links.link_text("x", hash_).encode("ascii") for hash_ in sorted(hashes)]
+    oids |= set(blobs.write_blobs(repository.git, repository.object_format, written))
+    if not oids:
+        return
+    listing = b"".join(f"{staging.FILE} blob {oid}\t{oid}\0".encode() for oid in sorted(oids))
+    tree = os.fsdecode(repository.git.run("mktree", "-z", "--missing", data=listing)).strip()
+    try:
+        repository.git.run("update-ref", reachable.JOURNAL_REFS + entry.id, tree)
+    except GitFailed:
+        forget(repository, [entry.id])
+        raise

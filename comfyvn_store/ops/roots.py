@@ -1,0 +1,152 @@
+"""Everything that keeps an object: what git names, what lies in work trees, what people keep, of every repository that uses
+the store.
+
+Where any of it cannot be read, that is Refused: who removes objects must not take it for "nothing".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from comfyvn_store.base import names
+from comfyvn_store.errors import ComfyvnError, Refused
+from comfyvn_store.store import users
+from comfyvn_store.vcs import keeplist, lying, reachable
+from comfyvn_store.vcs.git import scrubbed_environment
+from comfyvn_store.vcs.lying import Lying, WorkTree
+from comfyvn_store.vcs.reachable import Reach
+from comfyvn_store.vcs.repository import Repository, open_repository
+from comfyvn_store.vcs.settings import DEFAULT_ROOT
+
+# The kinds of roots in the order in which an object that several keep is counted, with the words for people.
+BRANCHES, STASH, REFLOG, OPERATION = "refs", "stash", "reflog", "operation"
+INDEX, WORK_TREE, KEEP, JOURNAL, CLONE = "index", "work-tree", "keep", "journal", "clone"
+WORDS: Mapping[str, str] = {
+    BRANCHES: "branches, tags and other refs",
+    STASH: "the stash",
+    REFLOG: "reflogs",
+    OPERATION: "what git has under way, or had last",
+    INDEX: "git's index",
+    WORK_TREE: "links and sidecars in work trees",
+    KEEP: "comfyvn-store keep",
+    JOURNAL: "the journal, for undo",
+    CLONE: "other clones that share the store",
+}
+
+
+@dataclass
+class Roots:
+    """The hashes that each kind of root keeps; a hash may stand with several. `gone` are repositories that used the store
+    and are not there any more."""
+
+    by_kind: dict[str, set[str]] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
+
+    def all(self) -> set[str]:
+        """Gives every hash that something keeps."""
+        return set().union(*self.by_kind.values())
+
+    def kind_of(self, hash_: str) -> str | None:
+        """Gives the first kind that keeps an object."""
+        return next((kind for kind in WORDS if hash_ in self.by_kind.get(kind, ())), None)
+
+
+class User(NamedTuple):
+    """A repository that uses the store."""
+
+    reach: Reach
+    trees: list[WorkTree]
+    is_own: bool
+
+    @property
+    def home(self) -> str:
+        """Its own folder."""
+        return os.path.join(self.reach.common_dir, "comfyvn")
+
+
+def find(repository: Repository) -> Roots:
+    """Finds everything that keeps objects of a repository's store. Raises Refused, GitFailed, MachineError."""
+    roots = Roots({kind: set() for kind in WORDS})
+    for common_dir in users.users(repository.store):
+        if users.is_gone(common_dir):
+            roots.gone.append(common_dir)
+    for user in all_users(repository):
+        try:
+            found = of_user(user)
+        except OSError as error:
+            raise _unreadable(user.reach.common_dir, str(error)) from None
+        if user.is_own:
+            roots.by_kind |= found
+        else:
+            roots.by_kind[CLONE] |= set().union(*found.values())
+    return roots
+
+
+def all_users(repository: Repository) -> Iterator[User]:
+    """Gives the repository and the others that use its store and are there. Raises Refused."""
+    yield _user(repository.common_dir, repository)
+    for common_dir in users.users(repository.store):
+        if os.path.realpath(common_dir) != repository.common_dir and not users.is_gone(common_dir):
+            yield _user(common_dir, None)
+
+
+def links_in(user: User) -> Iterator[tuple[WorkTree, Lying]]:
+    """Gives what lies in the work trees of a repository and names objects. Raises Refused."""
+    for tree in user.trees:
+        for each in lying.lying(tree, _assets_root(tree)):
+            yield tree, each
+
+
+def _user(common_dir: str, own: Repository | None) -> User:
+    if not os.access(common_dir, os.R_OK | os.X_OK):
+        raise _unreadable(common_dir, "permission denied")
+    reach = Reach(common_dir)
+    trees = lying.work_trees(reach.git, common_dir)
+    if own is not None and not any(os.path.realpath(tree.top) == os.path.realpath(own.top) for tree in trees):
+        trees.append(WorkTree(own.top, False))
+    return User(reach, trees, own is not None)
+
+
+def of_user(user: User) -> dict[str, set[str]]:
+    """Gives the hashes that each kind of root of one repository keeps. Raises Refused, OSError."""
+    reach = user.reach
+    by_kind: dict[str, list[str]] = {BRANCHES: [], STASH: [], JOURNAL: []}
+    for ref in reach.refs():
+        kind = {"stash": STASH, "journal": JOURNAL}.get(reachable.kind_of_ref(ref.name), BRANCHES)
+        by_kind[kind].append(ref.oid)
+    notes = reach.notes()
+    operation = reach.hashes_from(oids=(oid for note in notes for oid in note.oids))
+    return {
+        **{kind: reach.hashes_from(oids=oids) for kind, oids in by_kind.items()},
+        REFLOG: reach.reflog_hashes(),
+        OPERATION: operation.union(*(note.hashes for note in notes)),
+        INDEX: reach.index_hashes(),
+        WORK_TREE: set().union(*(each.hashes for _, each in links_in(user))),
+        KEEP: {each.hash for each in keeplist.read(user.home)},
+    }
+
+
+def _assets_root(tree: WorkTree) -> str:
+    """Gives the assets root as it is set in a work tree."""
+    if not os.path.isdir(tree.top):
+        return DEFAULT_ROOT
+    environment = {
+        **scrubbed_environment(),
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+    }
+    try:
+        return open_repository(tree.top, environment=environment).root
+    except ComfyvnError as error:
+        raise _unreadable(tree.top, error.message) from None
+
+
+def _unreadable(place: str, why: str) -> Refused:
+    return Refused(
+        f"'{names.printable(place)}' uses this store, and what it needs cannot be read: {names.printable(why)}",
+        hint="mend that, or let its owner run this; nothing was removed",
+    )

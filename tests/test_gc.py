@@ -1,0 +1,344 @@
+"""`gc`: what it says and does, its grace and its trash; adding, killing and collecting at the same time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comfyvn_store.base.uuid7 import uuid7
+from tests import media, oracle
+from tests.collecting import HERO, Loose, age, begun, collect, home, objects, trashed
+from tests.gitrepo import GitRepo
+from tests.processes import end, start, until
+from tests.templates import copied
+
+DAY = 86400
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
+
+
+@pytest.fixture
+def art(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> GitRepo:
+    return copied(tmp_path_factory, begun, tmp_path / "game")
+
+
+# -- what it says ------------------------------------------------------------------------------------------------------
+
+
+def test_it_only_says_what_it_would_do(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store, 15 * DAY)
+    size = art.object_path(loose.hash).stat().st_size
+    before = sorted(path for path in loose.store.rglob("*") if "operations" not in path.parts)
+    done = art.tool("gc")
+    assert done.out.startswith(f"1 object, {size} B: would be moved to the trash\nkept by\n    branches, tags")
+    assert done.out.endswith("nothing was changed; to do it: comfyvn-store gc --prune")
+    found = art.tool("gc", "--json").json()
+    assert (found["pruned"], found["objects"], found["bytes"]) == (False, 1, size)
+    assert found["freed"] == [{"hash": loose.hash, "bytes": size}]
+    assert found["kept"]["refs"]["objects"] == 1 and found["grace"] == 14 * DAY
+    assert sorted(loose.store.rglob("*")) == before
+
+
+def test_it_moves_to_the_trash_and_undo_brings_back(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store, 15 * DAY)
+    done = art.tool("gc", "--prune")
+    assert "1 object" in done.out and "moved to the trash" in done.out
+    assert not loose.is_there and trashed(loose.store) == {loose.hash}
+    art.tool(*done.out.splitlines()[-1].removeprefix("to bring them back: comfyvn-store ").split())
+    assert loose.is_there and trashed(loose.store) == set()
+    assert oracle.digest(art.read(HERO)) == oracle.linked_hash(art.link(HERO))
+
+
+def test_a_second_run_changes_nothing(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store, 15 * DAY)
+    art.tool("gc", "--prune")
+    before = sorted(loose.store.rglob("*"))
+    done = art.tool("gc", "--prune", "--json").json()
+    assert (done["objects"], done["operation"]) == (0, None)
+    assert sorted(loose.store.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("grace", "days"), [("14d", 13), ("2w", 13), ("0", 0), ("36h", 1), ("90000m", 60), ("9s", 0)])
+def test_what_is_young_stays(art: GitRepo, grace: str, days: int) -> None:
+    loose = Loose(art)
+    if days:
+        age(loose.store, days * DAY)
+    else:
+        age(loose.store, -2)  # added while it runs
+    done = art.tool("gc", "--prune", "--grace", grace, "--json").json()
+    assert done["kept"]["young"]["objects"] == 1
+    assert loose.is_there
+    age(loose.store, 100 * DAY)
+    assert art.tool("gc", "--prune", "--grace", grace, "--json").json()["objects"] == 1
+
+
+def test_times_that_are_still_to_come_are_young(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store, -400 * DAY)
+    assert collect(art).kept["young"].objects == 1 and loose.is_there
+
+
+@pytest.mark.parametrize("words", ["14", "x", "-1d", "1y", "d", "1.5d", "99999999999d"])
+def test_a_grace_that_is_none_is_refused(art: GitRepo, words: str) -> None:
+    done = art.tool("gc", f"--grace={words}", check=False)
+    assert done.code == 2 and f"--grace is '{words}'" in done.err
+
+
+def test_adding_again_makes_young(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store, 15 * DAY)
+    art.write("assets/again.png", media.png(seed=7))
+    art.git("hash-object", "-w", "--path", "assets/again.png", "assets/again.png")
+    (art.path / "assets/again.png").unlink()
+    art.git("gc", "-q", "--prune=now")
+    assert art.tool("gc", "--prune", "--json").json()["kept"]["young"]["objects"] == 1
+    assert loose.is_there
+
+
+def test_what_a_program_wrote_to_stays(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    place = art.object_path(loose.hash)
+    place.chmod(0o644)
+    place.write_bytes(b"somebody's work")
+    os.utime(place, ns=(10**18 + 1, 10**18 + 1))
+    done = art.tool("gc", "--prune", "--grace", "0", "--json").json()
+    assert done["kept"]["written"]["objects"] == 1 and place.read_bytes() == b"somebody's work"
+
+
+def test_an_uninitialised_repository_is_refused(repo: GitRepo) -> None:
+    assert repo.tool("gc", check=False).code == 10
+
+
+# -- the trash ---------------------------------------------------------------------------------------------------------
+
+
+def dated(place: Path, seconds: float) -> Path:
+    """Lets a file in the trash have come there so long ago."""
+    return place.rename(place.with_name(f"{place.name[:64]}-{uuid7(int((time.time() - seconds) * 1000))}"))
+
+
+def test_the_trash_is_emptied_after_its_own_grace(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    collect(art)
+    (place,) = (loose.store / "trash").iterdir()
+    place = dated(place, 13 * DAY)
+    assert art.tool("gc", "--prune", "--json").json()["trash"]["waiting"]["objects"] == 1
+    place = dated(place, 15 * DAY)
+    assert art.tool("gc", "--json").json()["trash"]["emptied"]["objects"] == 1
+    assert place.exists()
+    assert art.tool("gc", "--prune", "--json").json()["trash"]["emptied"]["objects"] == 1
+    assert not place.exists()
+    assert art.tool("undo", check=False).code in (2, 12, 20)
+
+
+def test_the_grace_of_the_trash_is_a_setting(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    collect(art)
+    (place,) = (loose.store / "trash").iterdir()
+    dated(place, DAY)
+    art.git("config", "comfyvn.trashGrace", "2h")
+    assert art.tool("gc", "--prune", "--json").json()["trash"]["emptied"]["objects"] == 1
+    art.git("config", "comfyvn.trashGrace", "soon")
+    assert "comfyvn.trashGrace is 'soon'" in art.tool("gc", check=False).err
+
+
+def test_what_is_named_again_comes_back(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    collect(art)
+    (place,) = (loose.store / "trash").iterdir()
+    dated(place, 15 * DAY)
+    art.git("update-ref", "refs/heads/topic", loose.commit)
+    assert art.tool("gc", "--json").json()["trash"]["back"] == [loose.hash]
+    assert not loose.is_there
+    assert art.tool("gc", "--prune", "--json").json()["trash"]["back"] == [loose.hash]
+    assert loose.is_there and trashed(loose.store) == set()
+
+
+def test_keep_and_recover_bring_back(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    collect(art)
+    art.tool("keep", loose.hash[:10])
+    assert loose.is_there and trashed(loose.store) == set()
+
+
+def test_quarantine_is_left_alone(art: GitRepo) -> None:
+    place = home(art) / "bad" / f"{'a' * 64}-12345678"
+    place.write_bytes(b"bad")
+    os.utime(place, (1, 1))
+    art.tool("gc", "--prune", "--grace", "0")
+    assert place.read_bytes() == b"bad"
+
+
+def test_unfinished_files_are_swept(art: GitRepo) -> None:
+    old, young = home(art) / "tmp/in-1-a", home(art) / "tmp/in-2-b"
+    for place in (old, young):
+        place.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    assert art.tool("gc", "--prune", "--json").json()["swept"] == 1
+    assert young.exists() and not old.exists()
+
+
+# -- at the same time --------------------------------------------------------------------------------------------------
+
+# Runs `gc --prune` that stops at a step until a file appears, as a process of its own. STEP names a function of ours; it
+# stops before (or after) its N-th call.
+STOPPING = """
+import os, sys, time
+import comfyvn_store.ops.roots as roots, comfyvn_store.store.trash as trash, comfyvn_store.ops.journal as journal
+import comfyvn_store.ops.gc as gc
+module, name, number, when, flag = sys.argv[1:6]
+where = {"roots": roots, "trash": trash, "journal": journal, "gc": gc}[module]
+real, calls = getattr(where, name), [0]
+def stop():
+    open(flag + ".there", "w").close()
+    while not os.path.exists(flag + ".go"):
+        time.sleep(0.005)
+def stopping(*words, **named):
+    calls[0] += 1
+    is_now = calls[0] == int(number)
+    if is_now and when == "before":
+        stop()
+    found = real(*words, **named)
+    if is_now and when == "after":
+        stop()
+    return found
+setattr(where, name, stopping)
+from comfyvn_store.cli.main import run
+run(["gc", "--prune", "--grace", "0", "--json"])
+"""
+STEPS = [
+    ("roots", "find", 1, "before"),
+    ("roots", "find", 1, "after"),
+    ("gc", "_candidates", 1, "after"),
+    ("journal", "begin", 1, "after"),
+    ("trash", "put", 1, "before"),
+    ("trash", "_rename", 1, "before"),
+    ("trash", "_rename", 1, "after"),
+    ("trash", "put", 1, "after"),
+    ("roots", "find", 2, "before"),
+    ("roots", "find", 2, "after"),
+    ("journal", "finish", 1, "before"),
+    ("journal", "finish", 1, "after"),
+]
+
+
+class Stopped:
+    """A gc that has come to a step."""
+
+    def __init__(self, repo: GitRepo, flag: Path, step: tuple[str, str, int, str]) -> None:
+        words = [sys.executable, "-P", "-c", STOPPING, *map(str, step), str(flag)]
+        self.flag = flag
+        self.process: Any = subprocess.Popen(words, cwd=repo.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        until(lambda: Path(f"{flag}.there").exists() or self.process.poll() is not None)
+        assert self.process.poll() is None, end(self.process)
+
+    def go_on(self) -> None:
+        Path(f"{self.flag}.go").touch()
+        code, out, err = end(self.process)
+        assert code == 0, (out, err)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
+def test_what_is_added_while_it_runs_survives(art: GitRepo, tmp_path: Path, step: tuple[str, str, int, str]) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    running = Stopped(art, tmp_path / "flag", step)
+    art.write("assets/again.png", media.png(seed=7))
+    art.git("add", "assets/again.png")
+    running.go_on()
+    assert oracle.linked_hash(art.blob(":assets/again.png").decode()) == loose.hash
+    assert loose.is_there
+    art.commit("again")
+    oracle.check_all(art)
+
+
+@pytest.mark.parametrize("step", STEPS[:10], ids=lambda step: "-".join(map(str, step)))
+def test_what_is_named_while_it_runs_survives(art: GitRepo, tmp_path: Path, step: tuple[str, str, int, str]) -> None:
+    """Nothing is added: an old commit gets a branch again."""
+    loose = Loose(art)
+    age(loose.store)
+    running = Stopped(art, tmp_path / "flag", step)
+    art.git("update-ref", "refs/heads/topic", loose.commit)
+    running.go_on()
+    if step[:3] != ("roots", "find", 2) or step[3] == "before":
+        assert loose.is_there
+    else:  # a moment too late: it waits in the trash, and the next run sees to it
+        assert loose.hash in trashed(loose.store)
+        assert collect(art).back == [loose.hash] and loose.is_there
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
+def test_a_kill_at_any_step_loses_nothing(art: GitRepo, tmp_path: Path, step: tuple[str, str, int, str]) -> None:
+    first, second = Loose(art, 7), Loose(art, 8)
+    age(first.store)
+    running = Stopped(art, tmp_path / "flag", step)
+    running.process.send_signal(signal.SIGKILL)
+    end(running.process)
+    there = objects(first.store)
+    assert {first.hash, second.hash} <= there | trashed(first.store)
+    log = art.tool("log", "--operations", "--json").json()
+    if not {first.hash, second.hash} <= there:
+        assert len(log) == 1 and log[0]["state"] == ("done" if step[:1] + step[3:] == ("journal", "after") else "begun")
+        art.tool("undo")
+        assert {first.hash, second.hash} <= objects(first.store)
+    age(first.store)
+    collect(art)
+    assert trashed(first.store) == {first.hash, second.hash}
+    oracle.check_all(art)
+
+
+def test_two_at_once(art: GitRepo) -> None:
+    hashes = {Loose(art, seed).hash for seed in range(20, 30)}
+    store = home(art)
+    age(store)
+    running = [start(art, "gc", "--prune", "--grace", "0", "--json") for _ in range(3)]
+    for process in running:
+        code, out, err = end(process)
+        assert code == 0, (out, err)
+    assert trashed(store) == hashes and len(list((store / "trash").iterdir())) == len(hashes)
+    oracle.check_all(art)
+
+
+def test_adding_again_and_again_while_it_runs_again_and_again(art: GitRepo) -> None:
+    """No step is chosen: whatever the two make of it, what git has is there in the end."""
+    store = home(art)
+    for number in range(6):
+        path = f"assets/{number}.png"
+        Loose(art, 40 + number)
+        age(store)
+        running = start(art, "gc", "--prune", "--grace", "0")
+        art.write(path, media.png(seed=40 + number))
+        art.git("add", path)
+        assert end(running)[0] == 0
+        assert oracle.linked_hash(art.blob(f":{path}").decode()) in objects(store)
+    art.commit("all")
+    oracle.check_all(art)
+
+
+def test_a_failure_on_the_way_takes_everything_back(art: GitRepo, tmp_path: Path) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    running = Stopped(art, tmp_path / "flag", ("roots", "find", 2, "before"))
+    broken = art.path / ".git/refs/heads/broken"
+    broken.write_text("")
+    Path(f"{running.flag}.go").touch()
+    code, _, err = end(running.process)
+    assert code == 20 and "broken ref" in err
+    assert loose.is_there and trashed(loose.store) == set()
+    assert art.tool("log", "--operations", "--json").json() == []
