@@ -47,6 +47,7 @@ COMMANDS = {
     "rebuild": "upkeep",
     "doctor": "health",
     "check": "health",
+    "fsck": "integrity",
     "completion": "upkeep",
 }
 

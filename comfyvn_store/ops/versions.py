@@ -19,6 +19,7 @@ from comfyvn_store.ops.session import Session
 from comfyvn_store.remotes.remote import Item
 from comfyvn_store.vcs import blobs, history, staging
 from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.staging import Entry
 
 _FILES = (staging.FILE, staging.EXECUTABLE)
 
@@ -39,18 +40,22 @@ def present(session: Session) -> list[Version]:
 
 def at_revision(repository: Repository, revision: str) -> list[Version]:
     """Gives what the tree of a revision holds, or every version that a range brought. Raises UnknownRevision."""
+    return _versions(repository, entries_at(repository, revision))
+
+
+def entries_at(repository: Repository, revision: str) -> list[Entry]:
+    """Gives the entries of a revision's tree, or those that the commits of a range brought. Raises UnknownRevision."""
     commit = blobs.resolve(repository.git, revision)
     if commit is None:
-        commits = history.revision_commits(repository.git, revision)
-        return in_commits(repository, commits)
+        return _brought(repository, history.revision_commits(repository.git, revision))
     listing = repository.git.run("ls-tree", "-r", "-z", "--full-tree", commit)
     found = []
     for item in listing.split(b"\0"):
         if item:
             head, _, path = item.partition(b"\t")
             mode, _, oid = head.decode("ascii").split(" ")[:3]
-            found.append((os.fsdecode(path), mode, oid))
-    return _versions(repository, found)
+            found.append(Entry(os.fsdecode(path), mode, oid))
+    return found
 
 
 def in_history(repository: Repository, included: Sequence[str], excluded: Sequence[str] = ()) -> list[Version]:
@@ -72,25 +77,35 @@ def in_history(repository: Repository, included: Sequence[str], excluded: Sequen
 
 def in_commits(repository: Repository, commits: Sequence[str]) -> list[Version]:
     """Gives every version that those very commits brought."""
+    return _versions(repository, _brought(repository, commits))
+
+
+def _brought(repository: Repository, commits: Sequence[str]) -> list[Entry]:
     found = []
     for _, changed in history.changes(repository.git, commits, None):
-        found += [(change.path, change.new_mode, change.new_oid) for change in changed]
-    return _versions(repository, found)
+        found += [Entry(change.path, change.new_mode, change.new_oid) for change in changed]
+    return found
 
 
-def _versions(repository: Repository, entries: Iterable[tuple[str, str, str]]) -> list[Version]:
-    """Gives the versions among paths, modes and blobs of trees: symlinks anywhere, ordinary files below the root."""
+def _versions(repository: Repository, entries: Sequence[Entry]) -> list[Version]:
+    """Gives the versions among entries of trees, with their sizes if bytes are lacking here."""
+    found = linked(repository, entries)
+    if all(repository.store.has(hash_) for hash_ in {version.hash for version in found}):
+        return found
+    cards = {entry.oid: entry.path for entry in entries if entry.mode in _FILES and names.is_sidecar(entry.path)}
+    sizes = _sizes(repository, cards)
+    return [version._replace(size=sizes.get(version.hash)) for version in found]
+
+
+def linked(repository: Repository, entries: Iterable[Entry]) -> list[Version]:
+    """Gives what the links among entries name: symlinks anywhere, ordinary files below the root. No sizes."""
     views: dict[tuple[str, str], None] = {}
-    cards: dict[str, str] = {}
-    for path, mode, oid in entries:
-        if mode in _FILES and names.is_sidecar(path):
-            cards[oid] = path
-        elif mode == staging.LINK or (mode in _FILES and repository.inside(path) is not None):
+    for path, mode, oid, *_ in entries:
+        is_file = mode in _FILES and not names.is_sidecar(path)
+        if mode == staging.LINK or (is_file and repository.inside(path) is not None):
             views[path, oid] = None
     hashes = blobs.read_links(repository.git, (oid for _, oid in views))
-    lacking = any(not repository.store.has(hash_) for hash_ in set(hashes.values()))
-    sizes = _sizes(repository, cards) if lacking else {}
-    return [Version(hashes[oid], path, sizes.get(hashes[oid])) for path, oid in views if oid in hashes]
+    return [Version(hashes[oid], path) for path, oid in views if oid in hashes]
 
 
 def _sizes(repository: Repository, cards: Iterable[str]) -> dict[str, int]:

@@ -61,8 +61,39 @@ def is_running(repository: Repository) -> bool:
         return False
 
 
+def is_led_away(repository: Repository) -> bool:
+    """Tells whether the folder for previews lies in the work tree by its name, and a symlink there leads elsewhere.
+
+    git checks symlinks out that came with the repository: what is written through one may be a file of the user's. One
+    that git does not know may lie elsewhere by intent, and is refused all the same: `comfyvn.thumbsRoot` says so openly.
+    """
+    root = repository.settings.thumbs_root
+    if not root.startswith(repository.top + os.sep):
+        return False
+    inside = os.path.relpath(root, repository.top).replace(os.sep, "/")
+    return repository.is_beyond_link(f"{inside}/x")
+
+
+def _is_there(repository: Repository) -> bool:
+    """Whether the folder for previews is still there, and still that very folder."""
+    return os.path.isdir(repository.settings.thumbs_root) and not is_led_away(repository)
+
+
+def discard(repository: Repository, name: str) -> bool:
+    """Removes a preview; tells whether it was there. Raises OSError."""
+    if is_led_away(repository):
+        return False
+    try:
+        os.unlink(os.path.join(repository.settings.thumbs_root, os.path.basename(name)))
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _work(repository: Repository, progress: Progress | None) -> int:
     made = 0
+    if is_led_away(repository):
+        return made
     os.makedirs(repository.settings.thumbs_root, exist_ok=True)
     with catchup.open_index(repository) as index:
         while True:
@@ -74,10 +105,10 @@ def _work(repository: Repository, progress: Progress | None) -> int:
             for number, (hash_, mime) in enumerate(due):
                 if progress is not None:
                     progress(number, len(due))
-                if not os.path.isdir(repository.settings.thumbs_root):
+                if not _is_there(repository):
                     return made
                 made += _make(index, repository, hash_, mime)
-            if not os.path.isdir(repository.settings.thumbs_root):
+            if not _is_there(repository):
                 return made
             if progress is not None:
                 progress(len(due), len(due))
