@@ -69,12 +69,13 @@ def _unknown(repository: Repository, now: float) -> Iterator[Finding]:
     allowed: dict[str, frozenset[str]] = {}
     for folder, known in ((store, _STORE), (home, _HOME), (own, _WORK_TREE)):
         allowed[folder] = allowed.get(folder, frozenset()) | known
+    allowed[home] |= _WORK_TREE  # the main work tree's own, whichever this one is
     if home != store:  # what `init` made before the store moved away, or a store of before
         allowed[home] |= _STORE
     for folder, known in allowed.items():
         for name in _listed(folder):
             place = os.path.join(folder, name)
-            if name in known or (folder == own and _INDEX.match(name)):
+            if name in known or (folder in (own, home) and _INDEX.match(name)):
                 continue
             if name.startswith(names.TEMP_PREFIX):
                 info = files.lstat(place)
@@ -106,9 +107,10 @@ def _mirrors(repository: Repository) -> Iterator[Finding]:
     if repository.is_beyond_link(repository.full(f"{names.META_FOLDER}/x")):
         return
     for inside in sorted(worktree.mirrored(repository)):
-        if files.lstat(repository.absolute(repository.full(names.sidecar_path(inside)))) is None:
-            message = "a mirror is left of a sidecar that is not there"
-            yield Finding(STRAY_MIRROR, message, REPAIR, [repository.full(inside)], None, True)
+        full = repository.full(inside)
+        if not any(files.lstat(repository.absolute(path)) for path in (full, names.sidecar_path(full))):
+            message = "a mirror is left of an asset that is not there"
+            yield Finding(STRAY_MIRROR, message, REPAIR, [full], None, True)
 
 
 def _listed(folder: str) -> list[str]:

@@ -82,7 +82,7 @@ def _on_disk(repository: Repository, path: str, each: Tracked) -> Finding | None
         message = "a view is not there"
         return Finding(VIEW_MISSING, message, f"git restore {quoted(path)} (or git rm)", [path], each.hash)
     if stat.S_ISLNK(info.st_mode):
-        return _link(repository, path, each.hash)
+        return _link(repository, path, each, each.hash)
     if copies.stand_in(repository, path, each.hash, links_too=False) is None:
         return None  # the bytes, or an edit
     if repository.copies_views or each.entry.mode != staging.LINK:
@@ -94,14 +94,13 @@ def _on_disk(repository: Repository, path: str, each: Tracked) -> Finding | None
     )
 
 
-def _link(repository: Repository, path: str, hash_: str) -> Finding | None:
+def _link(repository: Repository, path: str, each: Tracked, hash_: str) -> Finding | None:
     text = files.read_link(repository.absolute(path)) or ""
     said = links.parse_link(text)
     if said is not None:
-        if said != hash_ or text == links.link_text(path, hash_):
-            return None  # as it should be, or another version put there by hand
-        if os.path.exists(repository.absolute(path)) and _is_committed_so(repository, path, text):
-            return None  # it leads through a `.comfyvn` of its own until the next commit of art
+        # What git has itself is for `doctor`; another version was put there by hand.
+        if said != hash_ or text in (each.text, links.link_text(path, hash_)):
+            return None
         return Finding(LINK_DEPTH, "a link has the depth of another folder", REPAIR, [path], hash_, True)
     target = _OBJECT.search(text)
     if target is not None and target[1] + target[2] == hash_:
@@ -109,12 +108,6 @@ def _link(repository: Repository, path: str, hash_: str) -> Finding | None:
         return Finding(LINK_OTHER, message, REPAIR, [path], hash_, True)
     message = f"a link leads elsewhere than to the store: '{names.printable(text)}'"
     return Finding(LINK_OUTSIDE, message, f"git restore {quoted(path)} (if you did not want that)", [path], hash_)
-
-
-def _is_committed_so(repository: Repository, path: str, text: str) -> bool:
-    """Whether git itself has the link with that depth: committed without hooks, and `doctor --fix` stages it anew."""
-    oid = blobs.blob_id(os.fsencode(text), repository.object_format)
-    return any(entry.oid == oid for entry in staging.entries(repository.git, [path]))
 
 
 def _leaves(path: str, text: str) -> bool:
@@ -137,7 +130,7 @@ def mend(repository: Repository, found: Sequence[Tracked]) -> list[str]:
         finding = _on_disk(repository, path, each)
         if finding is None or not finding.is_repairable:
             continue
-        place, text = repository.absolute(path), links.link_text(path, each.hash)
+        place, text = repository.absolute(path), each.text
         before = files.read_link(place)
         if before is not None:
             if files.swap_link(place, text, before):
