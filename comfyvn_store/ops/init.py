@@ -128,6 +128,13 @@ def _refuse_unsuitable_root(repository: Repository) -> None:
                 f"the assets root '{root}' cannot be made: '{names.printable(folder)}' is a file",
                 hint="move it elsewhere, or set comfyvn.assetsRoot to another folder",
             )
+    place = repository.full(".gitattributes")
+    # What is behind it may be anybody's file, and a commit would carry its text away.
+    if os.path.lexists(repository.absolute(place)) and worktree.print_at(repository.absolute(place)) is None:
+        raise Refused(
+            f"'{names.printable(place)}' is a symlink or a folder, and git heeds neither",
+            hint="remove it, or make it an ordinary file, and run the command again",
+        )
 
 
 def _folders(path: str) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from comfyvn_store.base import links
-from comfyvn_store.ops import init, managers, relocation, shims, wiring
+from comfyvn_store.ops import init, managers, relocation, shims, tracked, wiring
 from comfyvn_store.ops.managers import Manager
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import CONFIG_FILE, DEFAULT_ROOT
@@ -87,7 +87,7 @@ def intention(repository: Repository) -> Intention:
     found.attributes = _block(path, wiring.attributes_block())
     found.excludes = _block(wiring.exclude_file(repository), wiring.exclude_lines(repository))
     file = repository.absolute(CONFIG_FILE)
-    root = repository.git.text("config", "--file", file, "--get", "comfyvn.assetsRoot", check=False)
+    root = tracked.read(repository, "comfyvn.assetsRoot")
     if repository.root != (root or DEFAULT_ROOT):
         found.tracked_settings = (file, repository.root)
     return found

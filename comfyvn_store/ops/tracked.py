@@ -11,8 +11,10 @@ from comfyvn_store.vcs.settings import CONFIG_FILE
 
 
 def read(repository: Repository, key: str) -> str | None:
-    """Gives what the repository's own file says of a key."""
+    """Gives what the repository's own file says of a key; a symlink in its place is heeded nowhere."""
     place = repository.absolute(CONFIG_FILE)
+    if os.path.islink(place):
+        return None
     return repository.git.text("config", "--no-includes", "--file", place, "--get", key, check=False) or None
 
 

@@ -13,6 +13,7 @@ from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.index import questions
 from comfyvn_store.ops import relocation, shims, switching, wiring
 from comfyvn_store.ops.session import Session
+from comfyvn_store.previews import worker
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 
@@ -136,6 +137,8 @@ def _strip_sidecars(repository: Repository) -> None:
 
 def _remove_attributes(repository: Repository) -> None:
     place = repository.absolute(repository.full(".gitattributes"))
+    if os.path.islink(place):
+        return
     wiring.edit_block(place, [], first=True)
     with contextlib.suppress(OSError):
         if os.path.getsize(place) == 0:
@@ -145,7 +148,7 @@ def _remove_attributes(repository: Repository) -> None:
 def _remove_previews(repository: Repository) -> None:
     """Removes what is named like a preview, where that is inside the work tree."""
     folder = repository.settings.thumbs_root
-    if not folder.startswith(repository.top + os.sep):
+    if not folder.startswith(repository.top + os.sep) or worker.is_led_away(repository):
         return
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from comfyvn_store.base import names, sharing
+from comfyvn_store.base.links import STORE_LINK
 from comfyvn_store.base.sharing import PRIVATE, Sharing
 from comfyvn_store.errors import GitFailed, Refused, UsageError
 from comfyvn_store.vcs.git import Git
@@ -127,7 +128,8 @@ def inside_work_tree(top: str, root: str) -> str:
         relative = os.path.relpath(os.path.realpath(absolute), os.path.realpath(top))
     relative = relative.replace(os.sep, "/")
     parts = relative.split("/")
-    if relative == "." or parts[0] == ".." or parts[0] == ".git":
+    # Where case does not count, `.GIT` is git's own folder, too.
+    if relative == "." or parts[0] == ".." or any(part.lower() in (".git", STORE_LINK) for part in parts):
         raise Refused(
             f"the assets root '{names.printable(root)}' does not lie in a folder of the work tree '{top}'",
             hint="set comfyvn.assetsRoot (or COMFYVN_ASSETS_ROOT) to a folder inside it, such as 'assets'",

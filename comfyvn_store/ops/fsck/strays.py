@@ -22,6 +22,7 @@ from comfyvn_store.ops.fsck.finding import (
     Finding,
 )
 from comfyvn_store.ops.wiring import quoted
+from comfyvn_store.previews import worker
 from comfyvn_store.store.objects import PART_AGE, PART_PREFIX
 from comfyvn_store.vcs.repository import Repository
 
@@ -89,7 +90,7 @@ def _unknown(repository: Repository, now: float) -> Iterator[Finding]:
 
 def _previews(repository: Repository, needed: Collection[str]) -> Iterator[Finding]:
     folder = repository.settings.thumbs_root
-    if os.path.islink(folder):
+    if worker.is_led_away(repository):
         return
     for name in _listed(folder):
         place = os.path.join(folder, name)
