@@ -80,20 +80,20 @@ def _write_tree(repo: GitRepo, entries: dict[bytes, tuple[str, str]]) -> str:
     return repo.git("hash-object", "-w", "-t", "tree", "--literally", "--stdin", input=data).out
 
 
-def _card(path: str, hash_: str, **changes: object) -> bytes:
+def _card(view: str, hash_: str, **changes: object) -> bytes:
     said: dict[str, object] = {
         "schema": 1,
         "uid": hash_[:16],
         "hash": hash_,
-        "type": path.split("/")[1],
-        "path": path.removeprefix("assets/"),
+        "type": view.split("/")[1],
+        "path": view.removeprefix("assets/"),
         "bytes": 5,
         "media": {"mime": "image/png", "width": 1, "height": 1},
         "tags": [],
         "license": None,
         "meta": {},
         "preview": {"kind": "thumbnail", "path": f"cache/thumbs/{hash_}.webp"},
-        "provenance": {"id": f"id-{path}", "source": "manual", "inputs": {}},
+        "provenance": {"id": f"id-{view}", "source": "manual", "inputs": {}},
     }
     return (json.dumps({**said, **changes}, indent=2) + "\n").encode()
 

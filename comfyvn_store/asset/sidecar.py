@@ -188,8 +188,10 @@ def from_dict(value: Mapping[str, Any]) -> Sidecar:
     tags = _typed(value, "tags", list, [])
     if not all(isinstance(tag, str) for tag in tags):
         raise BrokenSidecar("its tags are not all text")
-    if not (size is None or (isinstance(size, int) and not isinstance(size, bool))):
-        raise BrokenSidecar("its bytes are no number")
+    # No file is larger (off_t), and SQLite keeps no larger number.
+    is_size = isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 63
+    if size is not None and not is_size:
+        raise BrokenSidecar("its bytes are no size of a file")
     return Sidecar(
         hash=hash_,
         path=_typed(value, "path", str, ""),
