@@ -331,13 +331,19 @@ def hooks(outside: Path) -> Entries:
 
 def gitlinks(outside: Path) -> Entries:
     """Submodules among the art, one with a sidecar, one in the place of a type, and their settings."""
-    module = '[submodule "x"]\n\tpath = assets/sub\n\turl = ext::sh -c touch% pwned\n\tupdate = !touch pwned\n'
+    module = '[submodule "x"]\n\tpath = assets/sub\n\turl = ext::sh -c touch% pwned\n'
     return {
         b"assets/sub": (GITLINK, b"1" * 40),
         b"assets/characters/module.png": (GITLINK, b"2" * 40),
         b"assets/characters/module.png.asset.json": (FILE, _card("assets/characters/module.png", "a" * 64)),
         b".gitmodules": (FILE, module.encode()),
     }
+
+
+def modules_that_command(outside: Path) -> Entries:
+    """Settings of submodules with a command, which git refuses as a whole (git-submodule, `update`)."""
+    module = f'[submodule "x"]\n\tpath = assets/sub\n\turl = ./x\n\tupdate = !touch {outside}/pwned\n'
+    return {b"assets/sub": (GITLINK, b"1" * 40), b".gitmodules": (FILE, module.encode())}
 
 
 def attributes(outside: Path) -> Entries:
@@ -393,6 +399,7 @@ CORPUS = (
     Hostile("hooks", hooks),
     Hostile("gitlinks", gitlinks),
     Hostile("gitlink-root", lambda outside: {b"assets": (GITLINK, b"1" * 40)}),
+    Hostile("modules-that-command", modules_that_command),
     Hostile("attributes", attributes),
     Hostile("attributes-link", _led("assets/.gitattributes", "../../outside/attributes")),
     Hostile("attributes-folder", lambda outside: {b"assets/.gitattributes/x": (FILE, b"x")}),
