@@ -78,10 +78,9 @@ def read(repository: Repository, words: Sequence[str]) -> Scope:
         for entry in listing:
             if scope.covers(entry.path):
                 entries[entry.path, entry.mode, entry.oid] = entry
-    for version in versions.linked(repository, list(entries.values())):
-        found = scope.needed.setdefault(version.hash, Needed())
-        if version.path not in found.paths:
-            found.paths.append(version.path)
+    linked = versions.linked(repository, list(entries.values()))
+    for hash_, path in dict.fromkeys((version.hash, version.path) for version in linked):
+        scope.needed.setdefault(hash_, Needed()).paths.append(path)
     _read_cards(repository, scope, entries.values())
     if limits and not entries:
         raise UnknownAsset(
