@@ -53,7 +53,7 @@ class Ground:
         (self.outside / "gitconfig").write_text("[comfyvn]\n\tassetsRoot = pwned\n")
         (self.outside / "format").write_text("1\n")
 
-    def run(self, *command: str, cwd: str = "clone", limit: int = 120) -> Result:
+    def run(self, *command: str, cwd: str = "clone", limit: int = 300) -> Result:
         """Runs a command, watched by strace where that is here; it must end in time."""
         watch = ["strace", "-f", "-y", "-qq", "-s", "4096", "-e", "trace=openat,openat2,open,creat", "-A", "-o"]
         watched = [*watch, str(self._trace), *command] if shutil.which("strace") else command
