@@ -61,7 +61,7 @@ def read_facts(store: Store, hash_: str) -> Facts:
         scanner = png.PngScanner()
         scanner.scan(stream)
         generation = generators.read_generation(scanner.texts)
-        said = _valid_marker(stream, scanner)
+        said = valid_marker(stream, scanner)
     source_hash = said["source_hash"] if said else hash_
     if generation is not None:
         facts = Facts(
@@ -77,7 +77,7 @@ def read_facts(store: Store, hash_: str) -> Facts:
     return facts
 
 
-def _valid_marker(stream: BinaryIO, scanner: png.PngScanner) -> dict[str, Any] | None:
+def valid_marker(stream: BinaryIO, scanner: png.PngScanner) -> dict[str, Any] | None:
     """Gives the marker's payload if the bytes without it have the hash it claims."""
     said = marker.read(scanner.marker_payload)
     if said is None or len(scanner.markers) != 1 or not scanner.is_whole:

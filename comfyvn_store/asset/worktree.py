@@ -236,7 +236,9 @@ def has_mirrors(repository: Repository) -> bool:
 def mirrored(repository: Repository) -> set[str]:
     """Gives the assets (relative to the assets root) that have a mirror on the disk, whether or not git has them."""
     base = repository.absolute(repository.full(names.META_FOLDER))
-    found = set()
+    found: set[str] = set()
+    if repository.is_beyond_link(repository.full(f"{names.META_FOLDER}/x")):
+        return found
     for folder, _, mirrors in os.walk(base):
         inside = "" if folder == base else os.path.relpath(folder, base).replace(os.sep, "/")
         said = (_own_mirror(os.path.join(folder, name), inside) for name in mirrors if name.endswith(".json"))

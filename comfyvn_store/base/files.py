@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -28,10 +29,14 @@ def print_of(info: os.stat_result) -> Print:
 
 
 def lstat(path: str) -> os.stat_result | None:
-    """Gives a path's own stat, or None if nothing is there."""
+    """Gives a path's own stat, or None if nothing is there, or can be because its name is too long."""
     try:
         return os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
         return None
 
 
@@ -161,8 +166,6 @@ def read_small(path: str, limit: int) -> bytes:
 
     Raises OSError, also (EFBIG, ELOOP, EINVAL) for what is too long or no ordinary file.
     """
-    import errno
-
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     with os.fdopen(descriptor, "rb") as stream:
@@ -256,7 +259,6 @@ def _exchange(one: str, other: str) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     import ctypes
-    import errno
 
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2

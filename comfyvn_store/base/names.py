@@ -35,7 +35,7 @@ def is_asset_name(inside: str) -> bool:
     """Tells whether a path relative to the assets root may be an asset (its length apart, see `refusal`)."""
     parts = inside.split("/")
     name = parts[-1]
-    if not inside.isascii() and _is_not_utf8(inside):
+    if not inside.isascii() and not is_utf8(inside):
         return False
     if parts[0] == META_FOLDER or not name or is_sidecar(name) or name in _SYSTEM_FILES:
         return False
@@ -50,7 +50,7 @@ def asset_type(inside: str) -> str:
 
 def refusal(path: str) -> str | None:
     """Says why a path can't be an asset although it lies in the right place, or None if it can."""
-    if _is_not_utf8(path):
+    if not is_utf8(path):
         return "its name is not UTF-8"
     raw = path.encode("utf-8")
     name = raw.rsplit(b"/", 1)[-1]
@@ -59,12 +59,13 @@ def refusal(path: str) -> str | None:
     return None
 
 
-def _is_not_utf8(path: str) -> bool:
+def is_utf8(path: str) -> bool:
+    """Tells whether a path, decoded as the file system's are, was UTF-8: no other can stand in a sidecar or the index."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
-        return True
-    return False
+        return False
+    return True
 
 
 def check_inside(inside: str, what: str) -> None:

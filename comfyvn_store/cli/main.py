@@ -53,6 +53,7 @@ COMMANDS = {
     "rebuild": "upkeep",
     "doctor": "health",
     "check": "health",
+    "fsck": "integrity",
     "completion": "upkeep",
 }
 

@@ -236,6 +236,40 @@ def _copy_in_memory(path: str, notes: list[str]) -> Index | None:
     return Index(memory, path, notes, in_memory=True)
 
 
+def open_scratch(source: str | None = None) -> Index:
+    """Opens an index in a nameless file that is gone with it, and that memory need not hold: empty, or with the content of
+    the one at `source`, beside which nothing is written. Raises sqlite3.Error, also where that is damaged."""
+    scratch = sqlite3.connect("", isolation_level=None)
+    try:
+        if source is None:
+            scratch.execute(f"PRAGMA application_id = {schema.APPLICATION}")
+            _create(scratch)
+        else:
+            _copy_still(source, scratch)
+        scratch.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        scratch.close()
+        raise
+    return Index(scratch, ":scratch:", [], in_memory=True)
+
+
+def _copy_still(source: str, target: sqlite3.Connection) -> None:
+    """Copies an index. SQLite makes files beside one whose log is not empty, so that is read elsewhere."""
+    import shutil
+    import tempfile
+
+    log = f"{source}-wal"
+    with contextlib.ExitStack() as stack:
+        option = "immutable=1"
+        if os.path.exists(log) and os.path.getsize(log):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            for place in (source, log):
+                shutil.copyfile(place, os.path.join(folder, os.path.basename(place)))
+            source, option = os.path.join(folder, os.path.basename(source)), "cache=private"
+        connection = stack.enter_context(contextlib.closing(open_read_only(source, option)))
+        connection.backup(target)
+
+
 def _new_in_memory() -> sqlite3.Connection:
     memory = sqlite3.connect(":memory:", isolation_level=None)
     memory.execute(f"PRAGMA application_id = {schema.APPLICATION}")

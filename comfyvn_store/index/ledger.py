@@ -214,7 +214,7 @@ class _Reader:
         cards: dict[str, history.FileChange] = {}
         for change in found:
             inside = self._repository.inside(change.path)
-            if inside is None:
+            if inside is None or not names.is_utf8(inside):
                 continue
             if names.is_sidecar(inside):
                 cards[inside[: -len(names.SIDECAR_SUFFIX)]] = change

@@ -20,6 +20,7 @@ from comfyvn_store.remotes.remote import Item
 from comfyvn_store.vcs import blobs, history, staging
 from comfyvn_store.vcs.history import FileChange
 from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.staging import Entry
 
 _FILES = (staging.FILE, staging.EXECUTABLE)
 
@@ -37,23 +38,28 @@ def present(session: Session) -> list[Version]:
     repository = session.repository
     found = [Version(hash_, repository.full(path), size) for path, hash_, size in questions.sized_hashes(session.index)]
     apart = staging.unmerged_entries(repository.git, repository.root)
-    return [*found, *_versions(repository, ((entry.path, entry.mode, entry.oid) for entry in apart))]
+    return [*found, *_versions(repository, list(apart))]
 
 
 def at_revision(repository: Repository, revision: str) -> list[Version]:
     """Gives what the tree of a revision holds, or every version that a range brought. Raises UnknownRevision."""
+    return _versions(repository, entries_at(repository, revision))
+
+
+def entries_at(repository: Repository, revision: str) -> list[Entry]:
+    """Gives the entries of a revision's tree, or those that the commits of a range brought. Raises UnknownRevision."""
     commit = blobs.resolve(repository.git, revision)
     if commit is None:
         commits = history.revision_commits(repository.git, revision)
-        return in_commits(repository, commits)
+        return _brought(history.changes(repository.git, commits, None))
     listing = repository.git.run("ls-tree", "-r", "-z", "--full-tree", commit)
     found = []
     for item in listing.split(b"\0"):
         if item:
             head, _, path = item.partition(b"\t")
             mode, _, oid = head.decode("ascii").split(" ")[:3]
-            found.append((os.fsdecode(path), mode, oid))
-    return _versions(repository, found)
+            found.append(Entry(os.fsdecode(path), mode, oid))
+    return found
 
 
 def in_history(repository: Repository, included: Sequence[str], excluded: Sequence[str] = ()) -> list[Version]:
@@ -80,23 +86,31 @@ def in_commits(repository: Repository, commits: Sequence[str]) -> list[Version]:
 
 def of_changes(repository: Repository, changes: Iterable[tuple[str, Sequence[FileChange]]]) -> list[Version]:
     """Gives every version among what commits changed (see `history.changes`)."""
-    found = [(each.path, each.new_mode, each.new_oid) for _, changed in changes for each in changed]
-    return _versions(repository, found)
+    return _versions(repository, _brought(changes))
 
 
-def _versions(repository: Repository, entries: Iterable[tuple[str, str, str]]) -> list[Version]:
-    """Gives the versions among paths, modes and blobs of trees: whatever is the text of a link, under any root."""
+def _brought(changes: Iterable[tuple[str, Sequence[FileChange]]]) -> list[Entry]:
+    return [Entry(each.path, each.new_mode, each.new_oid) for _, changed in changes for each in changed]
+
+
+def _versions(repository: Repository, entries: Sequence[Entry]) -> list[Version]:
+    """Gives the versions among entries of trees, with their sizes if bytes are lacking here."""
+    found = linked(repository, entries)
+    if all(repository.store.has(hash_) for hash_ in {version.hash for version in found}):
+        return found
+    cards = {entry.oid: entry.path for entry in entries if entry.mode in _FILES and names.is_sidecar(entry.path)}
+    sizes = _sizes(repository, cards)
+    return [version._replace(size=sizes.get(version.hash)) for version in found]
+
+
+def linked(repository: Repository, entries: Iterable[Entry]) -> list[Version]:
+    """Gives what the links among entries name: whatever is the text of one, under any root. No sizes."""
     views: dict[tuple[str, str], None] = {}
-    cards: dict[str, str] = {}
-    for path, mode, oid in entries:
-        if mode in _FILES and names.is_sidecar(path):
-            cards[oid] = path
-        elif mode == staging.LINK or mode in _FILES:
+    for path, mode, oid, *_ in entries:
+        if mode == staging.LINK or (mode in _FILES and not names.is_sidecar(path)):
             views[path, oid] = None
     hashes = blobs.read_links(repository.git, (oid for _, oid in views))
-    lacking = any(not repository.store.has(hash_) for hash_ in set(hashes.values()))
-    sizes = _sizes(repository, cards) if lacking else {}
-    return [Version(hashes[oid], path, sizes.get(hashes[oid])) for path, oid in views if oid in hashes]
+    return [Version(hashes[oid], path) for path, oid in views if oid in hashes]
 
 
 def _sizes(repository: Repository, cards: Iterable[str]) -> dict[str, int]:

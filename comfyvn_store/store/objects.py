@@ -128,10 +128,10 @@ class Store:
         return self.stat(hash_) is not None
 
     def open(self, hash_: str) -> BinaryIO:
-        """Opens an object for reading. Raises ObjectMissing."""
+        """Opens an object for reading. Raises ObjectMissing, also where a folder, a link or a pipe has its name."""
         try:
-            return open(self.path(hash_), "rb")
-        except (FileNotFoundError, NotADirectoryError):
+            return open_file(self.path(hash_))
+        except (FileNotFoundError, NotADirectoryError, NotAFile):
             raise missing(hash_) from None
 
     def hashes(self) -> Iterator[str]:
@@ -380,6 +380,28 @@ class Store:
 
 def _is_unsynced(info: os.stat_result) -> bool:
     return info.st_mtime_ns % _SECOND == _UNSYNCED
+
+
+class NotAFile(OSError):
+    """What has the name of an object is a folder, a link, a pipe or a device."""
+
+
+def open_file(path: str) -> BinaryIO:
+    """Opens an ordinary file of a store for reading, through no symlink and waiting for no pipe.
+
+    Raises NotAFile, OSError.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise NotAFile(error.errno, error.strerror, path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotAFile(errno.EINVAL, "not an ordinary file", path)
+    return os.fdopen(descriptor, "rb")
 
 
 def missing(hash_: str) -> ObjectMissing:

@@ -133,9 +133,10 @@ class Repository:
         return f"{self.root}/{inside}"
 
     def is_asset_path(self, path: str) -> bool:
-        """Tells whether a top-relative path may be an asset, by its place and name."""
+        """Tells whether a top-relative path may be an asset, by its place and name; one without room for a sidecar cannot,
+        though plain git brings it along."""
         inside = self.inside(path)
-        return inside is not None and names.is_asset_name(inside)
+        return inside is not None and names.is_asset_name(inside) and names.refusal(path) is None
 
     def require_initialised(self) -> None:
         """Raises NotInitialised if `init` was not run here, else what `require_store` does."""

@@ -216,8 +216,8 @@ def parse_raw(listing: bytes) -> list[Change]:
 
 
 def empty_tree(git: Git) -> str:
-    """Gives the id of the empty tree in the repository's object format, in its database."""
-    return git.run("mktree", data=b"").decode("ascii").strip()
+    """Gives the id of the empty tree in the repository's object format, which git knows without having it written."""
+    return git.run("hash-object", "-t", "tree", "--stdin", data=b"").decode("ascii").strip()
 
 
 # Arguments have a limit (ARG_MAX); beyond this many paths git lists everything and we choose.

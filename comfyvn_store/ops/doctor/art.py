@@ -16,6 +16,9 @@ from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
 
+# So many sidecars are held in memory at a time.
+_BATCH = 2000
+
 
 @dataclass
 class Art:
@@ -75,16 +78,23 @@ def _look_at_sidecars(
 ) -> None:
     git = repository.git
     cards = {entry.path: entry.oid for entry in staging.entries(git, [repository.root]) if names.is_sidecar(entry.path)}
-    mine = [cards[path] for entry in linked if (path := names.sidecar_path(entry.path)) in cards]
-    texts = blobs.read_small_blobs(git, mine, canonical.LONGEST_JSON)
-    for entry in linked:
+    found.no_sidecar = [
+        entry.path
+        for entry in linked
+        if (path := names.sidecar_path(entry.path)) not in apart and path not in cards and entry.path not in staged
+    ]
+    carded = [entry for entry in linked if (path := names.sidecar_path(entry.path)) not in apart and path in cards]
+    for start in range(0, len(carded), _BATCH):
+        _read_sidecars(repository, found, carded[start : start + _BATCH], cards, staged)
+
+
+def _read_sidecars(
+    repository: Repository, found: Art, carded: list[Entry], cards: dict[str, str], staged: set[str]
+) -> None:
+    wanted = [cards[names.sidecar_path(entry.path)] for entry in carded]
+    texts = blobs.read_small_blobs(repository.git, wanted, canonical.LONGEST_JSON)
+    for entry in carded:
         path = names.sidecar_path(entry.path)
-        if path in apart:
-            continue
-        if path not in cards:
-            if entry.path not in staged:
-                found.no_sidecar.append(entry.path)
-            continue
         try:
             said = sidecar.decode(texts.get(cards[path], b""))
         except sidecar.BrokenSidecar as error:

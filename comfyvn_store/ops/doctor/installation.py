@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from comfyvn_store.base import links
+from comfyvn_store.base import canonical, files, links
 from comfyvn_store.ops import managers, shims, wiring
 from comfyvn_store.ops.doctor.finding import INIT, Finding
 from comfyvn_store.vcs import blobs, staging
@@ -93,8 +93,8 @@ def attributes(repository: Repository) -> Iterator[Finding]:
     """The block in the assets root's `.gitattributes`, and links of ours that get no filter."""
     path = repository.full(".gitattributes")
     try:
-        with open(repository.absolute(path), "rb") as stream:
-            block = [line.strip() for line in wiring.split_block(stream.read())[1].split(b"\n")]
+        text = files.read_small(repository.absolute(path), canonical.LONGEST_JSON)
+        block = [line.strip() for line in wiring.split_block(text)[1].split(b"\n")]
     except OSError:
         block = []
     wanted = [line.encode() for line in wiring.attributes_block()]
