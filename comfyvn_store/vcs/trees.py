@@ -107,10 +107,9 @@ class Trees:
         return self.tree(tree).get(name)
 
     def changes(self, old: str, new: str) -> list[Change]:
-        """Gives what differs between two trees, recursively."""
+        """Gives what differs between two trees, recursively. Both are in git's database."""
         if old == new:
             return []
-        self.flush()
         if self._differ is None:
             words = ("diff-tree", "--stdin", "-r", "--raw", "-z", "--no-renames", "--no-abbrev")
             self._differ = self._git.start(*words)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from comfyvn_store.base import durable, files
-from comfyvn_store.ops.migrate.adopting import COPIED, LINKED, Intake, Taken
+from comfyvn_store.ops.migrate.adopting import Intake, Taken
 from comfyvn_store.ops.migrate.choosing import Chosen
 from comfyvn_store.ops.migrate.claims import Claim, Kind, Left, Version
 from comfyvn_store.ops.migrate.outcome import MISSING, Migrated, Moved, Progress
@@ -100,14 +100,16 @@ class Gathered:
             self._done.files.append(Moved(claim.path, self.hash_of(version), self.size_of(version), how))
 
     def remove_cache(self) -> int:
-        """Removes the other program's files of all that was taken in, and gives how many there were.
-
-        The store has each object, durable and hashed. Raises OSError.
-        """
+        """Removes the other program's files that were taken in, and gives how many there were. The store has each object,
+        durable and hashed. A cache outside the repository stays: others may use it. Raises OSError."""
+        repository = self._repository
+        own = tuple(os.path.realpath(folder) + os.sep for folder in (repository.common_dir, repository.top))
         removed = 0
         for claim in self.claims:
-            if claim.version.key in self.taken:
-                for place in self._kind.places(claim.version):
+            taken = self.taken.get(claim.version.key)
+            for place in self._kind.places(claim.version) if taken is not None else ():
+                # Not one that has other bytes than its name says.
+                if taken is not None and place == taken.place and os.path.realpath(place).startswith(own):
                     removed += _remove(place)
         return removed
 
@@ -122,9 +124,3 @@ def _remove(place: str) -> int:
     os.unlink(place)
     files.remove_empty_folders(folder, os.path.dirname(os.path.dirname(os.path.dirname(folder))))
     return 1
-
-
-def linked_and_copied(done: Migrated) -> tuple[int, int]:
-    """Gives how many files' bytes were linked, and how many had to be copied."""
-    ways = [item.how for item in done.files]
-    return ways.count(LINKED), ways.count(COPIED)

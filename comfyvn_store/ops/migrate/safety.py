@@ -11,7 +11,7 @@ from collections.abc import Collection
 from comfyvn_store.base import files, names
 from comfyvn_store.errors import Refused
 from comfyvn_store.ops.migrate import following
-from comfyvn_store.vcs import history, staging
+from comfyvn_store.vcs import blobs, history, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.rewriting import BACKUPS
 from comfyvn_store.vcs.staging import Entry
@@ -24,14 +24,15 @@ _LONGEST = 4096
 def require_rewritable(repository: Repository) -> None:
     """Raises Refused where a rewritten history would lose something, or leave something behind that names the old one."""
     git = repository.git
+    if blobs.resolve(git, "HEAD") is None:
+        raise Refused("there is no commit here yet, so there is no history", hint="leave --history out")
     if history.shallow_commits(repository):
         raise Refused("this clone is shallow: its history begins in the middle", hint="run `git fetch --unshallow`")
     if repository.settings.promisors:
         raise Refused("this is a partial clone, which lacks a part of the history", hint="use a full clone")
     if repository.in_sequence or any(os.path.exists(os.path.join(repository.git_dir, name)) for name in _UNDER_WAY):
         raise Refused("git is in the middle of something (a merge, a rebase, a bisect)", hint="finish or abort it")
-    trees = git.run("worktree", "list", "--porcelain", "-z").count(b"worktree ")
-    if trees > 1 and _linked(repository):
+    if _has_linked_trees(repository):
         raise Refused(
             "there are linked work trees, whose branches would move under them", hint="`git worktree remove` them first"
         )
@@ -56,7 +57,7 @@ _NOTES = (
 )
 
 
-def _linked(repository: Repository) -> bool:
+def _has_linked_trees(repository: Repository) -> bool:
     folder = os.path.join(repository.common_dir, "worktrees")
     return repository.is_linked or (os.path.isdir(folder) and bool(os.listdir(folder)))
 
