@@ -64,7 +64,9 @@ def raw(repo: GitRepo) -> GitRepo:
 
 def log(repo: GitRepo, *revisions: str) -> list[str]:
     form = "--format=%an <%ae> %ai|%cn <%ce> %ci|%B|%D"
-    return repo.git("log", "--topo-order", form, "--decorate=full", "--decorate-refs=refs/tags", *revisions).out.split("\n")
+    return repo.git("log", "--topo-order", form, "--decorate=full", "--decorate-refs=refs/tags", *revisions).out.split(
+        "\n"
+    )
 
 
 def test_every_commit_has_links_and_everything_else_as_it_was(raw: GitRepo, tmp_path: Path) -> None:
@@ -127,7 +129,9 @@ def test_the_same_history_gives_the_same_commits_elsewhere(raw: GitRepo, tmp_pat
     raw.tool("migrate", "raw", "--history")
     GitRepo.create(tmp_path / "other")
     other = GitRepo(tmp_path / "other")
-    other.git("fetch", "-q", str(tmp_path / "mirror.git"), "refs/heads/topic:refs/heads/topic", "refs/tags/*:refs/tags/*")
+    other.git(
+        "fetch", "-q", str(tmp_path / "mirror.git"), "refs/heads/topic:refs/heads/topic", "refs/tags/*:refs/tags/*"
+    )
     other.git("pull", "-q", str(tmp_path / "mirror.git"), "main")
     other.tool("init")
     other.tool("migrate", "raw", "--history")
@@ -246,7 +250,9 @@ def test_refused_where_something_would_be_lost(raw: GitRepo, tmp_path: Path, tro
 def test_signatures_go_and_it_says_so(raw: GitRepo) -> None:
     init(raw)
     text = raw.git("cat-file", "commit", "HEAD").stdout
-    signed = text.replace(b"\n\n", b"\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----\n\n", 1)
+    signed = text.replace(
+        b"\n\n", b"\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----\n\n", 1
+    )
     oid = raw.git("hash-object", "-t", "commit", "-w", "--stdin", input=signed).out
     tag = f"object {oid}\ntype commit\ntag signed\ntagger T <t@e> 1 +0000\n\nwords\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n"
     raw.git("update-ref", "refs/tags/signed", raw.git("hash-object", "-t", "tag", "-w", "--stdin", input=tag).out)

@@ -131,7 +131,9 @@ def test_yaml_that_is_no_utf_8_is_refused() -> None:
         dvc.parse(b"outs:\n- path: \xff\n")
 
 
-@pytest.mark.parametrize("path", ["../../escape.png", "/etc/passwd", "a/../../b.png", ".git/hooks/post-commit", "a\\b", "."])
+@pytest.mark.parametrize(
+    "path", ["../../escape.png", "/etc/passwd", "a/../../b.png", ".git/hooks/post-commit", "a\\b", "."]
+)
 def test_dvc_paths_that_lead_astray_are_named_and_left(store_repo: GitRepo, path: str) -> None:
     store_repo.write("assets/bg/x.dvc", OUT.format(md5=MD5, path=path))
     add_raw(store_repo, "assets/bg/x.dvc")
