@@ -86,7 +86,7 @@ def ids(repo: GitRepo) -> dict[str, str]:
     maps = sorted((repo.path / ".git/comfyvn/migrations").glob("*.map"), key=lambda path: path.stat().st_mtime_ns)
     pairs = [line.split(" ") for line in maps[-1].read_text().splitlines()]
     assert all(re.fullmatch("[0-9a-f]{40,64}", each) for pair in pairs for each in pair)
-    return {old: new for old, new in pairs}
+    return {pair[0]: pair[1] for pair in pairs}
 
 
 def exported(repo: GitRepo, revision: str, folder: Path) -> dict[str, bytes]:

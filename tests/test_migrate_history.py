@@ -254,7 +254,8 @@ def test_signatures_go_and_it_says_so(raw: GitRepo) -> None:
         b"\n\n", b"\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----\n\n", 1
     )
     oid = raw.git("hash-object", "-t", "commit", "-w", "--stdin", input=signed).out
-    tag = f"object {oid}\ntype commit\ntag signed\ntagger T <t@e> 1 +0000\n\nwords\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n"
+    about = f"object {oid}\ntype commit\ntag signed\ntagger T <t@e> 1 +0000\n\nwords\n"
+    tag = about + "-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n"
     raw.git("update-ref", "refs/tags/signed", raw.git("hash-object", "-t", "tag", "-w", "--stdin", input=tag).out)
     raw.git("reset", "-q", "--soft", oid)
     done = raw.tool("migrate", "raw", "--history", "--json").json()
