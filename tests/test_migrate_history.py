@@ -411,3 +411,20 @@ def test_a_current_tree_that_was_cut_short(raw: GitRepo, tmp_path: Path) -> None
     raw.tool("migrate", "raw")
     raw.commit("art")
     check_migrated(raw, {MIRA: media.comfy_png(1), CLUB: media.png(seed=2), LATE: media.png(seed=4)}, tmp_path)
+
+
+def test_giving_back_is_completed_from_where_it_stopped(raw: GitRepo) -> None:
+    init(raw)
+    raw.tool("migrate", "raw", "--history")
+    program = (
+        "import os, comfyvn_store.ops.migrate.reversal, comfyvn_store.ops.migrate.rewrite as r\n"
+        "import comfyvn_store.cli.main as m\n"
+        "r.catch_up = lambda *a, **k: os._exit(9)\n"
+        "m.run(['uninstall', '--history'])\n"
+    )
+    assert subprocess.run([sys.executable, "-P", "-c", program], cwd=raw.path).returncode == 9
+    assert (raw.path / MIRA).is_symlink()
+    raw.tool("uninstall", "--history")
+    assert raw.status() == []
+    assert raw.read(MIRA) == media.comfy_png(1) and not (raw.path / MIRA).is_symlink()
+    assert not list((raw.path / "assets").rglob("*.asset.json"))

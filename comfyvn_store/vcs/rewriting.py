@@ -14,9 +14,11 @@ from typing import NamedTuple
 
 from comfyvn_store.base import files
 from comfyvn_store.errors import GitFailed, Refused
+from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.git import Git
 from comfyvn_store.vcs.repository import Repository
-from comfyvn_store.vcs.trees import Edits, Trees
+from comfyvn_store.vcs.staging import Change
+from comfyvn_store.vcs.trees import Edits, Node, Trees
 
 BACKUPS = "refs/comfyvn/before-migration"
 _SIGNATURE = re.compile(rb"^-----BEGIN (?:PGP SIGNATURE|PGP MESSAGE|SSH SIGNATURE|SIGNED MESSAGE)-----$", re.MULTILINE)
@@ -36,9 +38,15 @@ class Step(NamedTuple):
     new_parents: tuple[tuple[str, str], ...]
     seconds: int
 
+    @property
+    def begins_unchanged(self) -> bool:
+        """Whether the first parent's tree is what it was."""
+        return [tree for _, tree in self.old_parents[:1]] == [tree for _, tree in self.new_parents[:1]]
 
-# Says what has to be different in a commit's tree, against the new tree of its first parent (the empty tree without one).
-Rule = Callable[[Step], Edits]
+
+# Says what has to be different in a commit's tree, against the new tree of its first parent (the empty tree without one);
+# None where the tree stays as it is, to the byte.
+Rule = Callable[[Step], Edits | None]
 
 
 class Ref(NamedTuple):
@@ -102,7 +110,7 @@ def rewrite(trees: Trees, git: Git, names: list[Ref], rule: Rule, progress: Prog
         )
         edits = rule(step)
         base = step.new_parents[0][1] if parents else trees.empty
-        new_tree = trees.edited(base, edits)
+        new_tree = trees.edited(base, edits) if edits is not None else tree
         new_parents = [parent for parent, _ in step.new_parents]
         if new_tree == tree and new_parents == list(parents):
             ids[commit] = commit
@@ -140,6 +148,12 @@ def move(repository: Repository, done: Rewritten, stamp: str, reason: str) -> st
     except GitFailed as error:
         raise Refused(f"a branch or tag changed meanwhile, so none was moved ({error})", hint="run it again") from None
     return prefix
+
+
+def passes(change: Change, edits: Edits) -> bool:
+    """Tells whether edits take a change over as it is."""
+    node = None if change.new_mode == staging.GONE else Node(change.new_mode, change.new_oid)
+    return edits[change.path] == node
 
 
 def write_map(place: str, ids: dict[str, str]) -> None:

@@ -66,10 +66,6 @@ class Annex:
         """Gives nothing: the bytes are in files."""
         return None
 
-    def is_stand_in(self, version: Version, data: bytes) -> bool:
-        """Tells whether a file holds the pointer that stands for these bytes."""
-        return pointer_key(data) == version.key
-
 
 def link_key(text: str) -> str | None:
     """Gives the key that a locked file's link leads to, "" for one that leads astray; None for another program's link."""

@@ -62,7 +62,3 @@ class Kind(Protocol):
     def blocks(self, version: Version) -> Iterator[bytes] | None:
         """Gives the bytes where they are in no file of their own."""
         ...
-
-    def is_stand_in(self, version: Version, data: bytes) -> bool:
-        """Tells whether an ordinary file with this content stands for bytes that are not here."""
-        ...

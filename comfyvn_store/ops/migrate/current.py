@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from comfyvn_store.asset import sidecar, views, worktree
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import Refused
-from comfyvn_store.ops.migrate import following, lines, records
+from comfyvn_store.ops.migrate import following, lines, records, rewrite
 from comfyvn_store.ops.migrate.choosing import Chosen
 from comfyvn_store.ops.migrate.claims import Claim, Found, Kind, Left
 from comfyvn_store.ops.migrate.dvc import SUFFIX
@@ -29,6 +29,8 @@ def migrate(
     repository = session.repository
     done = Migrated(kind.name, is_trial, kind.fetch)
     with worktree.alone(repository, worktree.PATIENCE):
+        if not is_trial:
+            rewrite.finish_pending(repository)
         entries = staging.all_entries(repository.git)
         if any(entry.stage for entry in entries):
             raise Refused("files are in conflict here", hint="settle them first: comfyvn-store conflicts")
@@ -48,7 +50,7 @@ def migrate(
             return done
         if info is not None:
             files.write_atomic(lines.info_attributes(repository), info, sharing=repository.settings.sharing)
-        _carry_out(repository, kind, gathered, adapted, entries, done)
+        _carry_out(repository, gathered, adapted, entries, done)
         if clears_cache:
             done.cache = gathered.remove_cache()
     return done
@@ -160,7 +162,6 @@ def _says(place: str, text: bytes) -> bool:
 
 def _carry_out(
     repository: Repository,
-    kind: Kind,
     gathered: Gathered,
     adapted: list[tuple[Entry, bytes]],
     entries: Sequence[Entry],
@@ -186,13 +187,8 @@ def _carry_out(
     gone = {claim.carrier.path for claim in gathered.claims if claim.carrier.path != claim.path}
     gone |= {entry.path for entry, text in adapted if not text}
     changes += [_change(before[path], path, staging.GONE, nothing, nothing) for path in sorted(gone)]
-    versions = {gathered.hash_of(claim.version): claim.version for claim in gathered.claims}
-
-    def is_stand_in(hash_: str, data: bytes) -> bool:
-        return hash_ in versions and kind.is_stand_in(versions[hash_], data)
-
     new = {claim.path for claim in gathered.claims if claim.carrier.path != claim.path}
-    done.kept = following.follow(repository, changes, is_stand_in, new).kept
+    done.kept = following.follow(repository, changes, new).kept
 
 
 def _change(old: Entry | None, path: str, mode: str, oid: str, nothing: str) -> Change:

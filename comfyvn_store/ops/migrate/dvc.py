@@ -111,10 +111,6 @@ class Dvc:
         """Gives nothing: the bytes are in files."""
         return None
 
-    def is_stand_in(self, version: Version, data: bytes) -> bool:
-        """Tells that no file stands for another here: what DVC does not have is simply not there."""
-        return False
-
 
 SUFFIX_OF_FOLDER = ".dir"
 

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from comfyvn_store.asset import ingest, sidecar, views, worktree
@@ -19,9 +19,6 @@ from comfyvn_store.errors import GitFailed, ObjectMissing
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Change, Entry
-
-# Tells whether a small file at a path stands for the bytes with this hash (a pointer of another program).
-IsStandIn = Callable[[str, bytes], bool]
 
 
 @dataclass
@@ -32,15 +29,16 @@ class Followed:
     kept: list[str] = field(default_factory=list)
 
 
-def follow(
-    repository: Repository, changes: Sequence[Change], is_stand_in: IsStandIn, new: Collection[str] = ()
-) -> Followed:
+def follow(repository: Repository, changes: Sequence[Change], new: Collection[str] = ()) -> Followed:
     """Brings files and index from the old entries of `changes` to the new ones.
 
     `new` are paths whose files git did not track: they are made where nothing lies. Raises OSError, LockTimeout.
     """
     oids = [change.new_oid for change in changes if change.new_mode != staging.GONE]
     texts = blobs.read_small_blobs(repository.git, oids, canonical.LONGEST_JSON)
+    old_links = blobs.read_links(
+        repository.git, (change.old_oid for change in changes if change.old_mode != staging.GONE)
+    )
     done = Followed()
     for change in changes:
         if repository.is_beyond_link(change.path):
@@ -49,9 +47,11 @@ def follow(
         text = texts.get(change.new_oid)
         hash_ = links.parse_link_bytes(text) if text is not None and change.new_mode != staging.GONE else None
         if hash_ is not None:
-            is_placed = _place_view(repository, change, hash_, is_stand_in, change.path in new)
+            is_placed = _place_view(repository, change, hash_, change.path in new)
         elif change.new_mode == staging.GONE:
             is_placed = _remove(repository, change)
+        elif change.old_oid in old_links:
+            is_placed = _place_bytes(repository, change, old_links[change.old_oid])
         else:
             is_placed = _write(repository, change, text)
         (done.placed if is_placed else done.kept).append(change.path)
@@ -65,7 +65,7 @@ def follow(
     return done
 
 
-def _place_view(repository: Repository, change: Change, hash_: str, is_stand_in: IsStandIn, is_new: bool) -> bool:
+def _place_view(repository: Repository, change: Change, hash_: str, is_new: bool) -> bool:
     """Puts a view where a file is that has its bytes, or stands for them; tells whether it is there now."""
     place = repository.absolute(change.path)
     text = links.link_text(change.path, hash_)
@@ -87,7 +87,7 @@ def _place_view(repository: Repository, change: Change, hash_: str, is_stand_in:
     before = files.print_of(info)
     stored = repository.store.stat(hash_)
     is_object = stored is not None and os.path.samestat(stored, info)
-    if is_object or _stands_for(place, info.st_size, hash_, is_stand_in) or _has_bytes(place, hash_):
+    if is_object or _stands_for(repository, change, hash_) or has_bytes(place, hash_):
         return _make(repository, change.path, hash_, None, before, text)
     return False
 
@@ -113,6 +113,25 @@ def _make(
     except FileExistsError:
         return files.read_link(place) == text
     return True
+
+
+def _place_bytes(repository: Repository, change: Change, hash_: str) -> bool:
+    """Puts a blob's bytes where the view of an object is; tells whether they are there now."""
+    place = repository.absolute(change.path)
+    text, before = files.read_link(place), worktree.print_at(place)
+    if before is not None and is_unchanged(repository, Entry(change.path, change.new_mode, change.new_oid)):
+        return True
+    is_view = text is not None and links.parse_link(text) == hash_
+    if not is_view and (before is None or not worktree.holds(repository, place, hash_)):
+        return False
+    temp = files.temp_beside(place)
+    mode = 0o777 if change.new_mode == staging.EXECUTABLE else 0o666
+    with os.fdopen(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
+        for block in blobs.stream_blob(repository.git, change.new_oid):
+            stream.write(block)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return files.swap_for_file(place, temp, text if is_view else None, None if is_view else before)
 
 
 def _remove(repository: Repository, change: Change) -> bool:
@@ -159,14 +178,14 @@ def _content(place: str) -> bytes | None:
         return None
 
 
-def _stands_for(place: str, size: int, hash_: str, is_stand_in: IsStandIn) -> bool:
-    if size > links.LONGEST + (1 << 16):
-        return False
-    found = _content(place)
-    return found is not None and (links.parse_written(found) == hash_ or is_stand_in(hash_, found))
+def _stands_for(repository: Repository, change: Change, hash_: str) -> bool:
+    """Whether a file is no more than the text that git had for it: a link or the pointer of another program."""
+    found = _content(repository.absolute(change.path))
+    return found is not None and (links.parse_written(found) == hash_ or _is_old(repository, change, found))
 
 
-def _has_bytes(place: str, hash_: str) -> bool:
+def has_bytes(place: str, hash_: str) -> bool:
+    """Tells whether a file has exactly the bytes with this hash."""
     digest = hashlib.sha256()
     try:
         with open(place, "rb") as stream:

@@ -41,13 +41,13 @@ def migrate(
     done = Migrated(kind.name, is_trial, kind.fetch)
     with worktree.alone(repository, worktree.PATIENCE):
         if not is_trial:
-            rewrite.finish_pending(repository, _stand_in(kind, []))
+            rewrite.finish_pending(repository)
         safety.require_rewritable(repository)
         chooser = Chosen(repository, kind.name, asked)
         root = repository.root if kind.name == "raw" else None
         found = current.read_all(kind, rewrite.versions(repository, root, progress))
         claims = chooser.choose(found.claims)
-        safety.require_clean(repository, _as_committed(repository, kind, claims))
+        safety.require_clean(repository, _as_committed(repository, claims))
         gathered = Gathered(repository, kind, chooser, done)
         gathered.gather(claims, progress)
         done.left += chooser.left + [each for each in found.left if current.is_asked(each.path, asked)]
@@ -76,35 +76,18 @@ def _rewrite(
     with closing(trees):
         rule = _Rule(repository, trees, kind.name, gathered, remaining)
         reason = f"comfyvn-store migrate {kind.name} --history"
-        stand_in = _stand_in(kind, gathered.claims)
-        done.rewrite, done.kept = rewrite.run(repository, trees, rule.edits, reason, stand_in, progress)
+        done.rewrite, done.kept = rewrite.run(repository, trees, rule.edits, reason, progress)
 
 
-def _stand_in(kind: Kind, claims: Sequence[Claim]) -> following.IsStandIn:
-    by_hash = {claim.version.hash: claim.version for claim in claims if claim.version.hash is not None}
-
-    def is_stand_in(hash_: str, data: bytes) -> bool:
-        return hash_ in by_hash and kind.is_stand_in(by_hash[hash_], data)
-
-    return is_stand_in
-
-
-def _as_committed(repository: Repository, kind: Kind, claims: Sequence[Claim]) -> set[str]:
-    """Gives the files of the work tree that are what their entry in git's index stands for."""
+def _as_committed(repository: Repository, claims: Sequence[Claim]) -> set[str]:
+    """Gives the files of the work tree that have the bytes which their entry in git's index stands for."""
     entries = {entry[:3] for entry in staging.all_entries(repository.git)}
     found = set()
     for claim in claims:
-        if claim.carrier[:3] not in entries or claim.carrier.path != claim.path:
-            continue
         place = repository.absolute(claim.path)
-        if worktree.print_at(place) is None:
-            continue
-        if kind.name != "raw" and claim.version.hash is not None:
-            small = os.path.getsize(place) <= 1 << 16
-            if worktree.holds(repository, place, claim.version.hash) or (
-                small and kind.is_stand_in(claim.version, files.read_small(place, 1 << 16))
-            ):
-                found.add(claim.path)
+        is_file = claim.carrier[:3] in entries and worktree.print_at(place) is not None
+        if is_file and claim.version.hash is not None and following.has_bytes(place, claim.version.hash):
+            found.add(claim.path)
     return found
 
 
@@ -134,19 +117,35 @@ class _Rule:
         self._ground = repository.full(attributes.NAME)
         self._exclusions = _exclusions(repository)
 
-    def edits(self, step: Step) -> dict[str, Node | None]:
-        """Gives what differs from the first parent's new tree."""
+    def edits(self, step: Step) -> dict[str, Node | None] | None:
+        """Gives what differs from the first parent's new tree, None where nothing of this commit is art."""
         before = step.old_parents[0][1] if step.old_parents else self._trees.empty
         edits: dict[str, Node | None] = {}
         was: dict[str, str] = {}
         now: dict[str, tuple[str, int | None]] = {}
-        for change in self._trees.changes(before, step.tree):
+        changes = self._trees.changes(before, step.tree)
+        for change in changes:
             old = self._stands.get((change.path, change.old_mode, change.old_oid), {})
             new = self._stands.get((change.path, change.new_mode, change.new_oid), {})
             was.update({path: hash_ for path, (hash_, _) in old.items()})
             now.update(new)
             if change.path not in new:
                 edits[change.path] = self._passed(change, is_replaced=bool(new))
+        is_apart = step.begins_unchanged and not was and not now and not self._has_ground(step)
+        if is_apart and all(rewriting.passes(change, edits) for change in changes):
+            return None
+        self._edit_assets(step, edits, was, now)
+        self._lay_ground(step, edits, brings=bool(now))
+        return edits
+
+    def _edit_assets(
+        self,
+        step: Step,
+        edits: dict[str, Node | None],
+        was: Mapping[str, str],
+        now: Mapping[str, tuple[str, int | None]],
+    ) -> None:
+        """Adds links and sidecars of the art that is there `now`, and takes away those of what `was`."""
         gone = {path: hash_ for path, hash_ in was.items() if path not in now}
         for path in gone:
             edits.setdefault(path, None)
@@ -159,8 +158,6 @@ class _Rule:
                 edits[names.sidecar_path(path)] = Node(staging.FILE, card)
             elif names.sidecar_path(path) in edits:
                 del edits[names.sidecar_path(path)]
-        self._lay_ground(step, edits, brings=bool(now))
-        return edits
 
     def _passed(self, change: Change, *, is_replaced: bool) -> Node | None:
         """Gives what an entry becomes that is no art: itself, or without the lines that another program needed."""
@@ -190,9 +187,12 @@ class _Rule:
 
     # -- our attributes ---------------------------------------------------------------------------------------------
 
+    def _has_ground(self, step: Step) -> bool:
+        return any(parent in self._grounded for parent, _ in step.old_parents)
+
     def _lay_ground(self, step: Step, edits: dict[str, Node | None], *, brings: bool) -> None:
         """Gives a commit with art our attributes, so that git asks us on a branch that begins there."""
-        if not brings and not any(parent in self._grounded for parent, _ in step.old_parents):
+        if not brings and not self._has_ground(step):
             return
         self._grounded.add(step.commit)
         own = self._trees.find(step.tree, self._ground)

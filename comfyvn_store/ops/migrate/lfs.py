@@ -59,11 +59,6 @@ class Lfs:
         """Gives nothing: the bytes are in files."""
         return None
 
-    def is_stand_in(self, version: Version, data: bytes) -> bool:
-        """Tells whether a file holds the pointer that stands for these bytes."""
-        found = parse(data)
-        return isinstance(found, Version) and found.hash == version.hash
-
 
 def parse(text: bytes) -> Version | str:
     """Gives what a pointer file names, or why it cannot be followed."""

@@ -57,10 +57,6 @@ class Raw:
         """Gives a blob's bytes."""
         return blobs.stream_blob(self._repository.git, version.key)
 
-    def is_stand_in(self, version: Version, data: bytes) -> bool:
-        """Tells that no file stands for another here."""
-        return False
-
 
 def _is_pointer(data: bytes) -> bool:
     if links.parse_written(data) is not None or links.is_bent(data) or links.is_conflict(data):

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import closing
 
 from comfyvn_store.asset import ingest, marker, sidecar, worktree
-from comfyvn_store.base import canonical, files, links, names, png
+from comfyvn_store.base import canonical, links, names, png
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing
 from comfyvn_store.ops.migrate import lines, rewrite, safety
 from comfyvn_store.ops.migrate.outcome import Progress, Rewrite
@@ -34,10 +33,8 @@ def restore_history(session: Session, *, is_trial: bool, progress: Progress | No
     repository = session.repository
     tell = progress or (lambda what, done, total: None)
     with worktree.alone(repository, worktree.PATIENCE):
-        found = safety.pending(repository) if not is_trial else None
-        if found is not None:
-            _follow(repository, *found)
-            safety.end(repository)
+        if not is_trial:
+            rewrite.finish_pending(repository)
         safety.require_rewritable(repository)
         safety.require_clean(repository, ())
         linked = _linked(repository, tell)
@@ -154,18 +151,7 @@ def _rewrite(repository: Repository, raw: dict[str, str], progress: Progress) ->
     trees = Trees(repository.git, repository.object_format)
     with closing(trees):
         rule = _Rule(repository, trees, raw)
-        done = rewriting.rewrite(trees, repository.git, rewriting.refs(repository), rule.edits, progress)
-    if not done.moves:
-        return Rewrite(len(done.ids), 0, 0, None, None)
-    head = repository.git.text("rev-parse", "--verify", "HEAD")
-    stamp = safety.new_stamp(repository)
-    place = safety.map_place(repository, stamp)
-    rewriting.write_map(place, done.ids)
-    safety.begin(repository, head, done.ids[head], stamp)
-    prefix = rewriting.move(repository, done, stamp, "comfyvn-store uninstall --history")
-    _follow(repository, head, done.ids[head])
-    safety.end(repository)
-    return Rewrite(len(done.ids), done.changed, done.signatures, place, prefix)
+        return rewrite.run(repository, trees, rule.edits, "comfyvn-store uninstall --history", progress)[0]
 
 
 class _Rule:
@@ -177,10 +163,14 @@ class _Rule:
         self._raw = raw
         self._ground = repository.full(attributes.NAME)
 
-    def edits(self, step: Step) -> dict[str, Node | None]:
-        """Gives what differs from the first parent's new tree."""
+    def edits(self, step: Step) -> dict[str, Node | None] | None:
+        """Gives what differs from the first parent's new tree, None where nothing of this commit is ours."""
         before = step.old_parents[0][1] if step.old_parents else self._trees.empty
-        return {change.path: self._passed(change) for change in self._trees.changes(before, step.tree)}
+        changes = self._trees.changes(before, step.tree)
+        edits = {change.path: self._passed(change) for change in changes}
+        if step.begins_unchanged and all(rewriting.passes(change, edits) for change in changes):
+            return None
+        return edits
 
     def _passed(self, change: Change) -> Node | None:
         if change.new_mode == staging.GONE:
@@ -208,43 +198,3 @@ class _Rule:
         if not block:
             return node
         return Node(node.mode, self._trees.write("blob", rest)) if rest else None
-
-
-# -- work tree -------------------------------------------------------------------------------------------------------
-
-
-def _follow(repository: Repository, old: str, new: str) -> None:
-    """Brings work tree and index from one commit to another: files in place of links, sidecars gone."""
-    trees = Trees(repository.git, repository.object_format)
-    with closing(trees):
-        changes = trees.changes(rewrite.tree_of(repository, old), rewrite.tree_of(repository, new))
-    hashes = blobs.read_links(repository.git, (change.old_oid for change in changes))
-    views = [change for change in changes if change.old_oid in hashes and change.new_mode != staging.GONE]
-    for change in views:
-        _place_bytes(repository, change, hashes[change.old_oid])
-    others = [change for change in changes if change not in views]
-    from comfyvn_store.ops.migrate.following import follow
-
-    follow(repository, others, lambda hash_, data: False)
-    entries = [Entry(change.path, change.new_mode, change.new_oid) for change in views]
-    staging.write_entries(repository.git, entries, patience=staging.PATIENCE)
-
-
-def _place_bytes(repository: Repository, change: Change, hash_: str) -> None:
-    """Puts a blob's bytes where the view of an object is; a file that somebody edited stays."""
-    place = repository.absolute(change.path)
-    if repository.is_beyond_link(change.path):
-        return
-    text = files.read_link(place)
-    before = worktree.print_at(place)
-    is_view = text is not None and links.parse_link(text) == hash_
-    if not is_view and (before is None or not worktree.holds(repository, place, hash_)):
-        return
-    temp = files.temp_beside(place)
-    mode = 0o777 if change.new_mode == staging.EXECUTABLE else 0o666
-    with os.fdopen(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
-        for block in blobs.stream_blob(repository.git, change.new_oid):
-            stream.write(block)
-        stream.flush()
-        os.fsync(stream.fileno())
-    files.swap_for_file(place, temp, text if is_view else None, before if not is_view else None)

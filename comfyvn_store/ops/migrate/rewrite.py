@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from comfyvn_store.ops.migrate import safety
-from comfyvn_store.ops.migrate.following import IsStandIn, follow
+from comfyvn_store.ops.migrate.following import follow
 from comfyvn_store.ops.migrate.outcome import Progress, Rewrite
 from comfyvn_store.vcs import blobs, history, rewriting, staging
 from comfyvn_store.vcs.repository import Repository
@@ -32,9 +32,7 @@ def versions(repository: Repository, root: str | None, progress: Progress) -> It
         progress("reading history", min(start + _BATCH, len(order)), len(order))
 
 
-def run(
-    repository: Repository, trees: Trees, rule: Rule, reason: str, is_stand_in: IsStandIn, progress: Progress
-) -> tuple[Rewrite, list[str]]:
+def run(repository: Repository, trees: Trees, rule: Rule, reason: str, progress: Progress) -> tuple[Rewrite, list[str]]:
     """Rewrites, moves all refs, and lets index and work tree follow; gives what was done, and files that somebody edited.
 
     Raises Refused, GitFailed, OSError; no ref has moved then, unless only the work tree is left to do, which the next run
@@ -49,18 +47,18 @@ def run(
     rewriting.write_map(place, done.ids)
     safety.begin(repository, head, done.ids[head], stamp)
     prefix = rewriting.move(repository, done, stamp, reason)
-    kept = catch_up(repository, head, done.ids[head], is_stand_in)
+    kept = catch_up(repository, head, done.ids[head])
     safety.end(repository)
     return Rewrite(len(done.ids), done.changed, done.signatures, place, prefix), kept
 
 
-def catch_up(repository: Repository, old: str, new: str, is_stand_in: IsStandIn) -> list[str]:
+def catch_up(repository: Repository, old: str, new: str) -> list[str]:
     """Brings index and work tree from one commit to another; gives the files that somebody edited."""
     trees = Trees(repository.git, repository.object_format)
     with closing(trees):
         tree = [blobs.resolve(repository.git, commit) and tree_of(repository, commit) for commit in (old, new)]
         changes: Sequence[Change] = trees.changes(tree[0] or trees.empty, tree[1] or trees.empty)
-    return follow(repository, changes, is_stand_in).kept
+    return follow(repository, changes).kept
 
 
 def tree_of(repository: Repository, commit: str) -> str:
@@ -68,11 +66,11 @@ def tree_of(repository: Repository, commit: str) -> str:
     return repository.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
 
 
-def finish_pending(repository: Repository, is_stand_in: IsStandIn) -> bool:
+def finish_pending(repository: Repository) -> bool:
     """Completes what an earlier run left; tells whether there was anything."""
     found = safety.pending(repository)
     if found is None:
         return False
-    catch_up(repository, *found, is_stand_in)
+    catch_up(repository, *found)
     safety.end(repository)
     return True
