@@ -36,6 +36,7 @@ def migrate(
             raise Refused("files are in conflict here", hint="settle them first: comfyvn-store conflicts")
         chooser = Chosen(repository, kind.name, asked)
         found = read_all(kind, entries)
+        chooser.remaining |= {each.path for each in found.left}
         claims = _free(repository, chooser, entries, chooser.choose(found.claims))
         gathered = Gathered(repository, kind, chooser, done)
         gathered.gather(claims, progress)

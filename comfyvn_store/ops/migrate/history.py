@@ -46,6 +46,7 @@ def migrate(
         chooser = Chosen(repository, kind.name, asked)
         root = repository.root if kind.name == "raw" else None
         found = current.read_all(kind, rewrite.versions(repository, root, progress))
+        chooser.remaining |= {each.path for each in found.left}
         claims = chooser.choose(found.claims)
         safety.require_clean(repository, _as_committed(repository, claims))
         gathered = Gathered(repository, kind, chooser, done)
