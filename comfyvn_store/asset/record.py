@@ -17,6 +17,7 @@ from comfyvn_store.store.objects import BLOCK, Store
 # What a record's source says when the bytes themselves say nothing.
 MANUAL = "manual"
 GIT = "git"
+IMPORT = "import"
 
 
 class Facts(NamedTuple):

@@ -21,6 +21,7 @@ from comfyvn_store.errors import ComfyvnError, from_os_error
 COMMANDS = {
     "init": "setup",
     "uninstall": "setup",
+    "migrate": "migrating",
     "clone": "setup",
     "demo": "demo",
     "register": "assets",

@@ -15,6 +15,7 @@ from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
     from comfyvn_store.ops.init import Initialised
+    from comfyvn_store.ops.session import Session
 
 
 @click.command("init", short_help="set this git repository up")
@@ -160,17 +161,27 @@ def _pathspec(root: str) -> str:
 
 
 @click.command("uninstall", short_help="give back ordinary files and the previous hooks")
-def uninstall_command() -> None:
+@click.option("--history", is_flag=True, help="Rewrite all branches and tags, too, so that git itself holds the art.")
+@click.option("--dry-run", is_flag=True, help="With --history: only see whether all bytes are here.")
+def uninstall_command(history: bool, dry_run: bool) -> None:
     """Give back ordinary files and the previous hooks.
 
-    The store stays where it is, because old versions of your art live only there.
+    The store stays where it is, because old versions of your art live only there. With --history every commit of every
+    branch and tag is made anew, with the bytes in place of links and without sidecars; the old ones are kept below
+    refs/comfyvn/before-migration/.
     """
     from comfyvn_store.errors import ObjectMissing
     from comfyvn_store.ops import uninstall
     from comfyvn_store.ops.session import open_session
 
+    if dry_run and not history:
+        raise click.UsageError("--dry-run goes with --history")
     with open_session() as session:
         output.notes(session.notes)
+        if history:
+            _give_history_back(session, dry_run)
+        if dry_run:
+            return
         done = uninstall.uninstall(session)
     if done.restored:
         output.line(f"{count(done.restored, 'view is an ordinary file', 'views are ordinary files')} again")
@@ -193,6 +204,15 @@ def uninstall_command() -> None:
             f"these stay links, because their bytes are not in the store: {listed}{more}",
             hint="run `comfyvn-store init`, `comfyvn-store pull`, then `comfyvn-store uninstall` again",
         )
+
+
+def _give_history_back(session: Session, is_trial: bool) -> None:
+    from comfyvn_store.cli.migrating import show_rewrite
+    from comfyvn_store.ops.migrate.reversal import restore_history
+
+    with closing(output.Progress()) as progress:
+        show_rewrite(restore_history(session, is_trial=is_trial, progress=progress))
+    session.catch_up_if_free()
 
 
 @click.command("clone", short_help="git clone, init and pull in one")

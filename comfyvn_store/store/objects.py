@@ -340,6 +340,20 @@ class Store:
         self.refresh(hash_)
         return True
 
+    def replace_by(self, path: str, hash_: str) -> bool:
+        """Lets the file at `path`, which the caller has hashed, be an object that is there already; the path stays, as a
+        second name. Gives False where that cannot be, as `adopt`."""
+        if not is_own(os.lstat(path)):
+            return False
+        with self.temp() as place:
+            name = f"{place.path}-name"
+            try:
+                os.link(path, name, follow_symlinks=False)
+            except OSError:
+                return False
+            self.name(name, hash_)
+        return True
+
     def quarantine(self, hash_: str) -> str:
         """Moves an object whose bytes are wrong to `bad/` and gives the path there."""
         return self.put_aside(self.path(hash_), hash_)

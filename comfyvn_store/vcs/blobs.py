@@ -17,6 +17,7 @@ from comfyvn_store.vcs.git import Git
 # than git's `gc.autoPackLimit` would make it collect, so few blobs must not become a pack each time.
 _LOOSE = 32
 _BATCH = 4000
+_KINDS = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 
 
 class Found(NamedTuple):
@@ -112,17 +113,29 @@ def write_blobs(git: Git, object_format: str, contents: Sequence[bytes]) -> list
     return oids
 
 
+def write_objects(git: Git, object_format: str, contents: Sequence[tuple[str, bytes]]) -> None:
+    """Writes objects of any kind ("blob", "tree", "commit", "tag"), all of them different, each with its bytes."""
+    pack = _packed([_pack_entry(data, _KINDS[kind]) for kind, data in contents], object_format)
+    if len(contents) <= _LOOSE:
+        git.run("unpack-objects", "-q", data=pack)
+    else:
+        git.run("index-pack", "--stdin", data=pack)
+
+
 def _pack(contents: Iterable[bytes], object_format: str) -> bytes:
-    """Gives a pack (gitformat-pack, version 2) of blobs without deltas."""
-    parts = [_pack_entry(data) for data in contents]
+    return _packed([_pack_entry(data, _KINDS["blob"]) for data in contents], object_format)
+
+
+def _packed(parts: list[bytes], object_format: str) -> bytes:
+    """Gives a pack (gitformat-pack, version 2) of objects without deltas."""
     body = b"PACK" + (2).to_bytes(4, "big") + len(parts).to_bytes(4, "big") + b"".join(parts)
     return body + hashlib.new(object_format, body).digest()
 
 
-def _pack_entry(data: bytes) -> bytes:
+def _pack_entry(data: bytes, kind: int) -> bytes:
     size = len(data)
     head = bytearray()
-    byte = (3 << 4) | (size & 15)
+    byte = (kind << 4) | (size & 15)
     size >>= 4
     while size:
         head.append(byte | 0x80)

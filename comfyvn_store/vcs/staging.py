@@ -49,6 +49,11 @@ def entries(git: Git, paths: Sequence[str]) -> list[Entry]:
     return _entries(git, [literal(path) for path in paths])
 
 
+def all_entries(git: Git) -> list[Entry]:
+    """Gives every index entry."""
+    return _entries(git, [":/"])
+
+
 def filtered_entries(git: Git, root: str, *drivers: str) -> list[Entry]:
     """Gives the index entries below `root` whose `filter` attribute is one of `drivers`."""
     # git 2.39 looks attributes up under the path without the pathspecs' common folder; `.git`, which no index has,

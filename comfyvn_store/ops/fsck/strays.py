@@ -31,7 +31,8 @@ AGE = 86400.0
 # What belongs into a store, and into a repository's own folder beside one (`docs/formats/store.md`).
 _STORE = frozenset(("format", "objects", "tmp", "bad", "trash", "lock", "users"))
 _HOME = frozenset(
-    ("format", "store", "uninstalled", "lock", "hooks", "fsck", "unstaged", "config-said", "operations", "keep", "sent")
+    ("format", "store", "uninstalled", "lock", "hooks", "fsck", "unstaged", "config-said")
+    + ("operations", "keep", "sent", "migrations")
 )
 _WORK_TREE = frozenset(("commit.pid", "repair.lock", "previews.lock", "previews-next.lock", "unstaged", "config-said"))
 _INDEX = re.compile(r"index\.db(-wal|-shm|-journal)?\Z")

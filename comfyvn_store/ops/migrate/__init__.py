@@ -1,0 +1,53 @@
+"""`migrate`: art that Git LFS, git-annex, DVC or git itself keeps becomes assets, without a second copy of its bytes.
+
+One module for each program (`lfs`, `annex`, `dvc`, `raw`); `choosing` says which files, `adopting` and `gathering` bring
+their bytes into the store, `current` does it for git's index, `history` for all commits, `reversal` gives them back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from comfyvn_store.ops.migrate import current
+from comfyvn_store.ops.migrate.annex import Annex
+from comfyvn_store.ops.migrate.choosing import top_relative
+from comfyvn_store.ops.migrate.claims import Kind
+from comfyvn_store.ops.migrate.dvc import Dvc
+from comfyvn_store.ops.migrate.lfs import Lfs
+from comfyvn_store.ops.migrate.outcome import Migrated, Progress
+from comfyvn_store.ops.migrate.raw import Raw
+from comfyvn_store.ops.session import Session
+
+KINDS: dict[str, type[Lfs] | type[Annex] | type[Dvc] | type[Raw]] = {"lfs": Lfs, "annex": Annex, "dvc": Dvc, "raw": Raw}
+
+
+def migrate(
+    session: Session,
+    kind: str,
+    paths: Sequence[str] = (),
+    *,
+    history: bool = False,
+    is_trial: bool = False,
+    clears_cache: bool = False,
+    progress: Progress | None = None,
+    here: str | None = None,
+) -> Migrated:
+    """Migrates files of one kind: those in git's index, staged; or with `history` those of all branches and tags.
+
+    `paths`, as typed in the folder `here`, choose some. Raises Refused, UsageError, MachineError, OSError.
+    """
+    repository = session.repository
+    tell = progress or (lambda what, done, total: None)
+    asked = top_relative(repository, paths, here or os.getcwd())
+    program: Kind = KINDS[kind](repository)
+    if history:
+        from comfyvn_store.ops.migrate import history as past
+
+        done = past.migrate(session, program, asked, is_trial=is_trial, clears_cache=clears_cache, progress=tell)
+    else:
+        done = current.migrate(session, program, asked, is_trial=is_trial, clears_cache=clears_cache, progress=tell)
+    if not is_trial:
+        session.catch_up_if_free()
+        session.make_previews_later()
+    return done

@@ -1,0 +1,126 @@
+"""From claims to objects: each version is taken in once, and what is not here is named."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Sequence
+
+from comfyvn_store.base import durable, files
+from comfyvn_store.ops.migrate.adopting import Intake, Taken
+from comfyvn_store.ops.migrate.choosing import Chosen
+from comfyvn_store.ops.migrate.claims import Claim, Kind, Left, Version
+from comfyvn_store.ops.migrate.outcome import MISSING, Migrated, Moved, Progress
+from comfyvn_store.vcs.repository import Repository
+
+WOULD = "here"
+_BATCH = 1000
+
+
+class Gathered:
+    """The objects of claims. After `gather`, `claims` are those that become assets."""
+
+    def __init__(self, repository: Repository, kind: Kind, chooser: Chosen, done: Migrated) -> None:
+        self._repository = repository
+        self._kind = kind
+        self._chooser = chooser
+        self._done = done
+        self._intake = Intake(repository, kind)
+        self.taken: dict[str, Taken] = {}
+        self.claims: list[Claim] = []
+
+    def gather(self, claims: Sequence[Claim], progress: Progress) -> None:
+        """Takes in all bytes, durably; only looks for them in a trial run. Raises OSError, Refused."""
+        spare: dict[str, list[str]] = {}
+        for claim in claims:
+            spare.setdefault(claim.version.key, []).append(self._repository.absolute(claim.path))
+        versions = {claim.version.key: claim.version for claim in claims}
+        here: dict[str, bool] = {}
+        fresh: list[str] = []
+        for number, (key, version) in enumerate(versions.items()):
+            places = list(dict.fromkeys(spare[key]))
+            if self._done.is_trial:
+                here[key] = self._intake.is_here(version, places)
+            else:
+                taken = self._intake.take(version, places)
+                here[key] = taken is not None
+                if taken is not None:
+                    self.taken[key] = taken
+                    fresh.append(taken.hash)
+            if len(fresh) >= _BATCH:
+                self._sync(fresh)
+            progress("taking in files", number + 1, len(versions))
+        self._sync(fresh)
+        self._done.damaged = [os.path.relpath(place, self._repository.top) for place in self._intake.damaged]
+        self._sort(claims, here)
+
+    def _sync(self, fresh: list[str]) -> None:
+        if fresh:
+            self._repository.store.sync(list(dict.fromkeys(fresh)))
+            durable.sync_folder(os.path.join(self._repository.store.root, "objects"))
+            fresh.clear()
+
+    def _sort(self, claims: Sequence[Claim], here: dict[str, bool]) -> None:
+        """Finds the claims that can be met: all of a carrier's, each with its bytes or at least the name of its object."""
+        unmet = {claim.carrier[:3] for claim in claims if not here[claim.version.key] and claim.version.hash is None}
+        reported = set()
+        for claim in claims:
+            key = claim.version.key
+            if claim.carrier[:3] in unmet:
+                self._chooser.remaining.add(claim.carrier.path)
+                if not here[key] and (claim.path, key) not in reported:
+                    reported.add((claim.path, key))
+                    hint = f"`{self._kind.fetch}` fetches them; then migrate again" if self._kind.fetch else None
+                    self._done.left.append(Left(claim.path, "its bytes are not here", hint))
+                continue
+            self.claims.append(claim)
+
+    def hash_of(self, version: Version) -> str | None:
+        """Gives the object of a version: its bytes' hash, else what its name says."""
+        taken = self.taken.get(version.key)
+        return taken.hash if taken is not None else version.hash
+
+    def size_of(self, version: Version) -> int | None:
+        """Gives an object's size, as counted or as the pointer says."""
+        taken = self.taken.get(version.key)
+        return taken.size if taken is not None else version.size
+
+    def report(self, here: Iterable[Claim]) -> None:
+        """Notes the files that become assets, each path and version once."""
+        seen = set()
+        for claim in here:
+            version = claim.version
+            if (claim.path, version.key) in seen:
+                continue
+            seen.add((claim.path, version.key))
+            taken = self.taken.get(version.key)
+            how = taken.how if taken is not None else MISSING
+            if self._done.is_trial:
+                how = WOULD if self._intake.is_here(version, [self._repository.absolute(claim.path)]) else MISSING
+            self._done.files.append(Moved(claim.path, self.hash_of(version), self.size_of(version), how))
+
+    def remove_cache(self) -> int:
+        """Removes the other program's files that were taken in, and gives how many there were. The store has each object,
+        durable and hashed. A cache outside the repository stays: others may use it. Raises OSError."""
+        repository = self._repository
+        own = tuple(os.path.realpath(folder) + os.sep for folder in (repository.common_dir, repository.top))
+        removed = 0
+        for claim in self.claims:
+            taken = self.taken.get(claim.version.key)
+            for place in self._kind.places(claim.version) if taken is not None else ():
+                # Not one that has other bytes than its name says.
+                if taken is not None and place == taken.place and os.path.realpath(place).startswith(own):
+                    removed += _remove(place)
+        return removed
+
+
+def _remove(place: str) -> int:
+    """Removes a file and the folders that are empty then; git-annex takes the write permission from those of its keys."""
+    if files.lstat(place) is None:
+        return 0
+    folder = os.path.dirname(place)
+    with contextlib.suppress(OSError):
+        os.chmod(folder, os.stat(folder).st_mode | 0o200)
+    os.unlink(place)
+    files.remove_empty_folders(folder, os.path.dirname(os.path.dirname(os.path.dirname(folder))))
+    return 1
