@@ -31,9 +31,9 @@ AGE = 86400.0
 # What belongs into a store, and into a repository's own folder beside one (`docs/formats/store.md`).
 _STORE = frozenset(("format", "objects", "tmp", "bad", "trash", "lock", "users"))
 _HOME = frozenset(
-    ("format", "store", "uninstalled", "lock", "hooks", "fsck", "unstaged", "config-said")
-    + ("operations", "keep", "sent", "migrations")
-)
+    # of the home itself, then of those who keep something there
+    ("format", "store", "uninstalled", "lock", "hooks", "unstaged", "config-said")
+) | {"fsck", "operations", "keep", "sent", "migrations"}
 _WORK_TREE = frozenset(("commit.pid", "repair.lock", "previews.lock", "previews-next.lock", "unstaged", "config-said"))
 _INDEX = re.compile(r"index\.db(-wal|-shm|-journal)?\Z")
 _PREVIEW = re.compile(r"([0-9a-f]{64})\.(webp|waveform\.json)\Z")
