@@ -139,3 +139,12 @@ def test_the_whole_history(annex: GitRepo, art: dict[str, bytes], tmp_path: Path
     moved = annex.sidecar(MOVED)["provenance"]
     assert moved["commit"] == new[old[-1]]  # renaming made no new record
     assert annex.git("fsck", "--strict").code == 0
+
+
+def test_init_says_what_to_type(annex: GitRepo) -> None:
+    said = annex.tool("init").out
+    assert "4 files below assets/ are kept by git-annex" in said and "comfyvn-store migrate annex\n" in said + "\n"
+    assert "came into git before" not in said
+    assert annex.tool("init", "--json").json()["others"] == {"annex": 4}
+    annex.tool("migrate", "annex")
+    assert "migrate" not in annex.tool("init").out

@@ -160,3 +160,12 @@ def test_the_whole_history(kept: GitRepo, art: dict[str, bytes], tmp_path: Path)
     assert kept.sidecar(A)["provenance"]["commit"] == new[old[1]]
     assert kept.sidecar(B)["provenance"]["commit"] == new[old[2]]
     assert json.loads(kept.tool("status", "--json").out) is not None
+
+
+def test_init_says_what_to_type(kept: GitRepo) -> None:
+    said = kept.tool("init").out
+    assert "4 files below assets/ are kept by DVC" in said and "comfyvn-store migrate dvc\n" in said + "\n"
+    assert "came into git before" not in said
+    assert kept.tool("init", "--json").json()["others"] == {"dvc": 4}
+    kept.tool("migrate", "dvc")
+    assert "migrate" not in kept.tool("init").out

@@ -221,3 +221,12 @@ def test_a_conflict_is_settled_first(lfs: GitRepo) -> None:
     lfs.commit("theirs", "-a")
     assert lfs.git("merge", "main", check=False).code == 1
     assert lfs.tool("migrate", "lfs", check=False).code == 20
+
+
+def test_init_says_what_to_type(lfs: GitRepo) -> None:
+    said = lfs.tool("init").out
+    assert "3 files below assets/ are kept by Git LFS" in said and "comfyvn-store migrate lfs\n" in said + "\n"
+    assert "came into git before" not in said
+    assert lfs.tool("init", "--json").json()["others"] == {"lfs": 3}
+    lfs.tool("migrate", "lfs")
+    assert "migrate" not in lfs.tool("init").out

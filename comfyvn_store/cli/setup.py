@@ -14,8 +14,13 @@ from comfyvn_store.cli.bars import TransferBar
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from comfyvn_store.ops.init import Initialised
+    from comfyvn_store.ops.migrate import Recognised
     from comfyvn_store.ops.session import Session
+
+_PROGRAMS = {"lfs": "Git LFS", "annex": "git-annex", "dvc": "DVC"}
 
 
 @click.command("init", short_help="set this git repository up")
@@ -28,18 +33,21 @@ def init_command(is_print: bool, as_json: bool) -> int:
     where a hook manager is in use, --print shows what to write into its file so that it calls ours. With comfyvn.fetch=auto
     bytes that are not here are fetched at once.
     """
-    from comfyvn_store.ops import init
+    from comfyvn_store.ops import init, migrate
     from comfyvn_store.vcs.repository import open_repository
 
     if is_print:
         _print_intention(as_json)
         return 0
     done = init.init(open_repository())
+    others = migrate.recognised(done.repository)
     fetches = done.missing_objects > 0 and done.repository.settings.fetch == "auto"
     if as_json:
-        output.as_json({"store": done.repository.store.root, **done._asdict(), "repository": done.repository.top})
+        kept = {name: found.files for name, found in others.items()}
+        about = {**done._asdict(), "repository": done.repository.top, "others": kept}
+        output.as_json({"store": done.repository.store.root, **about})
     else:
-        _show_initialised(done, fetches)
+        _show_initialised(done, others, fetches)
     return _fetch_now(as_json) if fetches else 0
 
 
@@ -55,7 +63,7 @@ def _fetch_now(is_silent: bool) -> int:
     return transfers.ending(transfers.pull_error(done))
 
 
-def _show_initialised(done: Initialised, fetches: bool) -> None:
+def _show_initialised(done: Initialised, others: Mapping[str, Recognised], fetches: bool) -> None:
     repository = done.repository
     word = "Reinitialized existing" if done.was_there else "Initialized"
     output.line(f"{word} comfyvn-store in {repository.store.root}/")
@@ -70,12 +78,25 @@ def _show_initialised(done: Initialised, fetches: bool) -> None:
         )
     for name in done.kept_hooks:
         output.line(f"  your {name} hook is kept and runs first")
-    if done.raw_art:
+    for name, found in others.items():
+        number = found.files
         output.line(
-            f"  {count(done.raw_art, 'file')} below {repository.root}/ came into git before; to bring "
-            f"{'it' if done.raw_art == 1 else 'them'} into the store:"
+            f"  {count(number, 'file')} below {repository.root}/ {'is' if number == 1 else 'are'} kept by {_PROGRAMS[name]}; "
+            f"to take {'it' if number == 1 else 'them'} over:"
         )
-        output.line(f"      git add --renormalize {_pathspec(repository.root)} && git commit -m 'art into the store'")
+        output.line(f"      comfyvn-store migrate {name}")
+    raw = done.raw_art - sum(found.pointers for found in others.values())
+    if raw > 0:
+        output.line(
+            f"  {count(raw, 'file')} below {repository.root}/ came into git before; to bring "
+            f"{'it' if raw == 1 else 'them'} into the store:"
+        )
+        if others:  # our filter would take a pointer for art
+            output.line("      comfyvn-store migrate raw && git commit -m 'art into the store'")
+        else:
+            output.line(
+                f"      git add --renormalize {_pathspec(repository.root)} && git commit -m 'art into the store'"
+            )
     if done.missing_objects and not fetches:
         output.line(
             f"  the bytes of {count(done.missing_objects, 'file')} of {done.assets} are not here yet; to fetch them:"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from comfyvn_store.ops.migrate import current
 from comfyvn_store.ops.migrate.annex import Annex
@@ -18,8 +19,32 @@ from comfyvn_store.ops.migrate.lfs import Lfs
 from comfyvn_store.ops.migrate.outcome import Migrated, Progress
 from comfyvn_store.ops.migrate.raw import Raw
 from comfyvn_store.ops.session import Session
+from comfyvn_store.vcs import staging
+from comfyvn_store.vcs.repository import Repository
 
 KINDS: dict[str, type[Lfs] | type[Annex] | type[Dvc] | type[Raw]] = {"lfs": Lfs, "annex": Annex, "dvc": Dvc, "raw": Raw}
+
+
+class Recognised(NamedTuple):
+    """How many files below the assets root another program keeps, and how many ordinary files there stand for them."""
+
+    files: int
+    pointers: int
+
+
+def recognised(repository: Repository) -> dict[str, Recognised]:
+    """Gives what other programs keep, as git's index says; programs that keep nothing are left out."""
+    entries = staging.all_entries(repository.git)
+    found = {}
+    for name in ("lfs", "annex", "dvc"):
+        claims = [
+            claim for claim in KINDS[name](repository).read(entries).claims if repository.is_asset_path(claim.path)
+        ]
+        carriers = {claim.carrier for claim in claims if claim.carrier.mode != staging.LINK}
+        pointers = sum(1 for entry in carriers if repository.is_asset_path(entry.path))
+        if claims:
+            found[name] = Recognised(len(claims), pointers)
+    return found
 
 
 def migrate(
