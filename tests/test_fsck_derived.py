@@ -268,7 +268,8 @@ def test_a_run_that_is_interrupted_goes_on(store_repo: GitRepo, sent: signal.Sig
 
 # Each object takes a while, and what was verified is written down after each.
 _SLOW = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests behind itself has it ignored
 from comfyvn_store.ops.fsck import verified
 plain = verified.Verified.note
 def note(self, hash_, info):
