@@ -55,7 +55,8 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
 
     A file with the user's edits stays. A missing one is made only with `restore`: deleting it may be an edit too. One
     that says the right thing but is as young as git's index is dated back (`files.settle`). Nothing is written while
-    another process holds git's index.
+    another process holds git's index, nor where git would not run our filter, which an `uninstall` that was cut short took
+    out: what the filter keeps out of git would be staged.
     """
     if repository.is_index_locked:
         return False
@@ -68,6 +69,8 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
             due.append((card, wanted))
         elif found == wanted and _is_young(repository, card.entry.path):
             young.append(card.entry.path)
+    if (due or young) and not _is_filtered(repository):
+        return False
     try:
         staging.write_entries(repository.git, (card.entry for card, _ in due))
     except GitFailed:
@@ -86,6 +89,10 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
     with contextlib.suppress(GitFailed):  # git hashes them itself the next time it looks
         staging.refresh(repository.git, [*written, *young], filters=True)
     return True
+
+
+def _is_filtered(repository: Repository) -> bool:
+    return repository.git.succeeds("config", "--get", "filter.comfyvn-sidecar.process")
 
 
 def _is_due(repository: Repository, card: Card, found: bytes | None, wanted: bytes, restore: bool) -> bool:
