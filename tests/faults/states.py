@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests import collecting, media
+from tests import collecting, media, migrants
 from tests.faults.worlds import STORE, copy, remove
 from tests.fsckrepo import flipped, overwrite
 from tests.gitrepo import GitRepo, run
@@ -261,16 +261,7 @@ def pointers(world: Path) -> None:
     """A clone of a repository with Git LFS whose objects were fetched and not checked out."""
     begun(world)
     repo = GitRepo(world / "repo")
-    for path, data in ((HERO_PATH, HERO), (FILM_PATH, FILM), (ROOM_PATH, ROOM)):
-        oid = digest(data)
-        text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(data)}\n"
-        repo.write(path, text)
-        repo.write(f".git/lfs/objects/{oid[:2]}/{oid[2:4]}/{oid}", data)
-    repo.write(
-        ".gitattributes", "*.png filter=lfs diff=lfs merge=lfs -text\n*.bin filter=lfs diff=lfs merge=lfs -text\n"
-    )
-    repo.git("add", "-A")
-    repo.commit("art")
+    migrants.write_pointers(repo, {HERO_PATH: HERO, FILM_PATH: FILM, ROOM_PATH: ROOM})
     repo.tool("init")
     repo.commit("init")
 
