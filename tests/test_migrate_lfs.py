@@ -221,3 +221,15 @@ def test_a_conflict_is_settled_first(lfs: GitRepo) -> None:
     lfs.commit("theirs", "-a")
     assert lfs.git("merge", "main", check=False).code == 1
     assert lfs.tool("migrate", "lfs", check=False).code == 20
+
+
+def test_the_cache_is_removed_of_what_is_migrated_already(lfs: GitRepo, art: dict[str, bytes], tmp_path: Path) -> None:
+    """As a run leaves it that was cut short before it removed anything."""
+    lfs.tool("migrate", "lfs")
+    lfs_object(lfs, art[CLUB]).unlink()
+    lfs_object(lfs, art[CLUB]).write_bytes(b"other bytes than the name says")
+    done = lfs.tool("migrate", "lfs", "--remove-cache", "--json").json()
+    assert done["files"] == [] and done["cache_files_removed"] == 2
+    assert lfs_object(lfs, art[CLUB]).exists() and not lfs_object(lfs, art[MIRA]).exists()
+    lfs.commit("art")
+    check_migrated(lfs, art, tmp_path)
