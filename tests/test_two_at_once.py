@@ -307,13 +307,14 @@ def test_a_killed_git_that_nobody_waited_for_is_at_work_no_more(art: GitRepo) ->
     ended.wait()
 
 
-def test_any_command_removes_a_lock_that_a_killed_process_of_ours_left(art: GitRepo) -> None:
+@pytest.mark.parametrize("words", [("status",), ("fsck", "--repair")], ids=" ".join)
+def test_any_command_removes_a_lock_that_a_killed_process_of_ours_left(art: GitRepo, words: tuple[str, ...]) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     copy, lock = art.path / f".git/index.comfyvn-{ended.pid}-0123abcd", art.path / ".git/index.lock"
     copy.write_bytes((art.path / ".git/index").read_bytes())
     os.link(copy, lock)
     time.sleep(1.1)
-    art.tool("status")
+    art.tool(*words)
     assert not lock.exists() and not copy.exists()
     art.git("add", "assets")

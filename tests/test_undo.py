@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from comfyvn_store.base import files
 from comfyvn_store.errors import MachineError
 from comfyvn_store.ops import snapshots, undo
+from comfyvn_store.vcs.repository import open_repository
 from tests import media, oracle
 from tests.collecting import HERO, begun, home, objects
 from tests.gitrepo import GitRepo, run
@@ -119,6 +121,19 @@ def test_an_undo_that_was_cut_short_is_completed_by_the_next(
     art.tool("undo")
     assert picture(art) == before and art.status() == []
     oracle.check_all(art)
+
+
+def test_a_sidecar_that_cannot_be_read_is_not_kept_as_no_text(art: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = files.read_small
+
+    def fails(path: str, limit: int) -> bytes:
+        if path.endswith(SUFFIX):
+            raise OSError(errno.EIO, "the disk failed", path)
+        return real(path, limit)
+
+    monkeypatch.setattr(files, "read_small", fails)
+    with pytest.raises(OSError, match="the disk failed"):
+        snapshots.take(open_repository(str(art.path)), [HERO + SUFFIX], keep=True)
 
 
 def test_an_edit_after_an_undo_that_was_cut_short_is_in_the_way(art: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,17 @@
 """`uninstall` gives ordinary files and the previous hooks back; the store stays, and `init` brings everything again."""
 
+import errno
 import hashlib
 import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from comfyvn_store.ops import uninstall
+from comfyvn_store.ops.session import open_session
 from comfyvn_store.ops.shims import HOOKS
 from tests import media
 from tests.gitrepo import GitRepo
@@ -224,6 +228,21 @@ def test_what_a_killed_process_left_beside_views_is_cleared_away_and_no_byte_of_
     assert [place for place in left if os.path.lexists(place)] == [] and working.exists()
     aside = list((art.path / ".git/comfyvn/bad").iterdir())
     assert [place.read_bytes() for place in aside] == [b"painted when the process ended"]
+
+
+def test_what_a_failing_disk_left_of_its_own_is_cleared_away(art: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, failed = os.unlink, []
+
+    def unlink(path: str, **more: Any) -> None:
+        if os.path.basename(path).startswith(".comfyvn-tmp-") and "/assets/bg/" in path and not failed:
+            failed.append(path)
+            raise OSError(errno.EIO, "the disk failed", path)
+        real(path, **more)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    with open_session(str(art.path)) as session:
+        uninstall.uninstall(session)
+    assert failed and not os.path.lexists(failed[0])
 
 
 def test_no_sidecar_is_staged_with_its_commit_where_the_filter_was_taken_out_already(art: GitRepo) -> None:

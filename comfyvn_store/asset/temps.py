@@ -1,4 +1,4 @@
-"""Temporary files that processes which ended badly left in the work tree, beside views and sidecars.
+"""Temporary files that processes which ended badly, or a failing disk, left in the work tree, beside views and sidecars.
 
 Their names are excluded, so git never shows them while we are installed. One may hold bytes that were about to be put back
 where a person had edited them; so none is deleted unless the store has its bytes, and others go to quarantine.
@@ -19,7 +19,8 @@ from comfyvn_store.vcs.repository import Repository
 
 
 def sweep(repository: Repository) -> int:
-    """Clears away what is left of processes that do not run any more; gives how many files there were.
+    """Clears away what is left of processes that do not run any more, and of this one, which is to be writing nothing else;
+    gives how many files there were.
 
     What cannot be moved, because the store is on another file system, stays.
     """
@@ -43,8 +44,10 @@ def _left(repository: Repository) -> Iterator[str]:
 
 
 def _is_at_work(name: str) -> bool:
-    """Whether the process that a temporary file is named after still runs; one whose name says none does."""
+    """Whether another process, which a temporary file is named after, still runs; one whose name says none does."""
     process = name.removeprefix(names.TEMP_PREFIX).partition("-")[0]
+    if process == str(os.getpid()):
+        return False
     try:
         os.kill(int(process), 0)
     except ValueError:

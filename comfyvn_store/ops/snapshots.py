@@ -109,7 +109,8 @@ def _lies(repository: Repository, path: str, texts: dict[str, bytes] | None, kep
 
 
 def _text(repository: Repository, path: str) -> bytes:
-    return sidecar.strip_commit(worktree.read_sidecar(repository, path) or b"")
+    # One that cannot be read is an error: as no text it would be kept, and put back one day.
+    return sidecar.strip_commit(files.read_small(repository.absolute(path), canonical.LONGEST_JSON))
 
 
 def _hash(place: str) -> str:
