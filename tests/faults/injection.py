@@ -121,7 +121,14 @@ class Tracer:
         return sorted(set(self._read()))
 
     def inject(self, command: list[str], cwd: Path, fault: Fault) -> Result:
-        return self._run(command, cwd, f"-e trace={fault.point.call} -e {fault.option()}")
+        return self._run(command, cwd, f"-y -e trace={fault.point.call} -e {fault.option()}")
+
+    def has_landed(self) -> bool:
+        """Whether a call that failed was one that changes something in the world: not every run makes the same calls."""
+        failed = (
+            _LINE.match(line) for line in self.log.read_text(errors="replace").splitlines() if "(INJECTED)" in line
+        )
+        return any(found is not None and self._changes(found[2], found[3]) for found in failed)
 
     def _run(self, command: list[str], cwd: Path, options: str) -> Result:
         self.log.unlink(missing_ok=True)

@@ -41,6 +41,7 @@ class Trial:
         self._damaged = invariants.wrong(self.world.stores)
         self._likeness = Likeness(self.world)
         self.passed: set[str] = set()
+        self.missed = 0
         self.points = self._tracer.points(verb.words(), self.world.repo.path, verb.good)
         assert self.points, verb.name
 
@@ -51,10 +52,14 @@ class Trial:
     def run(self, fault: Fault, *, is_alone: bool = False) -> None:
         """Tries the verb with one fault, checks what must hold then, and that it can be completed after all.
 
-        A state that another fault had led to is not looked at again, unless a fault `is_alone`.
+        A state that another fault had led to is not looked at again, unless a fault `is_alone`; a call that failed and was
+        another one than meant is not looked at either.
         """
         self.world.reset()
         done = self._tracer.inject(self.verb.words(), self.world.repo.path, fault)
+        if not fault.is_kill and not self._tracer.has_landed():
+            self.missed += 1
+            return
         if not fault.is_kill:
             self._check_said(done, fault)
         state = "" if is_alone else self._likeness.of()
@@ -92,7 +97,7 @@ def run_all(folder: Path, verb: Verb) -> None:
             broken.append(f"{verb.name} {fault}: {str(error)[:1500]}")
     said = ", ".join(f"{sum(fault.kind == kind for fault in faults)} {kind}" for kind in KINDS)
     states, seconds = len(trial.passed), time.monotonic() - started
-    line = f"{verb.name}: {said}, {states} states, {len(broken)} broken, {seconds:.0f} s"
+    line = f"{verb.name}: {said}, {trial.missed} missed, {states} states, {len(broken)} broken, {seconds:.0f} s"
     table = os.environ.get("FAULTS_TABLE")
     if table:
         with open(table, "a", encoding="utf-8") as stream:
