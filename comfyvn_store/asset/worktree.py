@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import canonical, copying, files, links, names
+from comfyvn_store.base import canonical, copying, durable, files, links, names
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.store.lock import locked
@@ -83,7 +83,10 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
         if _is_due(repository, card, found, wanted, restore):
             changes.append(files.Change(place, wanted, found))
             paths[place] = card.entry.path
-    written = [paths[place] for place in files.replace_all_settled(changes)]
+    places = files.replace_all_settled(changes)
+    # Their names, too: the index, which is synced next, notes that nothing is left to be done here.
+    durable.sync_files(places)
+    written = [paths[place] for place in places]
     for path in young:
         files.settle(repository.absolute(path))
     with contextlib.suppress(GitFailed):  # git hashes them itself the next time it looks
