@@ -79,7 +79,8 @@ class World:
         """Runs the verb again, without faults, and commits what it left to commit."""
         verb, repo = self.verb, self.repo
         if (repo.path / ".git/index.lock").exists():
-            time.sleep(1.1)  # only then is it taken for abandoned
+            time.sleep(1.1)  # only then is it taken for abandoned, by a command of ours
+            repo.tool("status", check=False)
         if verb.role:
             for words in verb.again or (verb.command,):
                 repo.git(*words, check=words[0] != "commit")
