@@ -19,7 +19,7 @@ matrix: $(VENV)/.installed-dev  ## run every git verb with hooks, without, and w
 
 faults: $(VENV)/.installed-dev  ## kill every verb, and fail it, at every call that changes a file, and cut the power often
 	FAULTS=all POWER_CUTS=40 $(BIN)/python -m pytest -n auto --dist load $(ARGS) \
-	  tests/test_faults_kill.py tests/test_faults_errors.py tests/test_power_cut.py
+	  tests/test_faults_verbs.py tests/test_power_cut.py
 
 cover: $(VENV)/.installed-dev $(VENV)/.servers  ## run the tests and report the lines and branches that none of them reaches
 	$(BIN)/python -m coverage erase

@@ -30,6 +30,19 @@ def lfs_repository(path: Path, *patterns: str) -> GitRepo:
     return repo
 
 
+def write_pointers(repo: GitRepo, art: Mapping[str, bytes]) -> None:
+    """Commits art as a clone with Git LFS has it whose objects were fetched and not checked out."""
+    for path, data in art.items():
+        repo.write(path, f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest(data)}\nsize {len(data)}\n")
+        place = lfs_object(repo, data)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    suffixes = sorted({os.path.splitext(path)[1] for path in art})
+    repo.write(".gitattributes", "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in suffixes))
+    repo.git("add", "-A")
+    repo.commit("art")
+
+
 def annex_repository(path: Path) -> GitRepo:
     repo = GitRepo.create(path)
     repo.git("annex", "init", "test")

@@ -230,3 +230,15 @@ def test_init_says_what_to_type(lfs: GitRepo) -> None:
     assert lfs.tool("init", "--json").json()["others"] == {"lfs": 3}
     lfs.tool("migrate", "lfs")
     assert "migrate" not in lfs.tool("init").out
+
+
+def test_the_cache_is_removed_of_what_is_migrated_already(lfs: GitRepo, art: dict[str, bytes], tmp_path: Path) -> None:
+    """As a run leaves it that was cut short before it removed anything."""
+    lfs.tool("migrate", "lfs")
+    lfs_object(lfs, art[CLUB]).unlink()
+    lfs_object(lfs, art[CLUB]).write_bytes(b"other bytes than the name says")
+    done = lfs.tool("migrate", "lfs", "--remove-cache", "--json").json()
+    assert done["files"] == [] and done["cache_files_removed"] == 2
+    assert lfs_object(lfs, art[CLUB]).exists() and not lfs_object(lfs, art[MIRA]).exists()
+    lfs.commit("art")
+    check_migrated(lfs, art, tmp_path)

@@ -235,6 +235,23 @@ def test_a_file_can_become_the_object_itself(store: Store, tmp_path: Path) -> No
     assert os.stat(store.path(HASH)).st_ino != other.stat().st_ino
 
 
+def test_a_file_that_cannot_be_adopted_keeps_its_mode(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "file"
+    place.write_bytes(DATA)
+    place.chmod(0o640)
+    seen = []
+
+    def elsewhere(source: str, *_: object, **__: object) -> None:
+        seen.append(os.stat(source).st_mode & 0o777)
+        raise OSError(errno.EXDEV, "another file system")
+
+    monkeypatch.setattr(os, "link", elsewhere)
+    assert not store.adopt(str(place), HASH)
+    assert seen == [0o444] and place.stat().st_mode & 0o777 == 0o640
+
+
 def test_adopting_replaces_a_wrong_object(store: Store, tmp_path: Path) -> None:
     keep(store)
     damage(store, HASH, b"wrong")

@@ -10,14 +10,14 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from comfyvn_store.base import durable
 from comfyvn_store.store.objects import Store
-from tests import oracle
+from tests import collecting, migrants, oracle
 from tests.gitrepo import GitRepo
 from tests.powercut import disk
 from tests.powercut.disk import Disk
@@ -190,6 +190,62 @@ def test_pull(cut_power: Disk, tmp_path: Path) -> None:
         with power.after(copy):
             assert wrong_objects(repo) == ([], [])
             repo.tool("pull")
+            check_after(repo, art)
+
+
+def whole(places: Iterable[Path]) -> set[str]:
+    """The hashes of files that have the bytes that their names say; one that has not fails."""
+    found = set()
+    for place in places:
+        name = place.name[:64] if len(place.name) >= 64 else place.parent.name + place.name
+        assert hashlib.sha256(place.read_bytes()).hexdigest() == name, place
+        found.add(name)
+    return found
+
+
+def test_collecting(cut_power: Disk) -> None:
+    power = cut_power
+    repo, named = begin(power), arts(6)
+    write_all(repo, named)
+    repo.git("add", "assets")
+    repo.commit("art")
+    store = repo.path / ".git/comfyvn"
+    for number, share in enumerate([*shares(), 1.0]):
+        write_all(repo, arts(10 + number))
+        repo.git("add", "assets")
+        repo.git("rm", "-qf", *(f"assets/things/{name}" for name in arts(10 + number)))
+        collecting.age(store)
+        sync(repo)
+        before = whole([*store.glob("objects/??/*"), *(store / "trash").iterdir()])
+        words = [sys.executable, "-P", "-m", "comfyvn_store", "gc", "--prune", "--grace", "0"]
+        copy = cut(power, words, repo.path, share, 1.0)
+        with power.after(copy):
+            assert whole([*store.glob("objects/??/*"), *(store / "trash").iterdir()]) == before
+            repo.tool("gc", "--prune", "--grace", "0")
+            assert collecting.objects(store) == {hashlib.sha256(data).hexdigest() for data in named.values()}
+            repo.tool("undo")
+            check_after(repo, named)
+
+
+def test_migrating_from_git_lfs(cut_power: Disk) -> None:
+    power = cut_power
+    for number, share in enumerate([*shares(), 1.0]):
+        repo, art = GitRepo.create(power.place / f"lfs-{number}"), arts(20 + number)
+        repo.git("config", "core.fsync", "all")
+        migrants.write_pointers(repo, {f"assets/things/{name}": data for name, data in art.items()})
+        repo.tool("init")
+        repo.commit("init")
+        sync(repo)
+        words = [sys.executable, "-P", "-m", "comfyvn_store", "migrate", "lfs", "--remove-cache"]
+        copy = cut(power, words, repo.path, share, 1.5)
+        with power.after(copy):
+            assert wrong_objects(repo)[0] == []
+            left = [place for place in (repo.path / ".git/lfs/objects").rglob("*") if place.is_file()]
+            here = whole([*left, *(repo.path / ".git/comfyvn/objects").glob("??/*")])
+            assert here >= {hashlib.sha256(data).hexdigest() for data in art.values()}
+            for lock in (repo.path / ".git").glob("index*.lock"):
+                lock.unlink()
+            repo.tool("migrate", "lfs", "--remove-cache")
             check_after(repo, art)
 
 

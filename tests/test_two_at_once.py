@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -304,3 +305,16 @@ def test_a_killed_git_that_nobody_waited_for_is_at_work_no_more(art: GitRepo) ->
     art.tool("list")
     oracle.check_all(art)
     ended.wait()
+
+
+@pytest.mark.parametrize("words", [("status",), ("fsck", "--repair")], ids=" ".join)
+def test_any_command_removes_a_lock_that_a_killed_process_of_ours_left(art: GitRepo, words: tuple[str, ...]) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    copy, lock = art.path / f".git/index.comfyvn-{ended.pid}-0123abcd", art.path / ".git/index.lock"
+    copy.write_bytes((art.path / ".git/index").read_bytes())
+    os.link(copy, lock)
+    time.sleep(1.1)
+    art.tool(*words)
+    assert not lock.exists() and not copy.exists()
+    art.git("add", "assets")

@@ -1,5 +1,6 @@
 """`undo`: every operation there and back, and what is in its way."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -7,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from comfyvn_store.base import files
+from comfyvn_store.errors import MachineError
+from comfyvn_store.ops import snapshots, undo
+from comfyvn_store.vcs.repository import open_repository
 from tests import media, oracle
 from tests.collecting import HERO, begun, home, objects
 from tests.gitrepo import GitRepo, run
@@ -94,6 +99,59 @@ def test_there_and_back_and_there_again(art: GitRepo, verb: str) -> None:
     assert again["undone"]["id"] == done["undone"]["id"]
     assert picture(art) == before
     oracle.check_all(art)
+
+
+@pytest.mark.parametrize("verb", list(OPERATIONS))
+def test_an_undo_that_was_cut_short_is_completed_by_the_next(
+    art: GitRepo, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = picture(art)
+    OPERATIONS[verb](art)
+    index = art.git("ls-files", "-s").out
+    monkeypatch.chdir(art.path)
+
+    def breaks(*_: object) -> None:
+        raise OSError(errno.EIO, "the disk failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshots, "_put_index", breaks)
+        with pytest.raises(MachineError, match="the disk failed"):
+            undo.undo()
+    assert art.git("ls-files", "-s").out == index
+    art.tool("undo")
+    assert picture(art) == before and art.status() == []
+    oracle.check_all(art)
+
+
+def test_a_sidecar_that_cannot_be_read_is_not_kept_as_no_text(art: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = files.read_small
+
+    def fails(path: str, limit: int) -> bytes:
+        if path.endswith(SUFFIX):
+            raise OSError(errno.EIO, "the disk failed", path)
+        return real(path, limit)
+
+    monkeypatch.setattr(files, "read_small", fails)
+    with pytest.raises(OSError, match="the disk failed"):
+        snapshots.take(open_repository(str(art.path)), [HERO + SUFFIX], keep=True)
+
+
+def test_an_edit_after_an_undo_that_was_cut_short_is_in_the_way(art: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    OPERATIONS["annotate"](art)
+    monkeypatch.chdir(art.path)
+
+    def breaks(*_: object) -> None:
+        raise OSError(errno.EIO, "the disk failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshots, "_put_index", breaks)
+        with pytest.raises(MachineError):
+            undo.undo()
+    mine = art.read(HERO + SUFFIX).replace(b'"tags": []', b'"tags": ["mine"]')
+    art.write(HERO + SUFFIX, mine)
+    done = art.tool("undo", check=False)
+    assert done.code == 20 and HERO + SUFFIX in done.err
+    assert art.read(HERO + SUFFIX) == mine
 
 
 @pytest.mark.parametrize("verb", list(OPERATIONS))

@@ -1,12 +1,17 @@
 """`uninstall` gives ordinary files and the previous hooks back; the store stays, and `init` brings everything again."""
 
+import errno
 import hashlib
 import json
 import os
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from comfyvn_store.ops import uninstall
+from comfyvn_store.ops.session import open_session
 from comfyvn_store.ops.shims import HOOKS
 from tests import media
 from tests.gitrepo import GitRepo
@@ -208,3 +213,45 @@ def test_in_the_folder_that_core_hooks_path_names(repo: GitRepo, tmp_path: Path)
 def test_without_init_it_says_so(repo: GitRepo) -> None:
     done = repo.tool("uninstall", check=False)
     assert (done.code, done.out) == (10, "")
+
+
+def test_what_a_killed_process_left_beside_views_is_cleared_away_and_no_byte_of_it_lost(art: GitRepo) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = [art.path / f"assets/bg/.comfyvn-tmp-{ended.pid}-{name}" for name in ("copy", "edit", "link")]
+    left[0].write_bytes(art.read(CLUB))
+    left[1].write_bytes(b"painted when the process ended")
+    left[2].symlink_to("nowhere")
+    working = art.path / f"assets/bg/.comfyvn-tmp-{os.getpid()}-new"
+    working.write_bytes(b"of a process that runs")
+    art.tool("uninstall")
+    assert [place for place in left if os.path.lexists(place)] == [] and working.exists()
+    aside = list((art.path / ".git/comfyvn/bad").iterdir())
+    assert [place.read_bytes() for place in aside] == [b"painted when the process ended"]
+
+
+def test_what_a_failing_disk_left_of_its_own_is_cleared_away(art: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, failed = os.unlink, []
+
+    def unlink(path: str, **more: Any) -> None:
+        if os.path.basename(path).startswith(".comfyvn-tmp-") and "/assets/bg/" in path and not failed:
+            failed.append(path)
+            raise OSError(errno.EIO, "the disk failed", path)
+        real(path, **more)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    with open_session(str(art.path)) as session:
+        uninstall.uninstall(session)
+    assert failed and not os.path.lexists(failed[0])
+
+
+def test_no_sidecar_is_staged_with_its_commit_where_the_filter_was_taken_out_already(art: GitRepo) -> None:
+    """As an `uninstall` leaves it that is killed after it gave the sidecars back."""
+    before = art.git("ls-files", "--stage").out
+    for path in (ALICE, CLUB, SONG):
+        art.write(f"{path}.asset.json", art.blob(f":{path}.asset.json"))
+    art.git("config", "--remove-section", "filter.comfyvn-sidecar")
+    art.tool("list")
+    assert art.git("ls-files", "--stage").out == before
+    art.tool("uninstall")
+    assert art.git("ls-files", "--stage").out == before

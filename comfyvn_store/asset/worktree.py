@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import canonical, copying, files, links, names
+from comfyvn_store.base import canonical, copying, durable, files, links, names
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.store.lock import locked
@@ -55,7 +55,8 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
 
     A file with the user's edits stays. A missing one is made only with `restore`: deleting it may be an edit too. One
     that says the right thing but is as young as git's index is dated back (`files.settle`). Nothing is written while
-    another process holds git's index.
+    another process holds git's index, nor where git would not run our filter, which an `uninstall` that was cut short took
+    out: what the filter keeps out of git would be staged.
     """
     if repository.is_index_locked:
         return False
@@ -68,6 +69,8 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
             due.append((card, wanted))
         elif found == wanted and _is_young(repository, card.entry.path):
             young.append(card.entry.path)
+    if (due or young) and not _is_filtered(repository):
+        return False
     try:
         staging.write_entries(repository.git, (card.entry for card, _ in due))
     except GitFailed:
@@ -80,12 +83,19 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
         if _is_due(repository, card, found, wanted, restore):
             changes.append(files.Change(place, wanted, found))
             paths[place] = card.entry.path
-    written = [paths[place] for place in files.replace_all_settled(changes)]
+    places = files.replace_all_settled(changes)
+    # Their names, too: the index, which is synced next, notes that nothing is left to be done here.
+    durable.sync_files(places)
+    written = [paths[place] for place in places]
     for path in young:
         files.settle(repository.absolute(path))
     with contextlib.suppress(GitFailed):  # git hashes them itself the next time it looks
         staging.refresh(repository.git, [*written, *young], filters=True)
     return True
+
+
+def _is_filtered(repository: Repository) -> bool:
+    return repository.git.succeeds("config", "--get", "filter.comfyvn-sidecar.process")
 
 
 def _is_due(repository: Repository, card: Card, found: bytes | None, wanted: bytes, restore: bool) -> bool:

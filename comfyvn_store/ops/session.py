@@ -12,7 +12,7 @@ from comfyvn_store.hot import follow, heal
 from comfyvn_store.index import catchup, database, questions
 from comfyvn_store.index.database import Index
 from comfyvn_store.ops import relocation, switching
-from comfyvn_store.vcs import leftovers
+from comfyvn_store.vcs import aside, leftovers
 from comfyvn_store.vcs.repository import Repository, open_repository
 from comfyvn_store.vcs.settings import DEFAULT_THUMBS
 
@@ -91,6 +91,8 @@ def open_session(
     relocation.keep_noted(repository)
     repository.ensure_store_link()
     _hide_from_git(repository)
+    if repository.is_index_locked:
+        aside.release_abandoned(repository.git)
     session = Session(repository, catchup.open_index(repository))
     try:
         if fresh:

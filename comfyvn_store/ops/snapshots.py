@@ -109,7 +109,8 @@ def _lies(repository: Repository, path: str, texts: dict[str, bytes] | None, kep
 
 
 def _text(repository: Repository, path: str) -> bytes:
-    return sidecar.strip_commit(worktree.read_sidecar(repository, path) or b"")
+    # One that cannot be read is an error: as no text it would be kept, and put back one day.
+    return sidecar.strip_commit(files.read_small(repository.absolute(path), canonical.LONGEST_JSON))
 
 
 def _hash(place: str) -> str:
@@ -173,11 +174,16 @@ def _put_file(
         raise _changed(path)
 
 
+def going_text(path: str) -> str:
+    """Gives the text of the link that takes the place of a file before that is removed."""
+    return links.link_text(path, "0" * 64)
+
+
 def _take_away(repository: Repository, path: str, seen: files.Print | None, link: str | None) -> None:
     """Removes what lies at a path if it is what was seen. An edit that is saved meanwhile stays: a link takes the file's
     place first."""
     place = repository.absolute(path)
-    text = links.link_text(path, "0" * 64)
+    text = going_text(path)
     if seen is not None and repository.settings.symlinks:
         if not files.swap_for_link(place, text, seen):
             raise _changed(path)

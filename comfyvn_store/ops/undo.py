@@ -124,9 +124,13 @@ def _undo_paths(session: Session, entry: Entry, done: Undone, dry_run: bool) -> 
 def _refuse_changes(
     repository: Repository, entry: Entry, now: Mapping[str, State], wanted: Mapping[str, State]
 ) -> None:
-    """Raises Refused where something is not as the operation left it."""
-    for path in wanted:
-        why = _change(repository, path, now[path], entry.after.get(path), entry)
+    """Raises Refused where something is not as the operation left it, nor as an undo of it that was cut short did."""
+    was_cut_short = any(each.undoes == entry.id and not each.is_finished for each in journal.listed(repository))
+    for path, before in wanted.items():
+        after = entry.after.get(path)
+        if was_cut_short and after is not None and _is_between(path, now[path], before, after):
+            continue
+        why = _change(repository, path, now[path], after, entry)
         if why:
             raise Refused(
                 f"'{names.printable(path)}' {why}, and undo would overwrite that",
@@ -150,6 +154,17 @@ def _change(repository: Repository, path: str, now: State, after: State | None, 
     if now.entries != after.entries or now.is_unstaged != after.is_unstaged:
         return "was staged or committed otherwise since"
     return None
+
+
+def _is_between(path: str, now: State, before: State, after: State) -> bool:
+    """Tells whether a path is as an undo leaves it that stops amid its work: the file is put back before git's index is,
+    and one that goes away is a link that leads nowhere before it does."""
+    stop = Lies(snapshots.LINK, snapshots.going_text(path))
+    return (
+        now.lies in (before.lies, after.lies, stop)
+        and now.entries in (before.entries, after.entries)
+        and now.is_unstaged in (before.is_unstaged, after.is_unstaged)
+    )
 
 
 def _doubt(repository: Repository, path: str, now: State, before: State) -> str | None:

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from comfyvn_store.asset import sidecar, views, worktree
+from comfyvn_store.asset import sidecar, temps, views, worktree
 from comfyvn_store.base import canonical, durable, files, links, names
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.index import questions
@@ -58,6 +58,7 @@ def uninstall(session: Session) -> Uninstalled:
     for key in ("comfyvn.python", "comfyvn.main"):
         repository.git.run("config", "--local", "--unset-all", key, check=False)
     _remove_attributes(repository)
+    temps.sweep(repository)  # git would show them now
     if not missing:
         wiring.edit_block(wiring.exclude_file(repository), [], first=False, sharing=repository.settings.sharing)
         place = repository.absolute(links.STORE_LINK)

@@ -330,13 +330,16 @@ class Store:
             return True
         self.make_folders(os.path.dirname(target))
         durable.sync_files([path])  # it has had its name, and its time, for as long as its user likes
+        mode = os.lstat(path).st_mode
         try:
+            os.chmod(path, self.sharing.object_mode(mode))  # no object is ever writable, whenever this ends
             os.link(path, target, follow_symlinks=False)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            with contextlib.suppress(OSError):
+                os.chmod(path, stat.S_IMODE(mode))
+            if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
                 raise
             return False
-        os.chmod(target, self.sharing.object_mode(os.lstat(target).st_mode))
         self.refresh(hash_)
         return True
 

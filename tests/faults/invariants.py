@@ -8,22 +8,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tests import oracle
+from tests.faults.worlds import World
 from tests.gitrepo import GitRepo
 
 SUFFIX = ".asset.json"
 
 
-def check(
-    repo: GitRepo, mine: Iterable[bytes], stores: Iterable[Path], damaged: Mapping[Path, str] | None = None
-) -> None:
-    """All of it. `mine` are the bytes that the user has, `stores` the folders with objects, `damaged` the objects that were
-    that before, with the hashes of their bytes."""
-    places = list(stores)
-    for place in places:
+def check(world: World, damaged: Mapping[Path, str] | None = None) -> None:
+    """All of it. `damaged` are the objects that were that before, with the hashes of their bytes."""
+    for place in world.stores:
         check_objects(place, damaged or {})
-    check_mine(repo, mine, places)
-    check_git(repo, mine)
-    check_sidecars(repo)
+    check_mine(world)
+    check_git(world.repo, () if world.verb.has_raw else world.verb.mine)
+    check_sidecars(world.repo)
+    if world.verb.holds is not None:
+        world.verb.holds(world)
 
 
 def objects(store: Path) -> Iterator[Path]:
@@ -49,11 +48,12 @@ def check_objects(store: Path, damaged: Mapping[Path, str]) -> None:
         assert hashlib.sha256(place.read_bytes()).hexdigest() == name, (place, info.st_size)
 
 
-def check_mine(repo: GitRepo, mine: Iterable[bytes], stores: Iterable[Path]) -> None:
-    """The user's bytes are in the work tree or under an object's name."""
-    wanted = set(mine)
-    places = [path for path in (repo.path / "assets").rglob("*") if path.is_file()]
-    places += [path for store in stores for path in objects(store)]
+def check_mine(world: World) -> None:
+    """The user's bytes are in the work tree, under an object's name, or where the verb takes them from or puts them."""
+    wanted = set(world.verb.mine)
+    folders = [world.repo.path / "assets", *world.others]
+    places = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    places += [path for store in world.stores for path in objects(store)]
     for place in places:
         found = place.read_bytes()
         wanted = {data for data in wanted if not is_of(found, data)}

@@ -15,6 +15,7 @@ from comfyvn_store.ops.fsck.objects import Look
 from comfyvn_store.ops.fsck.scope import Scope
 from comfyvn_store.ops.fsck.verified import Verified
 from comfyvn_store.ops.rebuild import Progress
+from comfyvn_store.vcs import aside
 from comfyvn_store.vcs.repository import Repository, open_repository
 
 
@@ -64,6 +65,8 @@ def fsck(
     if gone:
         return Checked(findings=gone)
     repository.require_store()
+    if mends:
+        aside.release_abandoned(repository.git)
     store = repository.store
     place = os.path.join(repository.home.path, verified.NAME) if incremental else None
     seen = Verified(place, store.root, repository.settings.sharing)

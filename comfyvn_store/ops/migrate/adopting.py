@@ -79,6 +79,14 @@ class Intake:
                 return taken
         return self._from_blocks(version)
 
+    def is_object(self, place: str, hash_: str) -> bool:
+        """Tells whether a file and the object of that hash are there, both with the bytes that the hash says."""
+        return (
+            _is_file(place)
+            and self._sums(Version(hash_, hash_), place).is_right
+            and self._repository.store.has_good(hash_, os.path.getsize(place))
+        )
+
     def _from_file(
         self, version: Version, place: str, spare: Sequence[str], *, may_link: bool, is_view: bool = False
     ) -> Taken | None:

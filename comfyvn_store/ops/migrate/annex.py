@@ -33,6 +33,7 @@ class Annex:
 
     name = "annex"
     fetch: str | None = "git annex get ."
+    names_hashes = False
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository

@@ -50,6 +50,8 @@ class Kind(Protocol):
     fetch: str | None
     # Whether the program may write into its files in place, so that no second name of ours may lead to them.
     writes_in_place: bool
+    # Whether its name for bytes is their SHA-256, so that an object's hash leads to its files.
+    names_hashes: bool
 
     def read(self, entries: Iterable[Entry]) -> Found:
         """Reads what entries of git's index or of trees stand for. Entries of other kinds are passed over."""

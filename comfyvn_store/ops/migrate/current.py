@@ -47,14 +47,21 @@ def migrate(
         info = lines.info_without_annex(repository, is_needed=bool(chooser.remaining)) if kind.name == "annex" else None
         if info is not None and gathered.claims:
             done.adapted.append(os.path.relpath(lines.info_attributes(repository), repository.top))
-        if is_trial or not gathered.claims:
+        if is_trial:
             return done
-        if info is not None:
+        if gathered.claims and info is not None:
             files.write_atomic(lines.info_attributes(repository), info, sharing=repository.settings.sharing)
-        _carry_out(repository, gathered, adapted, entries, done)
+        if gathered.claims:
+            _carry_out(repository, gathered, adapted, entries, done)
         if clears_cache:
-            done.cache = gathered.remove_cache()
+            done.cache = gathered.remove_cache() + gathered.remove_rest(_linked(repository, entries, asked))
     return done
+
+
+def _linked(repository: Repository, entries: Sequence[Entry], asked: Sequence[str]) -> Iterable[str]:
+    """Gives the objects of what is an asset already."""
+    oids = [entry.oid for entry in entries if entry.mode != staging.GITLINK and is_asked(entry.path, asked)]
+    return blobs.read_links(repository.git, oids).values()
 
 
 def read_all(kind: Kind, entries: Iterable[Entry]) -> Found:

@@ -50,6 +50,7 @@ class Dvc:
     name = "dvc"
     fetch: str | None = "dvc pull"
     writes_in_place = False
+    names_hashes = False
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository

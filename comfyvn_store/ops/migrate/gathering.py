@@ -102,16 +102,29 @@ class Gathered:
     def remove_cache(self) -> int:
         """Removes the other program's files that were taken in, and gives how many there were. The store has each object,
         durable and hashed. A cache outside the repository stays: others may use it. Raises OSError."""
-        repository = self._repository
-        own = tuple(os.path.realpath(folder) + os.sep for folder in (repository.common_dir, repository.top))
         removed = 0
         for claim in self.claims:
             taken = self.taken.get(claim.version.key)
             for place in self._kind.places(claim.version) if taken is not None else ():
                 # Not one that has other bytes than its name says.
-                if taken is not None and place == taken.place and os.path.realpath(place).startswith(own):
+                if taken is not None and place == taken.place and self._is_inside(place):
                     removed += _remove(place)
         return removed
+
+    def remove_rest(self, hashes: Iterable[str]) -> int:
+        """Removes the program's files of objects that are assets already: a run that was cut short left them. Where its
+        names do not tell hashes nothing is found. Raises OSError."""
+        removed = 0
+        for hash_ in sorted(set(hashes)) if self._kind.names_hashes else ():
+            for place in self._kind.places(Version(hash_, hash_)):
+                if self._intake.is_object(place, hash_) and self._is_inside(place):
+                    self._repository.store.sync([hash_])
+                    removed += _remove(place)
+        return removed
+
+    def _is_inside(self, place: str) -> bool:
+        folders = (self._repository.common_dir, self._repository.top)
+        return os.path.realpath(place).startswith(tuple(os.path.realpath(folder) + os.sep for folder in folders))
 
 
 def _remove(place: str) -> int:

@@ -28,6 +28,7 @@ class Lfs:
     name = "lfs"
     fetch: str | None = "git lfs fetch --all"
     writes_in_place = False
+    names_hashes = True
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository

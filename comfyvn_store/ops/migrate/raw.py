@@ -22,6 +22,7 @@ class Raw:
     name = "raw"
     fetch: str | None = None
     writes_in_place = False
+    names_hashes = False
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
