@@ -125,6 +125,17 @@ def test_a_collection_whose_trash_is_gone_is_passed_over(art: GitRepo) -> None:
     assert "its objects are not in the trash any more" in done.err and (art.path / HERO).is_symlink()
 
 
+def test_what_would_lead_to_lost_bytes_is_passed_over(art: GitRepo) -> None:
+    loose = collected(art)
+    place = art.object_path(oracle.linked_hash(art.link(HERO)) or "")
+    place.chmod(0o644)
+    place.write_bytes(media.png(seed=9))
+    assert art.tool("recover", HERO, check=False).code == 12
+    before = picture(art)
+    done = art.tool("undo")
+    assert f"the bytes that '{HERO}' had" in done.err and loose.is_there and picture(art) == before
+
+
 def test_annotations_are_undone_one_after_the_other(art: GitRepo) -> None:
     first = picture(art)
     art.tool("annotate", HERO, DOOR, SONG, "--tag", "night")
@@ -193,7 +204,8 @@ def test_an_undo_of_drop_that_fails_is_one_line_that_says_so(tmp_path: Path) -> 
     assert "and no remote was asked now" in repo.tool("undo", "-n").err
     team.hub.rename(tmp_path / "away")
     for _ in range(2):
-        assert repo.tool("undo", check=False).code in (12, 15)
+        done = repo.tool("undo", check=False)
+        assert done.code in (12, 15) and "Older operations can be undone by their ids" in done.err
     failed, drop = log(repo)
     assert (failed["state"], failed["standing"], failed["objects"]) == ("failed", "failed", [])
     assert drop["undone_by"] is None and drop["standing"] == "open"
@@ -216,6 +228,7 @@ def test_what_undoing_uninstall_does_not_bring_back_is_said(art: GitRepo) -> Non
     assert "filter.comfyvn" not in art.git("config", "--local", "--list").out
     art.git("add", "-A")
     art.git("commit", "-q", "-m", "ordinary files")
+    assert "3 files are in git as ordinary files and would stay that" in art.tool("undo", "-n").err
     done = art.tool("undo")
     assert "3 files are in git as ordinary files now" in done.err and "comfyvn-store migrate raw" in done.err
     art.tool("migrate", "raw")

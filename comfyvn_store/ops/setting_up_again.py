@@ -20,9 +20,14 @@ def forecast(repository: Repository, entry: Entry) -> list[str]:
         (f"the link {names.printable(found.link[0]) if found.link else ''}", found.link),
     )
     notes = [f"it would write {words}" for words, is_due in parts if is_due]
-    linked = [each for each in staging.entries(repository.git, [repository.root]) if each.mode == staging.LINK]
+    art = [each for each in staging.entries(repository.git, [repository.root]) if repository.is_asset_path(each.path)]
+    linked = sum(1 for each in art if each.mode == staging.LINK)
     if linked and not repository.copies_views:
-        notes.append(f"it would make the unchanged files of {len(linked)} assets links again")
+        notes.append(f"it would make the unchanged files of {linked} assets links again")
+    if len(art) > linked and not repository.copies_views:
+        notes.append(
+            f"{len(art) - linked} files are in git as ordinary files and would stay that; then: comfyvn-store migrate raw"
+        )
     return [*notes, *_history(repository, entry)]
 
 

@@ -6,6 +6,7 @@ what was committed and taken back with git can be undone again.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -83,9 +84,17 @@ class _Look:
         oids = {oid for state in now.values() for _, oid, stage in state.entries if not stage}
         self._linked = blobs.read_links(repository.git, oids)
         self._under_way = journal.under_way(repository)
-        self._trashed: set[str] | None = None
+
+    @functools.cached_property
+    def _trashed(self) -> set[str]:
+        return {item.hash for item in trash.listed(self._repository.store)}
+
+    @functools.cached_property
+    def _journal(self) -> dict[str, Entry]:
+        return {entry.id: entry for entry in journal.listed(self._repository)}
 
     def at(self, entry: Entry) -> Standing:
+        """Gives how an entry stands."""
         if entry.undone_by is not None:
             return Standing(UNDONE)
         if entry.state == journal.FAILED:
@@ -104,7 +113,7 @@ class _Look:
         return Standing(PAST, "comfyvn-store is set up here again already", "there is nothing to undo")
 
     def _brought_back(self, entry: Entry) -> Standing:
-        origin = next((each for each in journal.listed(self._repository) if each.id == entry.undoes), None)
+        origin = self._journal.get(entry.undoes or "")
         verb = origin.verb if origin else entry.summary.removeprefix("undo ").partition(" ")[0].rstrip(":")
         what = "that set things up again" if verb == UNINSTALL else "that brought objects back"
         hint = f"to do it again, run that command again: {redoing(origin or entry, verb)}"
@@ -117,17 +126,15 @@ class _Look:
             return Standing(OPEN)
         if not absent:
             return Standing(PAST, "its objects are all here", "there is nothing to undo")
-        if entry.verb == GC:
-            if self._trashed is None:
-                self._trashed = {item.hash for item in trash.listed(store)}
-            if not self._trashed & set(absent):
-                hint = "`comfyvn-store pull --rev REV` asks remotes for what a revision holds"
-                return Standing(PAST, "its objects are not in the trash any more", hint)
+        if entry.verb == GC and not self._trashed & set(absent):
+            hint = "`comfyvn-store pull --rev REV` asks remotes for what a revision holds"
+            return Standing(PAST, "its objects are not in the trash any more", hint)
         return Standing(OPEN)
 
     # -- paths ---------------------------------------------------------------------------------------------------------
 
     def paths(self, entry: Entry) -> Standing:
+        """Gives how an operation on paths stands."""
         if not is_here(self._repository, entry):
             reason = f"it was done in the work tree '{names.printable(entry.work_tree)}'"
             return Standing(ELSEWHERE, reason, "run the command there")
@@ -149,6 +156,18 @@ class _Look:
                 return Standing(PAST, f"'{shown}' was changed since, and that is committed", hint)
         for path, why in changed:
             return Standing(BLOCKED, f"'{names.printable(path)}' {why}, and undo would overwrite that", SAVE_FIRST)
+        return self._with_bytes(entry, wanted)
+
+    def _with_bytes(self, entry: Entry, wanted: Sequence[str]) -> Standing:
+        """Gives how it stands where only a view that shows something now, and would lead nowhere then, can be in the way."""
+        store = self._repository.store
+        for path in wanted:
+            hash_, shown = object_of(entry.before[path].lies), object_of(self._now[path].lies)
+            if hash_ is None or shown is None or store.has(hash_) or not store.has(shown):
+                continue
+            if hash_ not in self._trashed:
+                reason = f"the bytes that '{names.printable(path)}' had ({hash_[:16]}) are not here"
+                return Standing(PAST, reason, "bring them back first, from a colleague or a backup")
         return Standing(OPEN)
 
     def _change(self, path: str, entry: Entry) -> str | None:

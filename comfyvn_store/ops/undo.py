@@ -23,6 +23,7 @@ from comfyvn_store.vcs.repository import Repository, open_repository
 
 # Hears of each operation that is passed over, with its reason.
 Tell = Callable[[Entry, str], None]
+_BY_ID = "Older operations can be undone by their ids: comfyvn-store log --operations"
 
 
 @dataclass
@@ -51,13 +52,18 @@ def undo(name: str | None = None, *, dry_run: bool = False, tell: Tell = lambda 
     done = Undone(entry)
     if entry.verb == standing.UNINSTALL:
         return _set_up_again(repository, done, dry_run)
-    with open_session() as session:
-        if entry.before:
-            _undo_paths(session, done, dry_run)
-        else:
-            _undo_objects(session.repository, done, dry_run)
-        if not dry_run:
-            session.catch_up_if_free()
+    try:
+        with open_session() as session:
+            if entry.before:
+                _undo_paths(session, done, dry_run)
+            else:
+                _undo_objects(session.repository, done, dry_run)
+            if not dry_run:
+                session.catch_up_if_free()
+    except ComfyvnError as error:
+        if name is None:
+            error.hint = f"{error.hint}. {_BY_ID}" if error.hint else _BY_ID
+        raise
     return done
 
 
