@@ -1,6 +1,9 @@
 """Which operations can be undone still: what plain `undo` passes over and why, what stops it, and what `log` says."""
 
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from tests.collecting import HERO, Loose, age, home
 from tests.gitrepo import GitRepo
 from tests.team import ALICE, Team, present
 from tests.templates import copied
-from tests.test_undo import DOOR, SONG, SUFFIX, conflict, furnished, picture
+from tests.test_undo import DOOR, SONG, SUFFIX, conflict, furnished, picture, replace
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +63,16 @@ def test_an_edit_that_was_committed_is_passed_over(art: GitRepo) -> None:
     assert [each["standing"] for each in log(art)] == ["past", "past", "undone"]
     again = art.tool("undo", check=False)
     assert again.code == 20 and "nothing of what was done can be undone any more" in again.err
+
+
+def test_where_views_are_copies_what_was_committed_is_passed_over_too(art: GitRepo) -> None:
+    art.git("config", "comfyvn.views", "copy")
+    art.tool("init")
+    replace(art)
+    art.write(HERO, media.comfy_png(61))  # the object has a marker more than the file
+    assert log(art)[0]["standing"] == "blocked"
+    art.commit("painted", "-a")
+    assert log(art)[0]["standing"] == "past"
 
 
 def test_an_edit_that_was_given_up_is_passed_over(art: GitRepo) -> None:
@@ -219,6 +232,26 @@ def test_an_undo_of_drop_that_fails_is_one_line_that_says_so(tmp_path: Path) -> 
 
 
 # -- the installation --------------------------------------------------------------------------------------------------
+
+
+DIE = """
+import os, signal, sys
+from comfyvn_store.ops import uninstall
+uninstall._remove_attributes = lambda repository: os.kill(os.getpid(), signal.SIGKILL)
+from comfyvn_store.cli.main import run
+run(sys.argv[1:])
+"""
+
+
+def test_an_uninstall_that_was_killed_is_undone(art: GitRepo) -> None:
+    before = picture(art)
+    done = subprocess.run([sys.executable, "-P", "-c", DIE, "uninstall"], cwd=art.path, capture_output=True)
+    assert done.returncode == -signal.SIGKILL and not (art.path / HERO).is_symlink()
+    assert "cut short" in art.tool("log", "--operations").out
+    assert art.tool("undo", "--json").json()["undone"]["verb"] == "uninstall"
+    assert art.tool("doctor", "--json").json()["findings"] == [] and art.status() == []
+    assert (home(art) / "format").exists()
+    assert picture(art) == before
 
 
 def test_what_undoing_uninstall_does_not_bring_back_is_said(art: GitRepo) -> None:

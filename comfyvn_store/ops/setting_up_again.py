@@ -33,6 +33,8 @@ def forecast(repository: Repository, entry: Entry) -> list[str]:
 
 def set_up(repository: Repository, entry: Entry) -> list[str]:
     """Sets the repository up again; says what is left to do. Raises as `init`."""
+    if not entry.is_finished:
+        repository.home.retire(True)  # so that `init` makes links of the files that it got to
     done = init.init(repository)
     notes = []
     if done.raw_art:
