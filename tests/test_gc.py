@@ -95,6 +95,20 @@ def test_a_grace_that_is_none_is_refused(art: GitRepo, words: str) -> None:
     assert done.code == 2 and f"--grace is '{words}'" in done.err
 
 
+def test_no_grace_at_all_is_refused_and_the_one_given_is_named(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    done = art.tool("gc", "--grace", "", check=False)
+    assert done.code == 2 and "--grace is empty" in done.err
+    said = art.tool("gc", "--grace", "30m").out.splitlines()[-1]
+    assert said == "nothing was changed; to do it: comfyvn-store gc --prune --grace 30m"
+    art.tool(*said.partition(": comfyvn-store ")[2].split())
+    assert not loose.is_there
+    Loose(art, seed=8)
+    age(loose.store, 15 * DAY)
+    assert art.tool("gc").out.endswith("to do it: comfyvn-store gc --prune")
+
+
 def test_adding_again_makes_young(art: GitRepo) -> None:
     loose = Loose(art)
     age(loose.store, 15 * DAY)

@@ -45,6 +45,7 @@ def log(repo: GitRepo) -> list[dict[str, object]]:
 def test_log_without_operations_says_where_commits_are(art: GitRepo) -> None:
     done = art.tool("log", check=False)
     assert done.code == 2 and "hint: `git log` shows commits; `comfyvn-store log --operations`" in done.err
+    assert "`comfyvn-store provenance FILE` the versions of one asset" in done.err
     assert art.tool("log", "--operations").out == "no operations"
 
 
@@ -60,8 +61,9 @@ def test_an_entry_says_what_was_done_where_and_by_whom(art: GitRepo) -> None:
     assert before[HERO]["file"] == {"link": oracle.link_text(HERO, hash_ or "")}
     assert after[HERO]["file"] == {"object": hash_}
     assert before[HERO]["index"] == after[HERO]["index"] == [["120000", art.staged(HERO)[1], 0]]  # type: ignore[index]
-    line = art.tool("log", "--operations").out
-    assert line.startswith(str(entry["id"])[-12:]) and line.endswith(f"edit {HERO}")
+    line, hint = art.tool("log", "--operations").out.splitlines()
+    assert line.startswith(str(entry["id"])[-12:]) and line.endswith(f"edit {HERO}  (can be undone)")
+    assert hint.startswith("to undo one: comfyvn-store undo ID")
 
 
 def test_an_entry_is_one_canonical_file(art: GitRepo) -> None:
@@ -84,7 +86,6 @@ def test_newest_first_and_no_more_than_asked(art: GitRepo) -> None:
 
 def test_what_changed_nothing_leaves_no_entry(art: GitRepo) -> None:
     art.tool("register", "--type", "characters", "--replace", "--name", "hero.png", HERO)
-    art.tool("annotate", HERO, "--tag", "x")
     assert log(art) == []
     art.write(OTHER, media.png(seed=2))
     art.git("add", "assets")

@@ -283,6 +283,21 @@ def test_drop_keeps_what_was_written_through_a_view(team: Team, mika: GitRepo) -
     assert place.read_bytes().startswith(b"painted over")
 
 
+@pytest.mark.parametrize("views", ["link", "copy"])
+def test_in_a_folder_that_was_copied_nothing_is_being_edited(tmp_path: Path, mika: GitRepo, views: str) -> None:
+    """git's notes of times are wrong there until somebody asks git."""
+    mika.git("config", "comfyvn.views", views)
+    mika.tool("init")
+    there = GitRepo(tmp_path / "copied")
+    shutil.copytree(mika.path, there.path, symlinks=True)
+    for place in (there.path / "assets").rglob("*"):
+        os.utime(place, (2_000_000_000, 2_000_000_000), follow_symlinks=False)
+    place = there.object_path(hashes(there)[ALICE])
+    assert place.exists()
+    there.tool("drop", ALICE)
+    assert not place.exists()
+
+
 def test_drop_keeps_what_is_being_edited(team: Team, mika: GitRepo) -> None:
     mika.tool("edit", ALICE)
     with (mika.path / ALICE).open("ab") as stream:

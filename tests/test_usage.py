@@ -1,5 +1,6 @@
 """`usage` says what takes space, `why` what keeps an object, `keep` keeps it."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,39 @@ def test_remotes_are_asked_only_when_told(tmp_path: Path) -> None:
     (freeable,) = found["freeable"]
     sent = [hash_at(repo, path) for path in (ALICE, CLUB, SONG)]
     assert freeable["command"] == "comfyvn-store drop assets" and freeable["bytes"] == size(repo, *sent)
+
+
+def test_what_is_in_no_commit_is_on_no_remote_either(tmp_path: Path) -> None:
+    repo = Team(tmp_path).begin()
+    repo.git("push", "-q", "origin", "main")
+    loose = Loose(repo)
+    found = used(repo, "--remotes")
+    one = {"objects": 1, "bytes": size(repo, loose.hash)}
+    assert found["on_no_remote"] == one == found["on_no_remote_unnamed"]
+    assert "(1 of them in no commit and not staged, which push does not send)" in repo.tool("usage", "--remotes").out
+
+
+def test_from_when_on_gc_may_take_it_is_said(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store, 3 * 86400)
+    added = art.object_path(loose.hash).stat().st_mtime
+    until = time.strftime("%Y-%m-%d", time.gmtime(added + 14 * 86400))
+    assert f"1 file, {used(art)['young']['bytes']} B (gc --prune may take the first from {until} on)" in (
+        art.tool("usage").out
+    )
+    art.tool("gc", "--prune", "--grace", "0")
+    again = used(art)
+    assert again["young"]["objects"] == 0 and again["young_until"] is None
+    until = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 14 * 86400))
+    assert again["trash_until"].startswith(until)
+    assert f"(gc --prune may empty it of the first from {until} on)" in art.tool("usage").out
+
+
+def test_where_quarantine_is_is_said(art: GitRepo) -> None:
+    folder = home(art) / "bad"
+    assert str(folder) not in art.tool("usage").out
+    (folder / ("0" * 64 + "-00000000")).write_bytes(b"damaged")
+    assert f"1 file, 7 B in {folder}" in art.tool("usage").out
 
 
 def test_a_remote_that_is_down_is_said(tmp_path: Path) -> None:
@@ -291,6 +325,19 @@ def test_keep_takes_paths_folders_revisions_and_hashes(art: GitRepo) -> None:
     assert len(art.tool("keep", "--list").out.splitlines()) == 3
 
 
+def test_keep_takes_off_what_was_put_there_under_that_name(art: GitRepo) -> None:
+    hero = hash_at(art, HERO)
+    art.tool("keep", "HEAD")
+    new = add(art, HERO, 2)
+    assert new != hero
+    assert art.tool("keep", "--remove", "HEAD", "--json").json()["removed"] == [hero]
+    art.git("tag", "v1")
+    art.tool("keep", "v1")
+    art.git("tag", "-d", "v1")
+    assert art.tool("keep", "--remove", "v1", "--json").json()["kept"] == []
+    assert art.tool("keep", "--remove", "v1", check=False).code == 2
+
+
 def test_keep_is_one_line_an_object(art: GitRepo) -> None:
     art.tool("keep", HERO)
     (line,) = (home(art) / "keep").read_text().splitlines()
@@ -300,4 +347,7 @@ def test_keep_is_one_line_an_object(art: GitRepo) -> None:
 
 def test_keep_without_a_name_says_how(art: GitRepo) -> None:
     assert art.tool("keep", check=False).code == 2
+    done = art.tool("keep", "--remove", check=False)
+    assert done.code == 2 and "nothing was named to be taken off the list" in done.err
+    assert "hint: comfyvn-store keep --remove PATH, REV or HASH" in done.err
     assert art.tool("keep", "--list").out == "nothing is kept beyond what git names"

@@ -11,8 +11,12 @@ from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
     from comfyvn_store.ops.journal import Entry
+    from comfyvn_store.ops.standing import Standing
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+_MOST_SKIPPED = 10
 
 
 @click.command("log", short_help="the operations that undo can reverse")
@@ -21,35 +25,60 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @_json
 def log_command(operations: bool, limit: int | None, as_json: bool) -> int:
     """List what commands of comfyvn-store took away or replaced: gc --prune, drop, edit, remove, resolve, recover, uninstall,
-    register --replace, and annotate of several assets. Commits are git's: see `git log`.
+    register --replace, annotate. Each line has the id for `comfyvn-store undo`, and says whether that can be undone
+    (no remote is asked). Commits are git's: see `git log`.
     """
-    from comfyvn_store.ops import journal
+    from comfyvn_store.errors import from_os_error
+    from comfyvn_store.ops import journal, standing
     from comfyvn_store.vcs.repository import open_repository
 
     if not operations:
         raise click.UsageError(
-            "without --operations there is nothing to list\n"
-            "`git log` shows commits; `comfyvn-store log --operations` what can be undone"
+            "log needs --operations\n"
+            "`git log` shows commits; `comfyvn-store log --operations` what can be undone; "
+            "`comfyvn-store provenance FILE` the versions of one asset"
         )
     repository = open_repository()
     found = journal.listed(repository)[:limit]
+    try:
+        stand = standing.judge(repository, found)
+    except OSError as error:
+        raise from_os_error(error, "look at what can be undone") from error
     if as_json:
-        output.as_json([entry.as_dict() for entry in found])
+        output.as_json([{**entry.as_dict(), **_about(stand[entry.id])} for entry in found])
         return 0
     for entry in found:
-        state = _state(entry)
-        output.line(
-            f"{entry.id[-12:]}  {entry.at}  {output.path(entry.summary)}" + (f"  {output.dim(state)}" if state else "")
-        )
+        words = output.path(_words(entry, stand[entry.id]))
+        output.line(f"{entry.id[-12:]}  {entry.at}  {output.path(entry.summary)}  {output.dim(f'({words})')}")
+    if any(each.is_open for each in stand.values()):
+        output.line("to undo one: comfyvn-store undo ID; without ID the newest that can be undone")
     if not found:
         output.line("no operations")
     return 0
 
 
-def _state(entry: Entry) -> str:
-    if entry.undone_by:
-        return "(undone)"
-    return "" if entry.is_finished else "(cut short: comfyvn-store undo puts things back)"
+def _about(stands: Standing) -> dict[str, str | None]:
+    return {"standing": stands.kind, "reason": stands.reason}
+
+
+def _words(entry: Entry, stands: Standing) -> str:
+    from comfyvn_store.ops import standing
+
+    if stands.is_open and entry.is_finished:
+        return "can be done again" if entry.undoes else "can be undone"
+    if stands.is_open:
+        return "cut short: comfyvn-store undo puts things back"
+    words = {
+        standing.UNDONE: "taken back: it holds again" if entry.undoes else "undone",
+        standing.FAILED: "failed, not done",
+        standing.BLOCKED: f"not now: {stands.reason}",
+        standing.PAST: f"cannot be undone any more: {stands.reason}",
+    }
+    if entry.undoes and not entry.before and not entry.is_finished and stands.kind == standing.PAST:
+        return "cut short, not done"
+    if entry.undoes and not entry.before and stands.kind == standing.PAST:
+        return stands.reason or ""
+    return words.get(stands.kind, f"not here: {stands.reason}")
 
 
 @click.command("undo", short_help="reverse an operation")
@@ -57,14 +86,19 @@ def _state(entry: Entry) -> str:
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
 @_json
 def undo_command(operation: str | None, dry_run: bool, as_json: bool) -> int:
-    """Reverse an operation: the newest that is not reversed yet, or the one with this id (`comfyvn-store log --operations`).
+    """Reverse an operation: the newest that can be, or the one with this id (`comfyvn-store log --operations`).
 
     Commits are never changed, and what was edited or staged since is never touched: undo is refused then, with the reason
-    (exit 20). An undo is an operation, too: naming its id does the thing again.
+    (exit 20). What was committed since, or settled, is passed over. An undo is an operation, too: naming its id does the
+    thing again, but for gc, drop and uninstall: type those again.
     """
     from comfyvn_store.ops import undo
 
-    done = undo.undo(operation, dry_run=dry_run)
+    skipped: list[tuple[Entry, str]] = []
+    try:
+        done = undo.undo(operation, dry_run=dry_run, tell=lambda entry, why: skipped.append((entry, why)))
+    finally:
+        _show_skipped(skipped)
     if as_json:
         output.as_json({**done.as_dict(), "dry_run": dry_run})
         return 0
@@ -75,7 +109,14 @@ def undo_command(operation: str | None, dry_run: bool, as_json: bool) -> int:
     if done.objects:
         output.line(f"    {count(len(done.objects), 'object')} {'would come' if dry_run else 'came'} back")
     for note in done.notes:
-        output.note(note)
+        output.note(output.path(note))
     if done.by and done.paths:
         output.line(f"to do it again: comfyvn-store undo {done.by[-12:]}")
     return 0
+
+
+def _show_skipped(skipped: list[tuple[Entry, str]]) -> None:
+    for entry, why in skipped[:_MOST_SKIPPED]:
+        output.note(f"passed over {entry.id[-12:]}, {output.path(entry.summary)}: {output.path(why)}")
+    if len(skipped) > _MOST_SKIPPED:
+        output.note(f"passed over {len(skipped) - _MOST_SKIPPED} more that cannot be undone any more")

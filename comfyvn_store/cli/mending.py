@@ -20,7 +20,8 @@ def recover_command(paths: tuple[str, ...], as_json: bool) -> int:
     """Make what a program wrote through a link a new version, and bring the old bytes back; a folder means all art in it
     that is damaged or missing.
 
-    The edited bytes are staged as a new version of PATH. The old ones are looked for beside the object, in the store's
+    The edited bytes are staged as a new version of PATH, but not what is merely cut short: that is damage, and is kept in
+    quarantine. The old ones are looked for beside the object, in the store's
     quarantine and trash, in all work trees, in the stores of git remotes that are folders and of repositories that git
     borrows from, and in git itself. An object that is merely missing is brought back in the same way. Ends with 12 if
     no copy of the old bytes was found.

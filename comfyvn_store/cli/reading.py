@@ -69,7 +69,7 @@ def show_command(name: str, as_json: bool) -> None:
     Name it by path, by uid, by the beginning of its hash, or as it was in a revision: HEAD~2:assets/characters/alice.png
     """
     from comfyvn_store.index import questions
-    from comfyvn_store.ops import naming
+    from comfyvn_store.ops import cutoff, naming
     from comfyvn_store.ops.session import open_session
 
     with open_session() as session:
@@ -77,8 +77,10 @@ def show_command(name: str, as_json: bool) -> None:
         item = dict(naming.version(session, name).record)
         lines = questions.commit_lines(session.index, filter(None, [item["commit"]]))
         older = questions.older_than_history(session.index, filter(None, [(item["provenance"] or {}).get("id")]))
-        if item["present"] and not session.repository.store.is_sound(item["hash"]):
-            item.setdefault("problem", "damaged: something wrote through the link; `comfyvn-store recover` mends it")
+        is_cut = bool(item["present"]) and cutoff.is_cut_short(session.repository, item["hash"], item["bytes"])
+        if is_cut or (item["present"] and not session.repository.store.is_sound(item["hash"])):
+            what = "the bytes are cut short" if is_cut else "something wrote through the link"
+            item.setdefault("problem", f"damaged: {what}; `comfyvn-store recover` mends it")
     if as_json:
         output.as_json(item)
         return
@@ -232,8 +234,14 @@ def status_command(as_json: bool) -> None:
         ),
         (
             "damaged: something wrote through the link",
-            found.damaged,
+            [path for path in found.damaged if path not in found.cut],
             "comfyvn-store recover keeps what it wrote and looks for the old bytes",
+        ),
+        (
+            "damaged: the bytes are cut short",
+            found.cut,
+            "comfyvn-store recover brings them back, as does comfyvn-store fsck --repair where nobody wrote; "
+            "what is left is kept",
         ),
     )
     clean = True

@@ -203,7 +203,7 @@ def uninstall_command(history: bool, dry_run: bool) -> None:
             _give_history_back(session, dry_run)
         if dry_run:
             return
-        done = uninstall.uninstall(session)
+        done = uninstall.uninstall(session, is_history_rewritten=history)
     if done.restored:
         output.line(f"{count(done.restored, 'view is an ordinary file', 'views are ordinary files')} again")
     for name in done.hooks:
@@ -218,6 +218,7 @@ def uninstall_command(history: bool, dry_run: bool) -> None:
         )
     if done.restored:
         output.line("To let git have the files: git add -A && git commit")
+    output.line("To set it up again, with links in place of files: comfyvn-store undo")
     if done.missing:
         listed = ", ".join(f"'{output.path(path)}'" for path in done.missing[:5])
         more = f" and {len(done.missing) - 5} more" if len(done.missing) > 5 else ""

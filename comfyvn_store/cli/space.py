@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -16,36 +17,44 @@ if TYPE_CHECKING:
     from comfyvn_store.ops.usage import Usage
     from comfyvn_store.ops.why import Why
 
+_GRACE = "14d"
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 @click.command("gc", short_help="free the space of art that nothing names any more")
 @click.option("--prune", is_flag=True, help="Do it: move to the trash, and empty that of what lay there long enough.")
-@click.option("--grace", metavar="SPAN", default="14d", help="Keep what was added within this time (14d), 0 for none.")
+@click.option(
+    "--grace",
+    metavar="SPAN",
+    default=_GRACE,
+    help="Keep what was added within this time: a number with s, m, h, d or w (seconds to weeks), 0 for none; 14d if not said.",
+)
 @_json
 def gc_command(prune: bool, grace: str, as_json: bool) -> int:
     """Say which objects nothing names any more, and what freed them would bring; with --prune move them to the trash.
 
-    Kept is what any branch, tag, stash or other ref, any reflog, index or link of any work tree, a merge or rebase under
-    way, `comfyvn-store keep` or the journal names, here and in every clone that shares the store, and what was added
-    lately. Objects leave the trash for good with a later --prune, after comfyvn.trashGrace (14 days); until then
-    `comfyvn-store undo` brings them back.
+    Kept is what any branch, tag, stash or other ref, any reflog (git's list of where a branch was before), index or link
+    of any work tree, a merge or rebase under way, `comfyvn-store keep` or the journal (what `undo` needs) names, here and
+    in every clone that shares the store, and what was added lately. The trash is a folder in the store. Objects leave it
+    for good with a later --prune, after comfyvn.trashGrace (14 days); until then `comfyvn-store undo` brings them back.
     """
     from comfyvn_store.ops import gc
     from comfyvn_store.vcs.repository import open_repository
     from comfyvn_store.vcs.settings import span
 
+    if not grace:
+        raise click.UsageError("--grace is empty\nuse a number with s, m, h, d or w, as in 14d, or 0")
     repository = open_repository()
     repository.require_initialised()
     done = gc.collect(repository, prune=prune, grace=span("--grace", grace, gc.GRACE))
     if as_json:
         output.as_json(done.as_dict())
         return 0
-    _show_collected(done)
+    _show_collected(done, "" if grace == _GRACE else f" --grace {grace}")
     return 0
 
 
-def _show_collected(done: Collected) -> None:
+def _show_collected(done: Collected, words: str) -> None:
     from comfyvn_store.ops import gc, roots
 
     would = "" if done.is_pruned else "would be "
@@ -53,13 +62,13 @@ def _show_collected(done: Collected) -> None:
         output.line(f"{count(len(done.freed), 'object')}, {size(done.bytes)}: {would}moved to the trash")
     else:
         output.line("nothing to collect")
-    words = {
+    keepers = {
         **roots.WORDS,
         gc.YOUNG: f"being added in the last {_span(done.grace)}" if done.grace else "being added just now",
         gc.WRITTEN: "having been written to (comfyvn-store recover)",
         gc.USED: "being used while this ran",
     }
-    kept = [(word, done.kept[kind]) for kind, word in words.items() if kind in done.kept]
+    kept = [(word, done.kept[kind]) for kind, word in keepers.items() if kind in done.kept]
     if kept:
         output.line("kept by")
         output.table([(word, str(amount.objects), size(amount.bytes)) for word, amount in kept], indent="    ")
@@ -76,12 +85,12 @@ def _show_collected(done: Collected) -> None:
     if done.operation:
         output.line(f"to bring them back: comfyvn-store undo {done.operation}")
     elif not done.is_pruned and (done.freed or done.back or done.emptied.objects):
-        output.line("nothing was changed; to do it: comfyvn-store gc --prune")
+        output.line(f"nothing was changed; to do it: comfyvn-store gc --prune{words}")
 
 
 @click.command("keep", short_help="keep objects, whatever git says")
 @click.argument("targets", metavar="[REV|PATH|HASH]...", nargs=-1)
-@click.option("--remove", is_flag=True, help="Do not keep them any longer.")
+@click.option("--remove", is_flag=True, help="Do not keep them any longer, nor what was put there under that name.")
 @click.option("--list", "show_list", is_flag=True, help="List what is kept.")
 @_json
 def keep_command(targets: tuple[str, ...], remove: bool, show_list: bool, as_json: bool) -> int:
@@ -98,9 +107,8 @@ def keep_command(targets: tuple[str, ...], remove: bool, show_list: bool, as_jso
     from comfyvn_store.ops.session import open_session
 
     if not targets and not show_list:
-        raise click.UsageError(
-            "nothing was named to be kept\ncomfyvn-store keep PATH, REV or HASH; --list shows what is"
-        )
+        what = "taken off the list\ncomfyvn-store keep --remove" if remove else "kept\ncomfyvn-store keep"
+        raise click.UsageError(f"nothing was named to be {what} PATH, REV or HASH; --list shows what is kept")
     if targets and show_list:
         raise click.UsageError("--list takes no names")
     with open_session() as session:
@@ -193,14 +201,15 @@ def usage_command(by: str, ask: bool, as_json: bool) -> int:
     with open_session() as session:
         output.notes(session.notes)
         found = usage.usage(session, by=by, ask_remotes=ask)
+        quarantine = os.path.join(session.repository.store.root, "bad")
     if as_json:
         output.as_json(found.as_dict())
     else:
-        _show_usage(found)
+        _show_usage(found, output.path(quarantine))
     return 0
 
 
-def _show_usage(found: Usage) -> None:
+def _show_usage(found: Usage, folder: str) -> None:
     output.line(
         f"{output.strong(size(found.objects.bytes))} in {count(found.objects.objects, 'object')}, each counted once"
     )
@@ -210,14 +219,17 @@ def _show_usage(found: Usage) -> None:
     output.line(f"by {found.by}{' (what only that branch has)' if found.by == 'branch' else ''}")
     output.table(rows, indent="    ")
     unsent = "not asked (--remotes)" if found.unsent is None else _amount(found.unsent)
+    if found.unsent_unnamed.objects:
+        unsent += f" ({found.unsent_unnamed.objects} of them in no commit and not staged, which push does not send)"
     output.table(
         [
             ("current versions", _amount(found.current)),
             ("old versions", _amount(found.old)),
             ("in no commit and not staged", _amount(found.unnamed)),
+            ("named by nothing, added lately", _until(found.young, found.young_until, "gc --prune may take")),
             ("on no remote", unsent),
-            ("quarantine", _amount(found.quarantine)),
-            ("trash", _amount(found.trash)),
+            ("quarantine", _amount(found.quarantine) + (f" in {folder}" if found.quarantine.objects else "")),
+            ("trash", _until(found.trash, found.trash_until, "gc --prune may empty it of")),
             ("unfinished files", _amount(found.unfinished)),
             ("previews", _amount(found.previews)),
             ("git's own database", size(found.git)),
@@ -229,6 +241,12 @@ def _show_usage(found: Usage) -> None:
         output.note(f"what gc could free is not known: {output.path(found.unlisted)}")
     for each in found.freeable:
         output.line(f"can be freed: {_amount(each.amount)}, {each.what}: {output.strong(output.path(each.command))}")
+
+
+def _until(amount: Amount, moment: float | None, what: str) -> str:
+    if not amount.objects or moment is None:
+        return _amount(amount)
+    return f"{_amount(amount)} ({what} the first from {time.strftime('%Y-%m-%d', time.gmtime(moment))} on)"
 
 
 def _amount(amount: Amount) -> str:

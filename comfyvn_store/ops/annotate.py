@@ -64,9 +64,9 @@ def annotate(
                 meta={key: value for key, value in {**card.meta, **(meta or {})}.items() if value is not None},
             )
         texts = {repository.full(inside): sidecar.encode(card) for inside, card in changed.items()}
-        # One asset's words are typed again as fast as undone.
-        noted = [names.sidecar_path(full) for full in texts] if len(texts) > 1 else []
-        with journal.recording(repository, "annotate", noted, f"annotate {len(texts)} assets"):
+        noted = [names.sidecar_path(full) for full in texts]
+        what = f"{len(texts)} assets" if len(texts) > 1 else "".join(texts)
+        with journal.recording(repository, "annotate", noted, f"annotate {what}"):
             try:
                 for card in changed.values():
                     full = repository.full(card.path)

@@ -69,6 +69,24 @@ def candidates(repository: Repository, wanted: Wanted) -> Iterator[Candidate]:
     yield from _in_git(repository, wanted)
 
 
+def is_beginning(repository: Repository, wanted: Wanted, length: int, digest: str) -> bool:
+    """Tells whether a whole copy begins with `length` bytes of that hash. Nothing is moved."""
+    return any(_begins(candidate, wanted, length, digest) for candidate in candidates(repository, wanted))
+
+
+def _begins(candidate: Candidate, wanted: Wanted, length: int, digest: str) -> bool:
+    whole, beginning = hashlib.sha256(), hashlib.sha256()
+    due = length
+    try:
+        for block in candidate.blocks():
+            whole.update(block)
+            beginning.update(block[:due])
+            due -= min(due, len(block))
+    except (_Unreadable, GitFailed):
+        return False
+    return whole.hexdigest() == wanted.hash and beginning.hexdigest() == digest
+
+
 def _take(repository: Repository, wanted: Wanted, candidate: Candidate) -> bool:
     """Copies a candidate into the store if it gives the object, as it is or once it is marked."""
     store = repository.store

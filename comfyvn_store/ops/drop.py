@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from comfyvn_store.asset import worktree
+from comfyvn_store.base import files, links
 from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, Refused, UsageError
 from comfyvn_store.ops import journal, remotes, versions
 from comfyvn_store.ops.session import Session
+from comfyvn_store.ops.versions import Version
 from comfyvn_store.remotes.folder import Folder
 from comfyvn_store.remotes.remote import Item, Remote
 from comfyvn_store.remotes.wrapping import Wrapping
@@ -77,7 +80,7 @@ def drop(
         result.paths.setdefault(version.hash, []).append(version.path)
     here = [item for item in versions.items(chosen) if repository.store.has(item.hash)]
     uncommitted = _uncommitted(repository)
-    edited = staging.unstaged_paths(repository.git, [version.path for version in chosen])
+    edited = _edited(repository, chosen)
     opened = remotes.for_reading(repository, only)
     try:
         with _alone(repository, opened):
@@ -232,6 +235,21 @@ def _uncommitted(repository: Repository) -> set[str]:
     head = repository.git.text("rev-parse", "--verify", "--quiet", "HEAD", check=False)
     base = head or staging.empty_tree(repository.git)
     return {change.path for change in staging.staged_changes(repository.git, base, repository.root)}
+
+
+def _edited(repository: Repository, chosen: Sequence[Version]) -> set[str]:
+    """Gives the views that hold something else than what is staged. Where git's notes of times do not say so, as after a
+    copy of the whole folder, the bytes do."""
+    doubted = staging.unstaged_paths(repository.git, [version.path for version in chosen])
+    return {version.path for version in chosen if version.path in doubted and not _is_as_staged(repository, version)}
+
+
+def _is_as_staged(repository: Repository, version: Version) -> bool:
+    place = repository.absolute(version.path)
+    text = files.read_link(place)
+    if text is not None:
+        return links.parse_link(text) == version.hash
+    return repository.copies_views and worktree.holds(repository, place, version.hash)  # else `edit` made it a file
 
 
 def _used_elsewhere(repository: Repository) -> dict[str, str]:

@@ -47,7 +47,8 @@ class Collected:
     `kept` counts each object once, under the first kind of root that keeps it (`roots.WORDS`), or as "young" (added within
     the grace), "written" (a program wrote to it) or "used" (named or added while this ran). `freed` are the objects that
     went to the trash, `back` those that came back from it because something names them, `emptied` those that left it for
-    good, `waiting` what is in it then.
+    good, `waiting` what is in it then. `young_until` and `waiting_until` are when the first of the young, and of what waits in
+    the trash, may go (seconds since 1970).
     """
 
     is_pruned: bool
@@ -59,6 +60,8 @@ class Collected:
     damaged: list[str] = field(default_factory=list)
     emptied: Amount = NOTHING
     waiting: Amount = NOTHING
+    young_until: float | None = None
+    waiting_until: float | None = None
     swept: int = 0
     gone: list[str] = field(default_factory=list)
     operation: str | None = None
@@ -140,6 +143,7 @@ def _candidates(store: Store, found: Roots, result: Collected, begun: float) -> 
         used = store.used_at(hash_, info)
         if kind is None and not trash.is_old(used, result.grace, begun):
             kind = YOUNG
+            result.young_until = _earlier(result.young_until, used + result.grace)
         if kind is None and store.is_touched(info) and not _is_whole(store, hash_):
             kind = WRITTEN
         if kind is None:
@@ -205,7 +209,16 @@ def _look_at_trash(repository: Repository, found: Roots, result: Collected, begu
         elif trash.is_old(item.at, result.trash_grace, begun):
             result.emptied = result.emptied.plus(item.size)
         else:
-            result.waiting = result.waiting.plus(item.size)
+            _wait(result, item)
+
+
+def _wait(result: Collected, item: Trashed) -> None:
+    result.waiting = result.waiting.plus(item.size)
+    result.waiting_until = _earlier(result.waiting_until, item.at + result.trash_grace)
+
+
+def _earlier(moment: float | None, other: float) -> float:
+    return other if moment is None else min(moment, other)
 
 
 def _bring_back(store: Store, found: Roots, result: Collected) -> None:
@@ -233,4 +246,4 @@ def _empty(repository: Repository, found: Roots, result: Collected, begun: float
     for item in trash.empty(repository.store, old):
         result.emptied = result.emptied.plus(item.size)
     for item in trash.listed(repository.store):
-        result.waiting = result.waiting.plus(item.size)
+        _wait(result, item)

@@ -28,7 +28,7 @@ from comfyvn_store.vcs.repository import Repository
 
 FOLDER = "operations"
 SCHEMA = 1
-BEGUN, DONE = "begun", "done"
+BEGUN, DONE, FAILED = "begun", "done", "failed"
 MOST = 1000
 _LONGEST = 256 << 20
 _UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
@@ -49,8 +49,9 @@ class Moved:
 class Entry:
     """One operation. `before` and `after` are the states of paths (relative to the top); `after` is empty until it is done.
 
-    `at` is UTC, ISO 8601; `work_tree` its top; `head` and `under_way` are the commits of HEAD and of a merge, pick or rebase
-    then. `undoes` is the entry that this one reversed, `undone_by` the one that reversed this.
+    `at` is UTC, ISO 8601; `work_tree` the top then, `git_dir` that work tree's folder of git, relative to the common one, by
+    which it is known wherever it was moved or copied to; `head` and `under_way` are the commits of HEAD and of a merge, pick
+    or rebase then. `undoes` is the entry that this one reversed, `undone_by` the one that reversed this.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Entry:
     objects: tuple[Moved, ...] = ()
     undoes: str | None = None
     undone_by: str | None = None
+    git_dir: str | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -141,6 +143,7 @@ def begin(
         before=before or {},
         objects=tuple(objects),
         undoes=undoes,
+        git_dir=own_dir(repository),
     )
     _anchor(repository, entry, [*(before or {}).values(), *(keeps or {}).values()])
     write(repository, entry)
@@ -216,6 +219,11 @@ def under_way(repository: Repository) -> tuple[str, ...]:
     """Gives the commits of what git has stopped amid."""
     known = blobs.known(repository.git, _UNDER_WAY)
     return tuple(f"{name} {blobs.resolve(repository.git, name)}" for name in known)
+
+
+def own_dir(repository: Repository) -> str:
+    """Gives a work tree's folder of git relative to the common one: `.`, or `worktrees/NAME`."""
+    return os.path.relpath(repository.git_dir, repository.common_dir)
 
 
 def _read(repository: Repository, id_: str) -> Entry | None:

@@ -41,13 +41,14 @@ class Keeping:
 
 
 def keep(session: Session, targets: Sequence[str], *, remove: bool = False) -> Keeping:
-    """Puts the objects that revisions, paths or hashes mean now on the list, or takes them off it.
+    """Puts the objects that revisions, paths or hashes mean now on the list, or takes them off it, with what was put there
+    under those very words.
 
     An object that is in the trash comes back. Raises UsageError, UnknownAsset, ObjectMissing for a hash that nobody has
     here, LockTimeout, OSError.
     """
     repository = session.repository
-    meant = {hash_: target for target in targets for hash_ in named(session, target, off_list=remove)}
+    meant = {hash_: target for target in targets for hash_ in (_off if remove else named)(session, target)}
     result = Keeping()
     with locked(repository.store.lock_path, _PATIENCE, repository.settings.sharing):
         known = {each.hash: each for each in keeplist.read(repository.home.path)}
@@ -64,6 +65,18 @@ def keep(session: Session, targets: Sequence[str], *, remove: bool = False) -> K
     result.missing = [hash_ for hash_ in meant if not remove and not repository.store.has(hash_)]
     result.kept = sorted(known.values(), key=lambda each: (each.at, each.hash))
     return result
+
+
+def _off(session: Session, target: str) -> list[str]:
+    """Gives what to take off the list: what was put there under that name, and what it means now."""
+    shown = names.printable(target)
+    there = [each.hash for each in keeplist.read(session.repository.home.path) if each.words == shown]
+    try:
+        return [*there, *named(session, target, off_list=True)]
+    except (UsageError, ObjectMissing):
+        if not there:
+            raise
+        return there  # a name that means nothing any more
 
 
 def listed(repository: Repository) -> Keeping:

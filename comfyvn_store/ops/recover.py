@@ -20,7 +20,7 @@ from comfyvn_store.base.files import Print
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing, Refused, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.index import questions
-from comfyvn_store.ops import cards, copies, journal, naming, register, remotes, status
+from comfyvn_store.ops import cards, copies, cutoff, journal, naming, register, remotes, status
 from comfyvn_store.ops.copies import Wanted
 from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
@@ -90,7 +90,7 @@ def recover(session: Session, targets: Sequence[str]) -> list[Recovered]:
         with journal.recording(session.repository, "recover", noted, summary):
             for item in found:
                 if item.hash in wanted and session.repository.store.has(item.hash):
-                    _make_version(session, item, edited)
+                    _make_version(session, item, wanted[item.hash], edited)
             for hash_ in wanted:
                 _restore(session, wanted[hash_], [item for item in found if item.hash == hash_], edited.get(hash_))
     except OSError as error:
@@ -175,12 +175,12 @@ def _is_whole(repository: Repository, hash_: str) -> bool:
 # -- the edited bytes --------------------------------------------------------------------------------------------------
 
 
-def _make_version(session: Session, item: Recovered, edited: dict[str, _Edited]) -> None:
+def _make_version(session: Session, item: Recovered, wanted: Wanted, edited: dict[str, _Edited]) -> None:
     """Makes what was written through the view a new version there, as `git add` and our hooks would."""
     repository = session.repository
     place = repository.absolute(item.view)
     if item.hash not in edited:
-        edited[item.hash] = _take_in(repository, item)
+        edited[item.hash] = _take_in(repository, item, wanted)
     taken = edited[item.hash]
     if taken.note:
         item.notes.append(taken.note)
@@ -198,12 +198,17 @@ def _make_version(session: Session, item: Recovered, edited: dict[str, _Edited])
     origin = record.Origin(default_source=record.GIT)
     register.register(session, [register.Wish(repository.store.path(taken.new), inside, replace=True, origin=origin)])
     item.new = taken.new
+    if cutoff.ends_early(repository, taken.new):
+        item.notes.append("what was written ends too early for what it is: programs may not open the new version")
 
 
-def _take_in(repository: Repository, item: Recovered) -> _Edited:
-    """Stores the bytes under a damaged object's name as an object of their own, durably."""
+def _take_in(repository: Repository, item: Recovered, wanted: Wanted) -> _Edited:
+    """Stores the bytes under a damaged object's name as an object of their own, durably; but what lost its end is none."""
     store = repository.store
     place = store.path(item.hash)
+    cut = cutoff.why_no_version(repository, wanted)
+    if cut:
+        return _Edited(None, files.print_of(os.stat(place)), cut)
     for _ in range(_ATTEMPTS):
         before = files.print_of(os.stat(place))
         with open(place, "rb") as stream:
@@ -243,6 +248,11 @@ def _restore(session: Session, wanted: Wanted, items: list[Recovered], edited: _
         item.quarantine = aside[-1] if aside else None
         if edited is not None and item.quarantine and files.print_of(os.lstat(item.quarantine)) != edited.seen:
             item.notes.append(f"a program wrote once more meanwhile; those bytes are in {item.quarantine}")
+        elif copy and item.new and item.quarantine and cutoff.is_beginning(item.quarantine, store.path(wanted.hash)):
+            item.notes.append(
+                "the new version is no more than the beginning of the old bytes, so it may be damage and no edit; "
+                "to have the old version back: comfyvn-store undo"
+            )
 
 
 def _still_lost(item: Recovered) -> Recovered:

@@ -12,7 +12,7 @@ from comfyvn_store.asset.known import on_disk
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import GitFailed, ObjectCorrupt, Refused, RemoteUnreachable
 from comfyvn_store.index import questions, rows
-from comfyvn_store.ops import cards
+from comfyvn_store.ops import cards, cutoff
 from comfyvn_store.ops.places import filter_drivers
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
@@ -41,6 +41,8 @@ class Status:
     raw: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    # Those of the damaged that lost their end, rather than being what a program wrote.
+    cut: list[str] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     preview_failures: list[tuple[str, str]] = field(default_factory=list)
     previews_due: int = 0
@@ -156,6 +158,8 @@ def _look_at_objects(repository: Repository, found: list[tuple[str, str, int | N
             result.missing.append(full)
         elif seen[hash_] == "damaged":
             result.damaged.append(full)
+            if cutoff.is_cut_short(repository, hash_, size):
+                result.cut.append(full)
 
 
 def _look_at_views(repository: Repository, found: list[tuple[str, str, int | None]], result: Status) -> None:

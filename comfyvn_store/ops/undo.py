@@ -6,26 +6,24 @@ touched, and neither are commits. An undo is an operation itself, so that it can
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from comfyvn_store.asset import worktree
-from comfyvn_store.base import links, names
-from comfyvn_store.errors import ComfyvnError, ObjectMissing, Refused, UsageError, from_os_error
-from comfyvn_store.ops import init, journal, moving, remotes, snapshots
-from comfyvn_store.ops.journal import Entry, Moved
+from comfyvn_store.base import names
+from comfyvn_store.errors import ComfyvnError, Refused, UsageError, from_os_error
+from comfyvn_store.ops import journal, returning, setting_up_again, snapshots, standing
+from comfyvn_store.ops.journal import Entry
 from comfyvn_store.ops.session import Session, open_session
-from comfyvn_store.ops.snapshots import Lies, State
-from comfyvn_store.remotes import transfer
-from comfyvn_store.remotes.remote import Item
+from comfyvn_store.ops.snapshots import State
+from comfyvn_store.ops.standing import Standing
 from comfyvn_store.store import trash
-from comfyvn_store.store.lock import locked
-from comfyvn_store.vcs import blobs
 from comfyvn_store.vcs.repository import Repository, open_repository
 
-UNDO, UNINSTALL = "undo", "uninstall"
-_PATIENCE = 30.0
+# Hears of each operation that is passed over, with its reason.
+Tell = Callable[[Entry, str], None]
+_BY_ID = "Older operations can be undone by their ids: comfyvn-store log --operations"
 
 
 @dataclass
@@ -44,40 +42,74 @@ class Undone:
         return {"undone": about, "by": self.by, "paths": self.paths, "objects": self.objects, "notes": self.notes}
 
 
-def undo(name: str | None = None, *, dry_run: bool = False) -> Undone:
-    """Reverses an operation, by default the newest that is not reversed yet.
+def undo(name: str | None = None, *, dry_run: bool = False, tell: Tell = lambda entry, why: None) -> Undone:
+    """Reverses an operation, by default the newest that can be; `tell` hears of newer ones that cannot be any more.
 
-    Raises UsageError for one that there is not, Refused where something changed since, ObjectMissing, RemoteUnreachable.
+    Raises UsageError for one that there is not, Refused where it cannot be reversed, ObjectMissing, RemoteUnreachable.
     """
     repository = open_repository()
-    entry = _chosen(repository, name)
-    if entry.verb == UNINSTALL and entry.undoes is None:
-        return _set_up_again(repository, entry, dry_run)
-    with open_session() as session:
-        done = Undone(entry)
-        if entry.before:
-            _undo_paths(session, entry, done, dry_run)
-        else:
-            _undo_objects(session.repository, entry, done, dry_run)
-        if not dry_run:
-            session.catch_up_if_free()
+    entry = _chosen(repository, name, tell)
+    done = Undone(entry)
+    if entry.verb == standing.UNINSTALL:
+        return _set_up_again(repository, done, dry_run)
+    try:
+        with open_session() as session:
+            if entry.before:
+                _undo_paths(session, done, dry_run)
+            else:
+                _undo_objects(session.repository, done, dry_run)
+            if not dry_run:
+                session.catch_up_if_free()
+    except ComfyvnError as error:
+        if name is None:
+            error.hint = f"{error.hint}. {_BY_ID}" if error.hint else _BY_ID
+        raise
     return done
 
 
-def _chosen(repository: Repository, name: str | None) -> Entry:
-    if name is not None:
+def _chosen(repository: Repository, name: str | None, tell: Tell) -> Entry:
+    try:
+        if name is None:
+            return _newest(repository, tell)
         entry = journal.find(repository, name)
-    else:
-        open_ = (each for each in journal.listed(repository) if each.verb != UNDO and each.undone_by is None)
-        found = next(open_, None)
-        if found is None:
-            raise UsageError("there is nothing to undo", hint="`comfyvn-store log --operations` lists what was done")
-        entry = found
+        found = standing.judge(repository, [entry])[entry.id]
+    except OSError as error:
+        raise from_os_error(error, "look at what is to be undone") from error
     if entry.undone_by is not None:
-        raise Refused(
-            f"'{entry.summary}' is undone already", hint=f"to do it again: comfyvn-store undo {entry.undone_by}"
-        )
+        origin = f"comfyvn-store undo {entry.undone_by}" if entry.before else standing.redoing(entry, entry.verb)
+        raise Refused(f"'{names.printable(entry.summary)}' is undone already", hint=f"to do it again: {origin}")
+    if not found.is_open:
+        raise _refusal(entry, found)
     return entry
+
+
+def _newest(repository: Repository, tell: Tell) -> Entry:
+    """Gives the newest operation that can be undone. Raises Refused at one that something unsaved stands in the way of."""
+    due = [each for each in journal.listed(repository) if each.verb != standing.UNDO and each.undone_by is None]
+    if not due:
+        raise UsageError("there is nothing to undo", hint="`comfyvn-store log --operations` lists what was done")
+    found = standing.judge(repository, due)
+    for number, entry in enumerate(due):
+        now = found[entry.id]
+        if now.is_open:
+            return entry
+        if now.kind == standing.BLOCKED:
+            older = next((each for each in due[number + 1 :] if found[each.id].is_open), None)
+            raise _refusal(entry, now, older)
+        tell(entry, now.reason or "")
+    raise Refused(
+        "nothing of what was done can be undone any more",
+        hint="`comfyvn-store log --operations` says why; `git log` and `git reflog` know what was committed",
+    )
+
+
+def _refusal(entry: Entry, found: Standing, older: Entry | None = None) -> Refused:
+    hint = found.hint
+    if found.kind == standing.BLOCKED:
+        hint = f"{hint}; nothing was changed"
+    if older is not None:
+        hint = f"{hint}. To undo '{names.printable(older.summary)}' instead: comfyvn-store undo {older.id[-12:]}"
+    return Refused(f"'{names.printable(entry.summary)}': {found.reason}", hint=hint)
 
 
 def _note_undone(repository: Repository, entry: Entry, by: str) -> None:
@@ -95,23 +127,23 @@ def _summary(entry: Entry) -> str:
 # -- paths -------------------------------------------------------------------------------------------------------------
 
 
-def _undo_paths(session: Session, entry: Entry, done: Undone, dry_run: bool) -> None:
-    repository = session.repository
-    if entry.work_tree != repository.top:
-        raise Refused(
-            f"that was done in the work tree '{names.printable(entry.work_tree)}'", hint="run the command there"
-        )
+def _undo_paths(session: Session, done: Undone, dry_run: bool) -> None:
+    repository, entry = session.repository, done.entry
     with worktree.alone(repository, worktree.PATIENCE):
         try:
             # With `keep` what an unfinished operation left is safe before it makes way.
             now = snapshots.take(repository, entry.before, keep=not dry_run)
             wanted = {path: state for path, state in entry.before.items() if now[path] != state}
-            _refuse_changes(repository, entry, now, wanted)
+            found = standing.of_paths(repository, entry, now)
+            if not found.is_open:
+                raise _refusal(entry, found)
             done.paths = list(wanted)
             if dry_run:
                 return
             _bring_objects(repository, now, wanted)
-            undoing = journal.begin(repository, UNDO, _summary(entry), before=now, undoes=entry.id, keeps=entry.before)
+            undoing = journal.begin(
+                repository, standing.UNDO, _summary(entry), before=now, undoes=entry.id, keeps=entry.before
+            )
             snapshots.put_back(session, now, wanted)
             after = snapshots.take(repository, entry.before, keep=False)
         except OSError as error:
@@ -121,80 +153,19 @@ def _undo_paths(session: Session, entry: Entry, done: Undone, dry_run: bool) -> 
     done.by = undoing.id
 
 
-def _refuse_changes(
-    repository: Repository, entry: Entry, now: Mapping[str, State], wanted: Mapping[str, State]
-) -> None:
-    """Raises Refused where something is not as the operation left it, nor as an undo of it that was cut short did."""
-    was_cut_short = any(each.undoes == entry.id and not each.is_finished for each in journal.listed(repository))
-    for path, before in wanted.items():
-        after = entry.after.get(path)
-        if was_cut_short and after is not None and _is_between(path, now[path], before, after):
-            continue
-        why = _change(repository, path, now[path], after, entry)
-        if why:
-            raise Refused(
-                f"'{names.printable(path)}' {why}, and undo would overwrite that",
-                hint="commit or save what you have there elsewhere, or put it right with git; nothing was changed",
-            )
-    had_conflict = any(stage for state in wanted.values() for _, _, stage in state.entries)
-    if had_conflict and journal.under_way(repository) != entry.under_way:
-        raise Refused(
-            "the conflict that this settled belongs to a merge, pick or rebase that has ended",
-            hint="git itself undoes that: see `git reflog`, `git reset`, `git revert`",
-        )
-
-
-def _change(repository: Repository, path: str, now: State, after: State | None, entry: Entry) -> str | None:
-    """Says how a path differs from what an operation left."""
-    if after is None and not entry.is_finished:
-        return _doubt(repository, path, now, entry.before[path])
-    assert after is not None
-    if now.lies != after.lies:
-        return "was changed since"
-    if now.entries != after.entries or now.is_unstaged != after.is_unstaged:
-        return "was staged or committed otherwise since"
-    return None
-
-
-def _is_between(path: str, now: State, before: State, after: State) -> bool:
-    """Tells whether a path is as an undo leaves it that stops amid its work: the file is put back before git's index is,
-    and one that goes away is a link that leads nowhere before it does."""
-    stop = Lies(snapshots.LINK, snapshots.going_text(path))
-    return (
-        now.lies in (before.lies, after.lies, stop)
-        and now.entries in (before.entries, after.entries)
-        and now.is_unstaged in (before.is_unstaged, after.is_unstaged)
-    )
-
-
-def _doubt(repository: Repository, path: str, now: State, before: State) -> str | None:
-    """Says why what lies at the path of an operation that was cut short may be somebody's edit."""
-    lies = now.lies
-    if lies is None or lies == before.lies or (lies.kind == snapshots.LINK and links.parse_link(lies.value)):
-        return None
-    if lies.kind == snapshots.TEXT and any(oid == lies.value for _, oid, _ in now.entries):
-        return None
-    if lies.kind == snapshots.OBJECT:
-        staged = set(blobs.read_links(repository.git, [oid for _, oid, _ in now.entries]).values())
-        linked = links.parse_link(before.lies.value) if before.lies and before.lies.kind == snapshots.LINK else None
-        if lies.value in {*staged, linked}:
-            return None
-    return "may have been edited since the operation that was cut short"
-
-
 def _bring_objects(repository: Repository, now: Mapping[str, State], wanted: Mapping[str, State]) -> None:
     """Takes out of the trash what the states need and the store has not got.
 
     Raises Refused where a view that shows something now would lead nowhere.
     """
-    needed = {path: hash_ for path, state in wanted.items() if (hash_ := _object_of(state.lies)) is not None}
+    needed = {path: hash_ for path, state in wanted.items() if (hash_ := standing.object_of(state.lies)) is not None}
     absent = {hash_ for hash_ in needed.values() if not repository.store.has(hash_)}
     for item in trash.listed(repository.store) if absent else ():
         if item.hash in absent:
             trash.restore(repository.store, item)
             absent.discard(item.hash)
     for path, hash_ in needed.items():
-        shown = _object_of(now[path].lies)
+        shown = standing.object_of(now[path].lies)
         if hash_ in absent and shown is not None and repository.store.has(shown):
             raise Refused(
                 f"the bytes that '{names.printable(path)}' had ({hash_[:16]}) are not here",
@@ -202,84 +173,45 @@ def _bring_objects(repository: Repository, now: Mapping[str, State], wanted: Map
             )
 
 
-def _object_of(lies: Lies | None) -> str | None:
-    """Gives the object that a link leads to, or that a file has the bytes of."""
-    if lies is None or lies.kind not in (snapshots.LINK, snapshots.OBJECT):
-        return None
-    return lies.value if lies.kind == snapshots.OBJECT else links.parse_link(lies.value)
-
-
 # -- objects -----------------------------------------------------------------------------------------------------------
 
 
-def _undo_objects(repository: Repository, entry: Entry, done: Undone, dry_run: bool) -> None:
-    if entry.undoes is not None:
-        raise Refused("an undo that brought objects back cannot be undone", hint="run the first command again")
+def _undo_objects(repository: Repository, done: Undone, dry_run: bool) -> None:
+    entry = done.entry
     absent = [each for each in entry.objects if not repository.store.has(each.hash)]
     done.objects = [each.hash for each in absent]
     if dry_run:
+        done.notes += returning.forecast(repository, entry, absent)
         return
-    undoing = journal.begin(repository, UNDO, _summary(entry), objects=absent, undoes=entry.id)
-    error = _fetch(repository, absent) if entry.verb == "drop" else _from_trash(repository, absent)
+    earlier = [each.id for each in journal.listed(repository) if each.undoes == entry.id and not each.is_finished]
+    undoing = journal.begin(repository, standing.UNDO, _summary(entry), objects=absent, undoes=entry.id)
+    journal.forget(repository, earlier)
+    try:
+        bring = returning.fetch if entry.verb == standing.DROP else returning.from_trash
+        error = bring(repository, absent)
+    except ComfyvnError as raised:
+        error = raised
     done.objects = [each.hash for each in absent if repository.store.has(each.hash)]
-    journal.finish(repository, undoing)
+    back = tuple(each for each in absent if each.hash in done.objects)
     if error is not None:
+        journal.write(repository, replace(undoing, state=journal.FAILED, objects=back))
         raise error
+    journal.finish(repository, undoing, objects=back)
     _note_undone(repository, entry, undoing.id)
     done.by = undoing.id
-
-
-def _from_trash(repository: Repository, absent: list[Moved]) -> ComfyvnError | None:
-    """Brings objects back from the trash; gives what to say where one is not there."""
-    lost, wrong = [], None
-    with locked(repository.store.lock_path, _PATIENCE, repository.settings.sharing):
-        there: dict[str, list[trash.Trashed]] = {}
-        for item in trash.listed(repository.store):
-            there.setdefault(item.hash, []).append(item)
-        for each in absent:
-            for item in there.get(each.hash, ()):
-                try:
-                    trash.restore(repository.store, item)
-                    break
-                except ComfyvnError as error:
-                    wrong = error
-            else:
-                lost.append(each.hash)
-    if not lost:
-        return None
-    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-    return wrong or ObjectMissing(
-        f"object {lost[0][:16]}{more} is not in the trash any more; the others are back",
-        hint="`comfyvn-store pull` asks remotes for what the checkout needs",
-    )
-
-
-def _fetch(repository: Repository, absent: list[Moved]) -> ComfyvnError | None:
-    """Fetches dropped objects from the remotes that had proved to hold them, then from any other."""
-    if not absent:
-        return None
-    first = {name for each in absent for name in each.remotes}
-    opened = sorted(remotes.for_reading(repository), key=lambda remote: remote.name not in first)
-    try:
-        outcome = transfer.fetch(repository.store, opened, [Item(each.hash) for each in absent])
-    finally:
-        for remote in opened:
-            remote.close()
-    return moving.fetch_error(outcome, {}, [remote.name for remote in opened])
 
 
 # -- the installation --------------------------------------------------------------------------------------------------
 
 
-def _set_up_again(repository: Repository, entry: Entry, dry_run: bool) -> Undone:
-    done = Undone(entry)
-    if not repository.home.is_retired:
-        raise Refused("comfyvn-store is set up here again already", hint="there is nothing to undo")
+def _set_up_again(repository: Repository, done: Undone, dry_run: bool) -> Undone:
+    entry = done.entry
     if dry_run:
+        done.notes += setting_up_again.forecast(repository, entry)
         return done
-    init.init(repository)
+    done.notes += setting_up_again.set_up(repository, entry)
     repository = open_repository()
-    undoing = journal.finish(repository, journal.begin(repository, UNDO, _summary(entry), undoes=entry.id))
+    undoing = journal.finish(repository, journal.begin(repository, standing.UNDO, _summary(entry), undoes=entry.id))
     _note_undone(repository, entry, undoing.id)
     done.by = undoing.id
     return done

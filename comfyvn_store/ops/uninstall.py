@@ -41,13 +41,14 @@ class Uninstalled(NamedTuple):
     store_is_shared: bool
 
 
-def uninstall(session: Session) -> Uninstalled:
+def uninstall(session: Session, *, is_history_rewritten: bool = False) -> Uninstalled:
     """Replaces every view by its bytes and takes out hooks, filters, attributes and excludes.
 
     Files that are being edited stay as they are. Views whose object is missing stay links, and with them `.comfyvn`.
+    `is_history_rewritten` tells the journal that links left the history just now.
     """
     repository = session.repository
-    entry = journal.begin(repository, "uninstall", "uninstall")
+    entry = journal.begin(repository, "uninstall", "uninstall --history" if is_history_rewritten else "uninstall")
     hooks, are_shared = shims.remove(repository, shims.folder_of(repository))
     restored, missing = _restore_views(session)
     _strip_sidecars(repository)

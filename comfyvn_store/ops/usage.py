@@ -19,6 +19,7 @@ from comfyvn_store.ops import gc, remotes
 from comfyvn_store.ops.gc import NOTHING, Amount
 from comfyvn_store.ops.session import Session
 from comfyvn_store.remotes.remote import Item
+from comfyvn_store.vcs.history import iso_time
 from comfyvn_store.vcs.reachable import Reach
 from comfyvn_store.vcs.repository import Repository
 
@@ -41,7 +42,9 @@ class Freeable:
 @dataclass
 class Usage:
     """What is used. `groups` are those of `by`, the largest first. `unsent` is what no remote has, None where that was not
-    asked; `down` names remotes that did not answer. Of places other than `objects` only bytes count."""
+    asked, `unsent_unnamed` how much of that is in no commit and not staged; `down` names remotes that did not answer. `young`
+    is what nothing names and was added lately, which `gc` may take from `young_until` on, as it may empty the trash of the
+    first file there from `trash_until` on (seconds since 1970). Of places other than `objects` only bytes count."""
 
     by: str
     objects: Amount = NOTHING
@@ -50,7 +53,11 @@ class Usage:
     current: Amount = NOTHING
     old: Amount = NOTHING
     unnamed: Amount = NOTHING
+    young: Amount = NOTHING
+    young_until: float | None = None
+    trash_until: float | None = None
     unsent: Amount | None = None
+    unsent_unnamed: Amount = NOTHING
     down: dict[str, str] = field(default_factory=dict)
     quarantine: Amount = NOTHING
     trash: Amount = NOTHING
@@ -62,13 +69,16 @@ class Usage:
 
     def as_dict(self) -> dict[str, Any]:
         """Gives plain data."""
-        amounts = ("objects", "current", "old", "unnamed", "quarantine", "trash", "unfinished", "previews")
+        amounts = ("objects", "current", "old", "unnamed", "young", "quarantine", "trash", "unfinished", "previews")
         return {
             **{name: getattr(self, name)._asdict() for name in amounts},
             "missing": self.missing,
             "by": self.by,
             "groups": [{"name": name, **amount._asdict()} for name, amount in self.groups.items()],
+            "young_until": _date(self.young_until),
+            "trash_until": _date(self.trash_until),
             "on_no_remote": self.unsent._asdict() if self.unsent is not None else None,
+            "on_no_remote_unnamed": self.unsent_unnamed._asdict() if self.unsent is not None else None,
             "remotes_down": self.down,
             "git_bytes": self.git,
             "freeable": [
@@ -173,6 +183,10 @@ def _grouped(sizes: Mapping[str, int], groups: Mapping[str, set[str]]) -> dict[s
     return dict(sorted(found.items(), key=lambda item: (-item[1].bytes, item[0])))
 
 
+def _date(moment: float | None) -> str | None:
+    return iso_time(int(moment)) if moment is not None else None
+
+
 def _sum(sizes: Iterable[int]) -> Amount:
     known = list(sizes)
     return Amount(len(known), sum(known))
@@ -217,6 +231,8 @@ def _find_freeable(session: Session, result: Usage) -> None:
     except ComfyvnError as error:
         result.unlisted = error.message
         return
+    result.young = found.kept.get(gc.YOUNG, NOTHING)
+    result.young_until, result.trash_until = found.young_until, found.waiting_until
     if found.freed:
         amount = Amount(len(found.freed), found.bytes)
         result.freeable.append(Freeable("nothing names it (to the trash first)", amount, "comfyvn-store gc --prune"))
@@ -226,7 +242,7 @@ def _find_freeable(session: Session, result: Usage) -> None:
 
 def _ask_remotes(repository: Repository, sizes: Mapping[str, int], uses: _Uses, result: Usage) -> None:
     """Asks the remotes what they hold."""
-    items: Sequence[Item] = [Item(hash_, size) for hash_, size in sizes.items() if hash_ in uses.paths]
+    items: Sequence[Item] = [Item(hash_, size) for hash_, size in sizes.items()]
     held: set[str] = set()
     for remote in remotes.for_reading(repository):
         try:
@@ -235,7 +251,9 @@ def _ask_remotes(repository: Repository, sizes: Mapping[str, int], uses: _Uses, 
             result.down[remote.name] = error.message
         finally:
             remote.close()
-    result.unsent = _sum(item.size or 0 for item in items if item.hash not in held)
+    unsent = [item for item in items if item.hash not in held]
+    result.unsent = _sum(item.size or 0 for item in unsent)
+    result.unsent_unnamed = _sum(item.size or 0 for item in unsent if item.hash not in uses.paths)
     droppable = [item for item in items if item.hash in held & uses.current & uses.committed]
     if droppable:
         amount = _sum(item.size or 0 for item in droppable)
