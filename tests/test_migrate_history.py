@@ -173,8 +173,11 @@ def test_the_old_history_is_kept_and_can_be_had_back(raw: GitRepo) -> None:
     lines = raw.git("for-each-ref", form, f"{prefix}{stamp}").out + "\n"
     raw.git("update-ref", "--stdin", input=lines)
     raw.git("reset", "-q", "--hard")
+    raw.tool("status")
     assert before <= set(refs(raw))
     assert raw_blobs(raw) != []
+    assert raw.status() == []
+    assert raw.read(MIRA) == media.comfy_png(1)
 
 
 def test_marked_art_gives_its_source_back(store_repo: GitRepo) -> None:

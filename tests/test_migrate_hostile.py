@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from comfyvn_store.base import pointers
 from comfyvn_store.ops.migrate import annex, dvc, lfs, lines
 from comfyvn_store.ops.migrate.claims import Version
 from tests import media
@@ -81,9 +82,9 @@ def test_annex_keys_that_are_none(key: str) -> None:
 
 def test_annex_pointers_are_read_to_their_first_line() -> None:
     key = f"SHA256E-s5--{OID}.png"
-    assert annex.pointer_key(f"/annex/objects/{key}\nmore".encode()) == key
-    assert annex.pointer_key(f"/annex/objects/../{key}\n".encode()) == ""
-    assert annex.pointer_key(f"/annex/objects/{key}\n".encode() + b"x" * 40_000) is None
+    assert pointers.annex_key(f"/annex/objects/{key}\nmore".encode()) == key
+    assert pointers.annex_key(f"/annex/objects/../{key}\n".encode()) == ""
+    assert pointers.annex_key(f"/annex/objects/{key}\n".encode() + b"x" * 40_000) is None
 
 
 OUT = "outs:\n- md5: {md5}\n  size: 5\n  hash: md5\n  path: {path}\n"

@@ -76,7 +76,8 @@ def _entries(repository: Repository, paths: Sequence[str]) -> dict[str, tuple[tu
     wanted = set(paths)
     if not wanted:
         return {}
-    where = paths if len(paths) <= _MANY else [repository.root]
+    is_inside = all(repository.inside(path) is not None for path in paths)
+    where = paths if len(paths) <= _MANY else [repository.root if is_inside else ""]
     found: dict[str, tuple[tuple[str, str, int], ...]] = {}
     for entry in staging.entries(repository.git, where):
         if entry.path in wanted:
@@ -163,6 +164,7 @@ def _put_file(
     os.makedirs(os.path.dirname(place), exist_ok=True)
     if wanted.kind == OBJECT:
         temp = worktree.copy_object(repository, wanted.value, path)
+        files.settle(temp)
     elif wanted.kind == TEXT:
         temp = files.temp_beside(place)
         files.write_settled(temp, texts[wanted.value])
@@ -200,6 +202,9 @@ def _put_index(repository: Repository, now: Mapping[str, State], wanted: Mapping
         for path, state in wanted.items()
         if state.lies is not None and any(stage == 0 for _, _, stage in state.entries)
     ]
+    # Art that git held itself is what it was to the byte; our filter would give a link for it.
+    whole = [path for path in present if (lies := wanted[path].lies) is not None and lies.kind == OBJECT]
+    staging.look_again(repository.git, whole, filters=False, patience=staging.PATIENCE)
     staging.look_again(repository.git, present, patience=staging.PATIENCE)
 
 
