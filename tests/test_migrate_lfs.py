@@ -81,7 +81,7 @@ def test_nothing_is_done_in_a_trial_run(lfs: GitRepo) -> None:
     index = (lfs.path / ".git/index").read_bytes()
     objects = sorted((lfs.path / ".git/comfyvn/objects").rglob("*"))
     done = lfs.tool("migrate", "lfs", "--dry-run", "--json").json()
-    assert {item["how"] for item in done["files"]} == {"here"} and len(done["files"]) == 3
+    assert {item["how"] for item in done["files"]} == {"linked"} and len(done["files"]) == 3
     assert {path: path.read_bytes() for path in before} == before
     assert (lfs.path / ".git/index").read_bytes() == index
     assert sorted((lfs.path / ".git/comfyvn/objects").rglob("*")) == objects

@@ -7,9 +7,8 @@ import pytest
 
 from tests import media
 from tests.gitrepo import GitRepo
-from tests.migrants import init
+from tests.migrants import commit_raw, init, lfs_text, put_lfs_object
 from tests.oracle import digest
-from tests.test_pointers import commit_raw, lfs_text, put_lfs_object
 
 ONE, TWO, TEXT = "assets/bg/one.png", "assets/bg/two.png", "assets/bg/three.wav"
 

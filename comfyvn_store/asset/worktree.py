@@ -188,18 +188,22 @@ def copy_object(repository: Repository, hash_: str, path: str, *, mode: int = 0o
     return temp
 
 
-def look_at_raw(repository: Repository, paths: Sequence[str], *, patience: float = 0.0) -> None:
+def look_at_raw(repository: Repository, entries: Sequence[Entry], *, patience: float = 0.0) -> None:
     """Lets git note the size and times of art that it holds itself, where the file is that to the byte: looking by itself, git
     would hand the file to our filter and call it modified.
 
     git's index knows whole seconds, and git looks again into what is as young as the index; so the second is waited for.
     """
-    infos = (files.lstat(repository.absolute(path)) for path in paths)
+    young = [entry for entry in entries if _is_young(repository, entry.path)]
+    infos = (files.lstat(repository.absolute(entry.path)) for entry in young)
     delay = max((int(info.st_mtime) + 1 for info in infos if info is not None), default=0) - time.time()
     if 0 < delay <= 1:
         time.sleep(delay)
     with contextlib.suppress(GitFailed, LockTimeout):
-        staging.look_again(repository.git, paths, filters=False, patience=patience)
+        staging.write_entries(
+            repository.git, young, patience=patience
+        )  # without size and times, which are right already
+        staging.look_again(repository.git, [entry.path for entry in entries], filters=False, patience=patience)
 
 
 def print_at(place: str) -> Print | None:

@@ -16,6 +16,7 @@ from comfyvn_store.ops import relocation, shims, switching, tracked, wiring
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import COPY, DEFAULT_ROOT, LINK
+from comfyvn_store.vcs.staging import Entry
 
 
 class Initialised(NamedTuple):
@@ -187,13 +188,13 @@ def _write_excludes(repository: Repository) -> None:
     wiring.edit_block(wiring.exclude_file(repository), lines, first=False, sharing=repository.settings.sharing)
 
 
-def _raw_art(repository: Repository) -> list[str]:
+def _raw_art(repository: Repository) -> list[Entry]:
     """Gives the files under the assets root that git holds as ordinary files."""
     found = [
         entry
         for entry in staging.filtered_entries(repository.git, repository.root, "comfyvn")
-        if entry.mode in (staging.FILE, staging.EXECUTABLE) and repository.is_asset_path(entry.path)
+        if entry.mode in (staging.FILE, staging.EXECUTABLE) and not entry.stage and repository.is_asset_path(entry.path)
     ]
     sizes = blobs.sizes(repository.git, (entry.oid for entry in found))
     linked = blobs.read_links(repository.git, (entry.oid for entry in found))
-    return [entry.path for entry in found if entry.oid not in linked and sizes[entry.oid].size]
+    return [entry for entry in found if entry.oid not in linked and sizes[entry.oid].size]

@@ -218,7 +218,8 @@ def _look_at_modes(repository: Repository, result: Status) -> None:
         elif entry.oid in sizes and sizes[entry.oid].size:
             result.raw.append(entry.path)
     # git itself holds them to the byte; our filter would have it call them modified.
-    worktree.look_at_raw(repository, result.raw)
+    raw = set(result.raw)
+    worktree.look_at_raw(repository, [entry for entry in ordinary if entry.path in raw])
     result.foreign += [
         (entry.path, "dvc")
         for entry in staging.entries(repository.git, [repository.root])
