@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import media
-from tests.gitrepo import GitRepo
+from tests.gitrepo import GitRepo, run
 from tests.migrants import check_migrated, init, inode, lfs_object, lfs_repository, needs_lfs, space
 from tests.oracle import digest, raw_blobs
 
@@ -230,3 +230,29 @@ def test_init_says_what_to_type(lfs: GitRepo) -> None:
     assert lfs.tool("init", "--json").json()["others"] == {"lfs": 3}
     lfs.tool("migrate", "lfs")
     assert "migrate" not in lfs.tool("init").out
+
+
+def test_a_clone_without_the_bytes_keeps_its_pointers(tmp_path: Path) -> None:
+    origin = lfs_repository(tmp_path / "origin", "*.png")
+    origin.write(MIRA, media.png(seed=1))
+    origin.write(CLUB, media.png(seed=2))
+    origin.git("add", "-A")
+    origin.commit("art")
+    run(["git", "clone", "-q", str(origin.path), "clone"], cwd=tmp_path, env={"GIT_LFS_SKIP_SMUDGE": "1"})
+    repo = GitRepo(tmp_path / "clone")
+    pointers = {path: repo.read(path) for path in (MIRA, CLUB)}
+    assert all(text.startswith(b"version https://git-lfs") for text in pointers.values())
+    init(repo)
+    repo.git("add", "--renormalize", "assets")
+    os.utime(repo.path / MIRA, ns=(1, 1_000_000_007))
+    repo.write("code.c", "int main;")
+    repo.git("add", "code.c")
+    repo.git("commit", "-qam", "more")
+    repo.tool("doctor", "--fix", check=False)
+    assert {path: repo.read(path) for path in pointers} == pointers
+    assert {path: repo.blob(f":{path}") for path in pointers} == pointers
+    assert repo.status() == []
+    repo.git("lfs", "fetch", "--all")
+    repo.tool("migrate", "lfs")
+    repo.commit("taken over")
+    check_migrated(repo, {MIRA: media.png(seed=1), CLUB: media.png(seed=2)}, tmp_path)
