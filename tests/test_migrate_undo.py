@@ -56,6 +56,7 @@ def test_undo_gives_the_files_and_gits_index_back(lfs: GitRepo, art: dict[str, b
     assert lfs.git("ls-files", "--stage").out != index
     [entry] = [each for each in lfs.tool("log", "--operations", "--json").json() if each["verb"] == "migrate"]
     assert entry["summary"] == "migrate lfs: 3 files"
+    assert not lfs.object_path(digest(lfs_text(art[TWO]))).exists()  # git has the pointer's text; it is no object
     lfs.tool("undo")
     assert files_of(lfs) == before
     assert lfs.git("ls-files", "--stage").out == index

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar, worktree
-from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base import canonical, files, links, names, pointers
 from comfyvn_store.errors import Refused
 from comfyvn_store.index import sight
 from comfyvn_store.ops.session import Session
@@ -27,8 +27,8 @@ _MANY = 200
 
 
 class Lies(NamedTuple):
-    """What lies in the work tree: a link with its text, a sidecar as git's blob, a file as the object with its bytes, or
-    something else (a folder, a device)."""
+    """What lies in the work tree: a link with its text, a sidecar or another program's pointer as git's blob, a file as the
+    object with its bytes, or something else (a folder, a device)."""
 
     kind: str
     value: str = ""
@@ -94,8 +94,8 @@ def _lies(repository: Repository, path: str, texts: dict[str, bytes] | None, kep
         return Lies(LINK, files.read_link(place) or "")
     if not stat.S_ISREG(info.st_mode):
         return Lies(OTHER)
-    if names.is_sidecar(path) and info.st_size <= canonical.LONGEST_JSON:
-        text = _text(repository, path)
+    text = _text(repository, path, info.st_size)
+    if text is not None:
         oid = blobs.blob_id(text, repository.object_format)
         if texts is not None:
             texts[oid] = text
@@ -109,8 +109,16 @@ def _lies(repository: Repository, path: str, texts: dict[str, bytes] | None, kep
     return Lies(OBJECT, hash_)
 
 
-def _text(repository: Repository, path: str) -> bytes:
-    return sidecar.strip_commit(worktree.read_sidecar(repository, path) or b"")
+def _text(repository: Repository, path: str, size: int) -> bytes | None:
+    """Gives what a sidecar says, or the pointer of another program; None for any other file."""
+    if names.is_sidecar(path):
+        is_small = size <= canonical.LONGEST_JSON
+        return sidecar.strip_commit(worktree.read_sidecar(repository, path) or b"") if is_small else None
+    if size > pointers.LONGEST:
+        return None
+    with open(repository.absolute(path), "rb") as stream:
+        data = stream.read(pointers.LONGEST + 1)
+    return data if pointers.parse(data) is not None else None
 
 
 def _hash(place: str) -> str:
