@@ -228,3 +228,21 @@ def test_a_checkout_of_a_pointer_gives_the_bytes_that_the_store_has(store_repo: 
     assert store_repo.status() == []
     touch(store_repo, KEPT)
     assert store_repo.status() == []
+
+
+def test_a_pointer_that_a_merge_brings_is_no_art(store_repo: GitRepo) -> None:
+    store_repo.write(KEPT, media.png(seed=1))
+    store_repo.git("add", "assets")
+    store_repo.commit("ours")
+    store_repo.git("switch", "-q", "-c", "topic")
+    (store_repo.path / KEPT).unlink()
+    commit_raw(store_repo, KEPT, lfs_text(media.png(seed=2)))
+    store_repo.git("switch", "-q", "main")
+    store_repo.write(KEPT, media.png(seed=3))
+    store_repo.git("commit", "-qam", "painted")
+    store_repo.git("merge", "-q", "topic", check=False)
+    index = store_repo.git("ls-files", "--stage").out
+    assert f"2\t{KEPT}" in index
+    done = store_repo.tool("resolve", "assets", "--theirs", check=False)
+    assert done.code == 20 and "a pointer of Git LFS" in done.err, done.err
+    assert store_repo.git("ls-files", "--stage").out == index
