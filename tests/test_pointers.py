@@ -180,6 +180,24 @@ def test_a_pointer_that_was_stored_as_art_is_named_and_taken_over(store_repo: Gi
     assert store_repo.tool("check", check=False).code == 0
 
 
+def test_such_pointers_go_from_history_too(store_repo: GitRepo) -> None:
+    data = media.png(seed=5)
+    put_lfs_object(store_repo, data)
+    store_repo.write(KEPT, b"\n" + lfs_text(data))
+    store_repo.git("add", "assets")
+    store_repo.commit("made by an older version")
+    _pretend_stored(store_repo, lfs_text(data))
+    store_repo.write(PICTURE, media.png(seed=6))
+    store_repo.git("add", "assets")
+    store_repo.commit("later")
+    store_repo.tool("migrate", "lfs", "--history")
+    for revision in ("HEAD", "HEAD~1"):
+        assert linked_hash(store_repo.blob(f"{revision}:{KEPT}").decode()) == digest(data)
+    assert store_repo.read(KEPT) == data and store_repo.sidecar(KEPT)["hash"] == digest(data)
+    assert store_repo.status() == []
+    assert store_repo.tool("check", check=False).code == 0
+
+
 def _pretend_stored(repo: GitRepo, text: bytes) -> None:
     """Makes the pointer's text the object of the asset, link and sidecar included."""
     old = digest(b"\n" + text)

@@ -90,7 +90,7 @@ def _show_initialised(done: Initialised, others: Mapping[str, Recognised], fetch
             f"  {count(raw, 'file')} below {repository.root}/ came into git before; to bring "
             f"{'it' if raw == 1 else 'them'} into the store:"
         )
-        if others:  # our filter would take a pointer for art
+        if others:  # as for the rest
             output.line("      comfyvn-store migrate raw && git commit -m 'art into the store'")
         else:
             output.line(
