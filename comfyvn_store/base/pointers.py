@@ -62,8 +62,7 @@ def parse(data: bytes) -> Pointer | None:
         return None if said is None else Pointer(LFS, None if said.has_extensions else said.oid)
     name = annex_key(data)
     key = split_key(name) if name else None
-    lines = data.split(b"\n")[1:]
-    if key is None or not all(not line or line.startswith(b"/annex/") for line in lines):
+    if key is None or not all(not line or line.startswith(b"/annex/") for line in data.split(b"\n")[1:]):
         return None
     return Pointer(ANNEX, key.digits if key.kind == "SHA256" and links.is_hash(key.digits) else None)
 
