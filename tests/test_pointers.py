@@ -126,10 +126,12 @@ def test_whoever_tells_what_is_due_names_migrate(kept: tuple[GitRepo, bytes]) ->
 def test_register_refuses_a_pointer(kept: tuple[GitRepo, bytes], tmp_path: Path) -> None:
     repo, text = kept
     (tmp_path / "one.png").write_bytes(text)
-    for more in ((), ("--no-copy",)):
-        done = repo.tool("register", str(tmp_path / "one.png"), "--type", "bg", *more, check=False)
+    # One from elsewhere by copy, and the one below the assets root by adopting it.
+    for words in ((str(tmp_path / "one.png"),), (KEPT, "--no-copy")):
+        done = repo.tool("register", *words, "--type", "bg", check=False)
         assert done.code == 20 and "comfyvn-store migrate" in done.err, done.err
         assert (tmp_path / "one.png").read_bytes() == text
+    check_kept(repo, text)
 
 
 def test_dvc_files_are_no_assets(store_repo: GitRepo) -> None:
