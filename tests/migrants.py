@@ -78,6 +78,30 @@ def lfs_object(repo: GitRepo, data: bytes) -> Path:
     return repo.path / ".git/lfs/objects" / oid[:2] / oid[2:4] / oid
 
 
+def lfs_text(data: bytes) -> bytes:
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest(data)}\nsize {len(data)}\n".encode()
+
+
+def annex_text(data: bytes) -> bytes:
+    return f"/annex/objects/SHA256E-s{len(data)}--{digest(data)}.png\n".encode()
+
+
+def put_lfs_object(repo: GitRepo, data: bytes) -> None:
+    """Lets Git LFS have the bytes of a pointer."""
+    oid = digest(data)
+    place = repo.path / ".git/lfs/objects" / oid[:2] / oid[2:4] / oid
+    place.parent.mkdir(parents=True)
+    place.write_bytes(data)
+
+
+def commit_raw(repo: GitRepo, path: str, data: bytes) -> None:
+    """Commits a file as it is, as it came to be before comfyvn-store; the file in the work tree has the same text."""
+    repo.write(path, data)
+    oid = repo.git("hash-object", "-w", "--no-filters", path).out
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{oid},{path}")
+    repo.git("commit", "--quiet", "--no-verify", "-m", path)
+
+
 def inode(path: Path) -> int:
     return path.stat().st_ino
 

@@ -106,6 +106,7 @@ def test_makes_store_link_config_attributes_excludes_hooks_and_index(repo: GitRe
         ("assets/x/.hidden", "unspecified"),
         ("assets/Thumbs.db", "unspecified"),
         ("assets/x/desktop.ini", "unspecified"),
+        ("assets/x/one.png.dvc", "unspecified"),
         ("other/a.png", "unspecified"),
         ("a.png", "unspecified"),
     ],

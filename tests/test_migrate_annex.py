@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import media
-from tests.gitrepo import GitRepo
+from tests.gitrepo import GitRepo, run
 from tests.migrants import annex_repository, check_migrated, exported, ids, init, inode, needs_annex, sha256, space
 from tests.oracle import digest, raw_blobs
 
@@ -148,3 +148,19 @@ def test_init_says_what_to_type(annex: GitRepo) -> None:
     assert annex.tool("init", "--json").json()["others"] == {"annex": 4}
     annex.tool("migrate", "annex")
     assert "migrate" not in annex.tool("init").out
+
+
+def test_a_clone_without_git_annex_keeps_its_pointers(tmp_path: Path) -> None:
+    origin = annex_repository(tmp_path / "origin")
+    origin.write(UNLOCKED, media.png(seed=1))
+    origin.git("annex", "add", ".")
+    origin.git("annex", "unlock", UNLOCKED)
+    origin.commit("art")
+    run(["git", "clone", "-q", str(origin.path), "clone"], cwd=tmp_path)
+    repo = GitRepo(tmp_path / "clone")
+    text = repo.read(UNLOCKED)
+    assert text.startswith(b"/annex/objects/SHA256E-")
+    init(repo)
+    repo.git("add", "--renormalize", "assets")
+    assert repo.blob(f":{UNLOCKED}") == text and repo.status() == []
+    assert repo.tool("status", "--json").json()["foreign"] == [{"path": UNLOCKED, "program": "annex"}]

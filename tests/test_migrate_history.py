@@ -12,8 +12,20 @@ import pytest
 
 from tests import media
 from tests.gitrepo import GitRepo
-from tests.migrants import check_migrated, exported, ids, init, inode, lfs_repository, needs_lfs, trees
-from tests.oracle import check_index, digest, raw_blobs
+from tests.migrants import (
+    check_migrated,
+    commit_raw,
+    exported,
+    ids,
+    init,
+    inode,
+    lfs_repository,
+    lfs_text,
+    needs_lfs,
+    put_lfs_object,
+    trees,
+)
+from tests.oracle import check_all, check_index, digest, raw_blobs
 
 MIRA, CLUB, LATE = "assets/characters/mira.png", "assets/bg/club.png", "assets/bg/late.png"
 WHEN = "2024-02-03T04:05:06+09:00"
@@ -173,8 +185,11 @@ def test_the_old_history_is_kept_and_can_be_had_back(raw: GitRepo) -> None:
     lines = raw.git("for-each-ref", form, f"{prefix}{stamp}").out + "\n"
     raw.git("update-ref", "--stdin", input=lines)
     raw.git("reset", "-q", "--hard")
+    raw.tool("status")
     assert before <= set(refs(raw))
     assert raw_blobs(raw) != []
+    assert raw.status() == []
+    assert raw.read(MIRA) == media.comfy_png(1)
 
 
 def test_marked_art_gives_its_source_back(store_repo: GitRepo) -> None:
@@ -322,6 +337,48 @@ def test_pointers_of_all_commits(tmp_path: Path) -> None:
     assert repo.blob(f"{new[old[1]]}:assets/bg/lost.png").endswith(lost[2:].encode())
     assert repo.tool("show", f"{new[old[1]]}:{MIRA}", "--json").json()["hash"] == digest(media.png(seed=1))
     assert repo.object_path(digest(media.png(seed=1))).stat().st_nlink == 2
+
+
+@needs_lfs
+def test_git_lfs_leaves_art_alone_that_is_gits_again(tmp_path: Path) -> None:
+    repo = lfs_repository(tmp_path / "lfs")
+    repo.write(MIRA, media.png(seed=1))
+    repo.write("logo.png", media.png(seed=2))
+    repo.git("add", "-A")
+    repo.commit("one")
+    init(repo)
+    repo.tool("migrate", "lfs", "--history", check=False)  # what lies outside is left
+    repo.tool("uninstall", "--history")
+    assert repo.status() == []
+    for path in (MIRA, "logo.png"):
+        os.utime(repo.path / path, ns=(1, 1_000_000_007))
+    assert repo.status() == []
+    repo.git("add", "--renormalize", ".")
+    assert repo.status() == []
+    assert repo.blob(f"HEAD:{MIRA}") == media.png(seed=1)
+    assert repo.blob("HEAD:logo.png").startswith(b"version https://git-lfs")
+    assert "filter: lfs" in repo.git("check-attr", "filter", "logo.png").out
+
+
+def test_a_history_that_is_migrated_after_the_files_tells_who_brought_the_bytes(repo: GitRepo) -> None:
+    data = media.png(seed=1)
+    put_lfs_object(repo, data)
+    commit_raw(repo, MIRA, lfs_text(data))
+    brought = repo.head()
+    init(repo)
+    repo.tool("migrate", "lfs")
+    repo.commit("taken over")
+    assert repo.sidecar(MIRA)["provenance"]["commit"] != brought
+    repo.tool("annotate", MIRA, "--tag", "heroine")
+    repo.commit("tagged")
+    repo.tool("migrate", "lfs", "--history")
+    said = repo.sidecar(MIRA)
+    assert said["provenance"]["commit"] == ids(repo)[brought] and said["tags"] == ["heroine"]
+    assert repo.tool("provenance", MIRA, "--json").json()[0]["commit"] == ids(repo)[brought]
+    assert repo.read(MIRA) == data and repo.status() == []
+    cards = [json.loads(repo.blob(f"HEAD~{n}:{MIRA}.asset.json"))["provenance"]["id"] for n in range(3)]
+    assert len(set(cards)) == 1
+    check_all(repo)
 
 
 # -- cut short -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from comfyvn_store.base import pointers
 from comfyvn_store.ops.migrate import annex, dvc, lfs, lines
 from comfyvn_store.ops.migrate.claims import Version
 from tests import media
@@ -81,9 +82,9 @@ def test_annex_keys_that_are_none(key: str) -> None:
 
 def test_annex_pointers_are_read_to_their_first_line() -> None:
     key = f"SHA256E-s5--{OID}.png"
-    assert annex.pointer_key(f"/annex/objects/{key}\nmore".encode()) == key
-    assert annex.pointer_key(f"/annex/objects/../{key}\n".encode()) == ""
-    assert annex.pointer_key(f"/annex/objects/{key}\n".encode() + b"x" * 40_000) is None
+    assert pointers.annex_key(f"/annex/objects/{key}\nmore".encode()) == key
+    assert pointers.annex_key(f"/annex/objects/../{key}\n".encode()) == ""
+    assert pointers.annex_key(f"/annex/objects/{key}\n".encode() + b"x" * 40_000) is None
 
 
 OUT = "outs:\n- md5: {md5}\n  size: 5\n  hash: md5\n  path: {path}\n"
@@ -246,3 +247,27 @@ def test_git_says_which_line_a_remaining_pointer_needs(repo: GitRepo) -> None:
     left = lines.without_lfs(Git(str(repo.path)), "sha1", ".gitattributes", text, ["deep/er/a.ogg", "x/b.wav"])
     assert left == b"*.wav filter=lfs\n/deep/** filter=lfs\n"
     assert lines.without_lfs(Git(str(repo.path)), "sha1", "sub/.gitattributes", text, ["x/b.wav"]) == b""
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        (".gitattributes", b"*.png filter=lfs diff=lfs\n*.txt text\n", [b"*.png !filter !diff !merge"]),
+        (".gitattributes", b"/assets/bg/*.png filter=lfs\n", [b"/bg/*.png !filter !diff !merge"]),
+        (".gitattributes", b"assets/** filter=lfs\n", [b"/** !filter !diff !merge"]),
+        (".gitattributes", b"*/bg/*.png filter=lfs\n", [b"* !filter !diff !merge"]),
+        ("assets/.gitattributes", b"bg/*.png filter=lfs\n", [b"bg/*.png !filter !diff !merge"]),
+        (".gitattributes", b"*.txt text\n", []),
+    ],
+)
+def test_lines_that_take_git_lfs_off_the_assets(path: str, text: bytes, expected: list[bytes]) -> None:
+    assert lines.lfs_off("assets", {path: {text}}, []) == expected
+
+
+def test_what_git_lfs_keeps_below_the_root_stays_its_own(repo: GitRepo) -> None:
+    off = lines.lfs_off("assets", {".gitattributes": {b"*.png filter=lfs\n"}}, ['a "b" [c]\\.png'])
+    repo.write(".gitattributes", "*.png filter=lfs\n")
+    repo.write("assets/.gitattributes", b"\n".join(off) + b"\n")
+    paths = ['assets/a "b" [c]\\.png', "assets/x.png", "x.png"]
+    said = repo.git("check-attr", "-z", "filter", *paths).out.split("\0")[2::3]
+    assert said == ["lfs", "unspecified", "lfs"]

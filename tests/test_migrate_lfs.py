@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import media
-from tests.gitrepo import GitRepo
+from tests.gitrepo import GitRepo, run
 from tests.migrants import check_migrated, init, inode, lfs_object, lfs_repository, needs_lfs, space
 from tests.oracle import digest, raw_blobs
 
@@ -81,7 +81,7 @@ def test_nothing_is_done_in_a_trial_run(lfs: GitRepo) -> None:
     index = (lfs.path / ".git/index").read_bytes()
     objects = sorted((lfs.path / ".git/comfyvn/objects").rglob("*"))
     done = lfs.tool("migrate", "lfs", "--dry-run", "--json").json()
-    assert {item["how"] for item in done["files"]} == {"here"} and len(done["files"]) == 3
+    assert {item["how"] for item in done["files"]} == {"linked"} and len(done["files"]) == 3
     assert {path: path.read_bytes() for path in before} == before
     assert (lfs.path / ".git/index").read_bytes() == index
     assert sorted((lfs.path / ".git/comfyvn/objects").rglob("*")) == objects
@@ -100,6 +100,7 @@ def test_without_its_object_a_pointer_becomes_a_link_that_leads_nowhere_yet(
     shutil.rmtree(lfs.path / ".git/lfs/objects")
     pointer = lfs.blob(f":{CLUB}")
     (lfs.path / CLUB).write_bytes(pointer)
+    lfs.object_path(digest(art[CLUB])).unlink(missing_ok=True)  # git may have looked at the file once more
     done = lfs.tool("migrate", "lfs", "--json", check=False)
     assert done.code == 1
     said = done.json()
@@ -242,3 +243,29 @@ def test_the_cache_is_removed_of_what_is_migrated_already(lfs: GitRepo, art: dic
     assert lfs_object(lfs, art[CLUB]).exists() and not lfs_object(lfs, art[MIRA]).exists()
     lfs.commit("art")
     check_migrated(lfs, art, tmp_path)
+
+
+def test_a_clone_without_the_bytes_keeps_its_pointers(tmp_path: Path) -> None:
+    origin = lfs_repository(tmp_path / "origin", "*.png")
+    origin.write(MIRA, media.png(seed=1))
+    origin.write(CLUB, media.png(seed=2))
+    origin.git("add", "-A")
+    origin.commit("art")
+    run(["git", "clone", "-q", str(origin.path), "clone"], cwd=tmp_path, env={"GIT_LFS_SKIP_SMUDGE": "1"})
+    repo = GitRepo(tmp_path / "clone")
+    pointers = {path: repo.read(path) for path in (MIRA, CLUB)}
+    assert all(text.startswith(b"version https://git-lfs") for text in pointers.values())
+    init(repo)
+    repo.git("add", "--renormalize", "assets")
+    os.utime(repo.path / MIRA, ns=(1, 1_000_000_007))
+    repo.write("code.c", "int main;")
+    repo.git("add", "code.c")
+    repo.git("commit", "-qam", "more")
+    repo.tool("doctor", "--fix", check=False)
+    assert {path: repo.read(path) for path in pointers} == pointers
+    assert {path: repo.blob(f":{path}") for path in pointers} == pointers
+    assert repo.status() == []
+    repo.git("lfs", "fetch", "--all")
+    repo.tool("migrate", "lfs")
+    repo.commit("taken over")
+    check_migrated(repo, {MIRA: media.png(seed=1), CLUB: media.png(seed=2)}, tmp_path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from comfyvn_store.asset import ingest, sidecar
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, copying, durable, files, links, names
 from comfyvn_store.base.files import Print
-from comfyvn_store.errors import GitFailed
+from comfyvn_store.errors import GitFailed, LockTimeout
 from comfyvn_store.store.lock import locked
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
@@ -195,6 +196,24 @@ def copy_object(repository: Repository, hash_: str, path: str, *, mode: int = 0o
                 os.unlink(temp)
             raise
     return temp
+
+
+def look_at_raw(repository: Repository, entries: Sequence[Entry], *, patience: float = 0.0) -> None:
+    """Lets git note the size and times of art that it holds itself, where the file is that to the byte: looking by itself, git
+    would hand the file to our filter and call it modified.
+
+    git's index knows whole seconds, and git looks again into what is as young as the index; so the second is waited for.
+    """
+    young = [entry for entry in entries if _is_young(repository, entry.path)]
+    infos = (files.lstat(repository.absolute(entry.path)) for entry in young)
+    delay = max((int(info.st_mtime) + 1 for info in infos if info is not None), default=0) - time.time()
+    if 0 < delay <= 1:
+        time.sleep(delay)
+    with contextlib.suppress(GitFailed, LockTimeout):
+        staging.write_entries(
+            repository.git, young, patience=patience
+        )  # without size and times, which are right already
+        staging.look_again(repository.git, [entry.path for entry in entries], filters=False, patience=patience)
 
 
 def print_at(place: str) -> Print | None:

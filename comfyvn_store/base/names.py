@@ -18,6 +18,8 @@ TEMP_PREFIX = ".comfyvn-tmp-"
 GENERIC_TYPE = "generic"
 # Spaces that Python does not call printable; U+3000 stands in Japanese text.
 _SPACES = frozenset("\u00a0\u2002\u2003\u2009\u202f\u3000")
+# DVC's files, which say where it keeps the bytes of the file or folder of that name without the suffix.
+DVC_SUFFIX = ".dvc"
 _SYSTEM_FILES = frozenset(("Thumbs.db", "desktop.ini"))
 
 
@@ -38,6 +40,8 @@ def is_asset_name(inside: str) -> bool:
     if not inside.isascii() and not is_utf8(inside):
         return False
     if parts[0] == META_FOLDER or not name or is_sidecar(name) or name in _SYSTEM_FILES:
+        return False
+    if name.endswith(DVC_SUFFIX):
         return False
     return not any(part.startswith(".") for part in parts)
 

@@ -164,6 +164,11 @@ def _start_over(error: sqlite3.DatabaseError) -> bool:
     return True
 
 
+def _choices(listing: str) -> str:
+    """Gives in one line what click lists below an error that ends with "Choose from:"."""
+    return "choose from " + " ".join(listing.split()) if listing.startswith("\t") else listing
+
+
 def _run(words: list[str], *, is_again: bool = False) -> int:
     try:
         if not words:
@@ -183,8 +188,8 @@ def _run(words: list[str], *, is_again: bool = False) -> int:
             words,
             "usage",
             2,
-            _lowered(message),
-            hint or (f"`{command} --help` shows how" if command else None),
+            _lowered(message.removesuffix(". Choose from:")),
+            _choices(hint) or (f"`{command} --help` shows how" if command else None),
         )
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

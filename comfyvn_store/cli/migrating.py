@@ -68,7 +68,11 @@ def _show(done: Migrated) -> None:
     output.line(f"{count(len(done.files), of)} {verb} {'an asset' if len(done.files) == 1 else 'assets'} ({size})")
     copied = sum(1 for item in here if item.how == "copied")
     if copied and done.kind != "raw":
-        output.line(f"  {count(copied, 'file')} had to be copied: other names lead to them, or they are another user's")
+        why = "other names lead to them" if copied > 1 else "another name leads to it"
+        whose = (
+            "they are another user's or on another disk" if copied > 1 else "it is another user's or on another disk"
+        )
+        output.line(f"  {count(copied, of)} {'would have' if done.is_trial else 'had'} to be copied: {why}, or {whose}")
     _list("adapted", done.adapted)
     _list("edited, so the file stays as it is beside what is staged", done.kept)
     _list(f"the link is made, the bytes are not here (`{done.fetch}`, or `comfyvn-store pull`)", done.missing)
@@ -91,7 +95,7 @@ def _show(done: Migrated) -> None:
 def show_rewrite(done: Rewrite) -> None:
     """Prints what became of a history."""
     if done.map is None:
-        output.line(f"{count(done.commits, 'commit')} in history")
+        output.line(f"{count(done.commits, 'commit and tag', 'commits and tags')} in history")
         return
     output.line(f"{done.changed} of {count(done.commits, 'commit and tag', 'commits and tags')} are made anew")
     if done.signatures:

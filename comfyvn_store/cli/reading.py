@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from comfyvn_store.base import pointers
 from comfyvn_store.cli import output
 from comfyvn_store.cli.output import count
 
@@ -227,6 +228,14 @@ def status_command(as_json: bool) -> None:
             "the next commit of art makes them links",
         ),
         ("in git as ordinary files, not in the store", found.raw, f"git add --renormalize {found.assets_root}"),
+        *(
+            (
+                f"kept by {name}",
+                [path for path, other in found.foreign if other == program],
+                f"comfyvn-store migrate {program} takes them over",
+            )
+            for program, name in pointers.PROGRAMS.items()
+        ),
         (
             "bytes not in the store",
             found.missing,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from comfyvn_store.base import pointers
 from comfyvn_store.cli import output
 from comfyvn_store.cli.bars import TransferBar
 from comfyvn_store.cli.output import count
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from comfyvn_store.ops.init import Initialised
     from comfyvn_store.ops.migrate import Recognised
     from comfyvn_store.ops.session import Session
-
-_PROGRAMS = {"lfs": "Git LFS", "annex": "git-annex", "dvc": "DVC"}
 
 
 @click.command("init", short_help="set this git repository up")
@@ -81,8 +80,8 @@ def _show_initialised(done: Initialised, others: Mapping[str, Recognised], fetch
     for name, found in others.items():
         number = found.files
         output.line(
-            f"  {count(number, 'file')} below {repository.root}/ {'is' if number == 1 else 'are'} kept by {_PROGRAMS[name]}; "
-            f"to take {'it' if number == 1 else 'them'} over:"
+            f"  {count(number, 'file')} below {repository.root}/ {'is' if number == 1 else 'are'} kept by "
+            f"{pointers.PROGRAMS[name]}; to take {'it' if number == 1 else 'them'} over:"
         )
         output.line(f"      comfyvn-store migrate {name}")
     raw = done.raw_art - sum(found.pointers for found in others.values())
@@ -91,7 +90,7 @@ def _show_initialised(done: Initialised, others: Mapping[str, Recognised], fetch
             f"  {count(raw, 'file')} below {repository.root}/ came into git before; to bring "
             f"{'it' if raw == 1 else 'them'} into the store:"
         )
-        if others:  # our filter would take a pointer for art
+        if others:  # as for the rest
             output.line("      comfyvn-store migrate raw && git commit -m 'art into the store'")
         else:
             output.line(

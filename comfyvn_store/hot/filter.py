@@ -10,12 +10,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from comfyvn_store.asset import ingest, sidecar
-from comfyvn_store.base import canonical, links, names, pktline
+from comfyvn_store.base import canonical, links, names, pktline, pointers
 from comfyvn_store.base.pktline import FLUSH, LONGEST_PAYLOAD, PacketReader, packet, text_packets, write_all
 from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, ObjectMissing, from_os_error
+from comfyvn_store.hot.foreign import Foreign
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository, open_repository
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from comfyvn_store.hot.commits import CommitNames
 
 _READ = 1 << 18
+# No text that is never taken for art is longer.
+_LONGEST_TEXT = max(links.LONGEST_BENT, pointers.LONGEST)
 
 
 class _Refusal(Exception):
@@ -126,6 +130,10 @@ class _Process:
 class _Bytes(_Process):
     """The driver of art."""
 
+    @cached_property
+    def _others(self) -> Foreign:
+        return Foreign(self.repository)
+
     def end(self) -> None:
         # git may take the user's own file away next (`git stash`, `git reset --hard`). Once for all: one by one it would
         # cost `git add` several times as much.
@@ -138,12 +146,12 @@ class _Bytes(_Process):
             sys.stderr.write(f"comfyvn-store: {failure.message}; commit before you remove the files themselves\n")
 
     def _clean(self, path: str, blocks: Iterator[bytes]) -> None:
-        first, rest = _head(blocks, links.LONGEST_BENT + 1)
+        first, rest = _head(blocks, _LONGEST_TEXT + 1)
         if not first or links.parse_written(first) is not None:
             # Without the line end that an editor or a checkout may have put there.
             self._give(first.strip(b"\r\n") if links.parse_written(first) else first)
             return
-        if links.is_conflict(first):
+        if links.is_conflict(first) or pointers.parse(first) is not None:
             self._give(first)
             return
         repository = self.repository
@@ -159,12 +167,15 @@ class _Bytes(_Process):
             raise ingest.bent(path)
 
         def is_staged(hash_: str) -> bool:
+            if self._others.text_of(path, hash_) is not None:
+                return True
             return repository.store.has(hash_) and self._staged_hash(path) == hash_
 
         blocks = _chain(first, rest)
-        # A picture that was registered as it is, without marker, stays that when nobody changed it.
+        # A picture that was registered as it is, without marker, or that another program keeps, stays that when nobody
+        # changed it.
         taken = ingest.ingest(repository.store, blocks, mark=repository.settings.marker, is_meant=is_staged)
-        self._give(links.link_text(path, taken.hash).encode("ascii"))
+        self._give(self._others.text_of(path, taken.hash) or links.link_text(path, taken.hash).encode("ascii"))
 
     def _staged_hash(self, path: str) -> str | None:
         """Gives the object that git's index has at a path, asked for only where bytes without marker are an object."""
@@ -173,8 +184,8 @@ class _Bytes(_Process):
         return next(iter(blobs.read_links(git, oids).values()), None)
 
     def _smudge(self, path: str, blocks: Iterator[bytes], words: dict[str, str]) -> None:
-        first, rest = _head(blocks, links.LONGEST + 1)
-        hash_ = links.parse_link_bytes(first)
+        first, rest = _head(blocks, _LONGEST_TEXT + 1)
+        hash_ = links.parse_link_bytes(first) or self._others.hash_in(first)
         store = self.repository.store
         if hash_ is None or not self._can_give(path, hash_):
             self._pass(path, first, rest)  # not ours, or the bytes are not here: the link text stands in for them

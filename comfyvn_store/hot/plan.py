@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from comfyvn_store.asset import ingest, views
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import links, names
+from comfyvn_store.base import links, names, pointers
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Change, Entry
+
+_LONGEST_TEXT = max(links.LONGEST_BENT, pointers.LONGEST)
 
 
 @dataclass
@@ -70,7 +72,7 @@ def assets(
         or path in outdated
         or (entry.oid in sizes and sizes[entry.oid].size != links.link_size(path))
     ]
-    small = [entry.oid for entry in due if entry.oid in sizes and sizes[entry.oid].size <= links.LONGEST_BENT]
+    small = [entry.oid for entry in due if entry.oid in sizes and sizes[entry.oid].size <= _LONGEST_TEXT]
     texts = dict(blobs.read_blobs(repository.git, small))
     found = []
     for entry in due:
@@ -80,6 +82,8 @@ def assets(
         is_changed = entry.path in plan.changes
         if hash_ is not None and text is not None:
             found.append(Asset(entry.path, entry, text.decode("ascii"), hash_, is_changed))
+        elif text is not None and pointers.parse(text) is not None:
+            continue  # another program keeps the bytes; git keeps the text for it
         elif is_changed and text is not None and links.is_bent(text) and not _waits_for_resolve(entry, text):
             raise ingest.bent(entry.path)
         elif entry.mode != staging.LINK and (is_changed or entry.path in also) and size:

@@ -16,6 +16,7 @@ from comfyvn_store.ops import relocation, shims, switching, tracked, wiring
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import COPY, DEFAULT_ROOT, LINK
+from comfyvn_store.vcs.staging import Entry
 
 
 class Initialised(NamedTuple):
@@ -61,12 +62,15 @@ def init(repository: Repository) -> Initialised:
     if was_retired and not repository.copies_views:
         _link_again(repository, rows)
     missing = sum(1 for _, hash_, _ in rows if not repository.store.has(hash_))
+    raw = _raw_art(repository)
+    # A copied work tree has other times than git noted: without this it would hand all of its art to our filter.
+    worktree.look_at_raw(repository, raw)
     are_copies = repository.copies_views
     return Initialised(
         repository,
         was_there,
         kept,
-        _raw_art(repository),
+        len(raw),
         missing,
         len(rows),
         COPY if are_copies else LINK,
@@ -184,13 +188,13 @@ def _write_excludes(repository: Repository) -> None:
     wiring.edit_block(wiring.exclude_file(repository), lines, first=False, sharing=repository.settings.sharing)
 
 
-def _raw_art(repository: Repository) -> int:
-    """Counts the files under the assets root that git holds as ordinary files."""
+def _raw_art(repository: Repository) -> list[Entry]:
+    """Gives the files under the assets root that git holds as ordinary files."""
     found = [
         entry
         for entry in staging.filtered_entries(repository.git, repository.root, "comfyvn")
-        if entry.mode in (staging.FILE, staging.EXECUTABLE) and repository.is_asset_path(entry.path)
+        if entry.mode in (staging.FILE, staging.EXECUTABLE) and not entry.stage and repository.is_asset_path(entry.path)
     ]
     sizes = blobs.sizes(repository.git, (entry.oid for entry in found))
     linked = blobs.read_links(repository.git, (entry.oid for entry in found))
-    return sum(1 for entry in found if entry.oid not in linked and sizes[entry.oid].size)
+    return [entry for entry in found if entry.oid not in linked and sizes[entry.oid].size]

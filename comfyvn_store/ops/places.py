@@ -45,7 +45,9 @@ def check_place(repository: Repository, inside: str) -> None:
     names.check_inside(inside, "name")
     shown = names.printable(inside)
     if not names.is_asset_name(inside):
-        raise Refused(f"'{shown}' cannot be an asset's name", hint="dot-files, sidecars and '_meta' are kept apart")
+        raise Refused(
+            f"'{shown}' cannot be an asset's name", hint="dot-files, sidecars, '*.dvc' and '_meta' are kept apart"
+        )
     full = repository.full(inside)
     check_folders(repository, full)
     driver = filter_drivers(repository, [full])[full]

@@ -15,7 +15,7 @@ from comfyvn_store.asset import ingest, record, sidecar, views, worktree
 from comfyvn_store.asset.generators import comfyui
 from comfyvn_store.asset.known import KnownSidecars, on_disk
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base import canonical, files, links, names, pointers
 from comfyvn_store.errors import ComfyvnError, LockTimeout, Refused, UnknownFile, UsageError, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.index import sight
@@ -219,7 +219,15 @@ def _store(repository: Repository, wish: Wish) -> str:
     """Takes the bytes into the store, by copy or by adopting the file itself."""
     stated = ingest.Stated(wish.origin.source, wish.origin.workflow_hash)
     with open(wish.source, "rb") as stream:
-        head = stream.read(links.LONGEST_BENT + 1)
+        head = stream.read(max(links.LONGEST_BENT, pointers.LONGEST) + 1)
+    pointer = pointers.parse(head)
+    if pointer is not None:
+        program = pointers.PROGRAMS[pointer.program]
+        raise Refused(
+            f"'{names.printable(wish.source)}' is a pointer of {program}, not the bytes it stands for",
+            hint=f"get the bytes with {program}, or take over what it keeps in this repository: "
+            f"comfyvn-store migrate {pointer.program}",
+        )
     if links.is_bent(head) or links.parse_written(head) is not None:
         raise Refused(
             f"'{names.printable(wish.source)}' holds the text of a link, not the bytes it stands for",

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from comfyvn_store.asset import ingest, merge, record, worktree
 from comfyvn_store.asset.known import KnownSidecars, on_disk
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import files, links, names
+from comfyvn_store.base import files, links, names, pointers
 from comfyvn_store.errors import ObjectMissing, Refused, UsageError, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.ops import journal, naming, unmerged
@@ -225,7 +225,16 @@ class _Choosing:
                 f"'{names.printable(version.path)}' is a link of yours, no art",
                 hint="settle it with git checkout --ours or --theirs, git add",
             )
-        stream = blobs.stream_blob(self._repository.git, version.link.oid)
+        git, oid = self._repository.git, version.link.oid
+        text = blobs.read_small_blobs(git, [oid], pointers.LONGEST).get(oid)
+        pointer = pointers.parse(text) if text is not None else None
+        if pointer is not None:
+            program = pointers.PROGRAMS[pointer.program]
+            raise Refused(
+                f"'{names.printable(version.path)}' is a pointer of {program} there, not the bytes it stands for",
+                hint="settle it with git checkout --ours or --theirs, git add",
+            )
+        stream = blobs.stream_blob(git, oid)
         return ingest.ingest(self._repository.store, stream, mark=self._repository.settings.marker).hash
 
     def _inside(self, path: str) -> str:

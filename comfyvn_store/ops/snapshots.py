@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar, worktree
-from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base import canonical, files, links, names, pointers
 from comfyvn_store.errors import Refused
 from comfyvn_store.index import sight
 from comfyvn_store.ops.session import Session
@@ -27,8 +27,8 @@ _MANY = 200
 
 
 class Lies(NamedTuple):
-    """What lies in the work tree: a link with its text, a sidecar as git's blob, a file as the object with its bytes, or
-    something else (a folder, a device)."""
+    """What lies in the work tree: a link with its text, a sidecar or another program's pointer as git's blob, a file as the
+    object with its bytes, or something else (a folder, a device)."""
 
     kind: str
     value: str = ""
@@ -76,7 +76,8 @@ def _entries(repository: Repository, paths: Sequence[str]) -> dict[str, tuple[tu
     wanted = set(paths)
     if not wanted:
         return {}
-    where = paths if len(paths) <= _MANY else [repository.root]
+    is_inside = all(repository.inside(path) is not None for path in paths)
+    where = paths if len(paths) <= _MANY else [repository.root if is_inside else ""]
     found: dict[str, tuple[tuple[str, str, int], ...]] = {}
     for entry in staging.entries(repository.git, where):
         if entry.path in wanted:
@@ -93,8 +94,8 @@ def _lies(repository: Repository, path: str, texts: dict[str, bytes] | None, kep
         return Lies(LINK, files.read_link(place) or "")
     if not stat.S_ISREG(info.st_mode):
         return Lies(OTHER)
-    if names.is_sidecar(path) and info.st_size <= canonical.LONGEST_JSON:
-        text = _text(repository, path)
+    text = _text(repository, path, info.st_size)
+    if text is not None:
         oid = blobs.blob_id(text, repository.object_format)
         if texts is not None:
             texts[oid] = text
@@ -108,9 +109,18 @@ def _lies(repository: Repository, path: str, texts: dict[str, bytes] | None, kep
     return Lies(OBJECT, hash_)
 
 
-def _text(repository: Repository, path: str) -> bytes:
-    # One that cannot be read is an error: as no text it would be kept, and put back one day.
-    return sidecar.strip_commit(files.read_small(repository.absolute(path), canonical.LONGEST_JSON))
+def _text(repository: Repository, path: str, size: int) -> bytes | None:
+    """Gives what a sidecar says, or the pointer of another program; None for any other file."""
+    if names.is_sidecar(path):
+        if size > canonical.LONGEST_JSON:
+            return None
+        # One that cannot be read is an error: as no text it would be kept, and put back one day.
+        return sidecar.strip_commit(files.read_small(repository.absolute(path), canonical.LONGEST_JSON))
+    if size > pointers.LONGEST:
+        return None
+    with open(repository.absolute(path), "rb") as stream:
+        data = stream.read(pointers.LONGEST + 1)
+    return data if pointers.parse(data) is not None else None
 
 
 def _hash(place: str) -> str:
@@ -164,6 +174,7 @@ def _put_file(
     os.makedirs(os.path.dirname(place), exist_ok=True)
     if wanted.kind == OBJECT:
         temp = worktree.copy_object(repository, wanted.value, path)
+        files.settle(temp)
     elif wanted.kind == TEXT:
         temp = files.temp_beside(place)
         files.write_settled(temp, texts[wanted.value])
@@ -206,6 +217,9 @@ def _put_index(repository: Repository, now: Mapping[str, State], wanted: Mapping
         for path, state in wanted.items()
         if state.lies is not None and any(stage == 0 for _, _, stage in state.entries)
     ]
+    # Art that git held itself is what it was to the byte; our filter would give a link for it.
+    whole = [path for path in present if (lies := wanted[path].lies) is not None and lies.kind == OBJECT]
+    staging.look_again(repository.git, whole, filters=False, patience=staging.PATIENCE)
     staging.look_again(repository.git, present, patience=staging.PATIENCE)
 
 

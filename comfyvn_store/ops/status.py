@@ -9,7 +9,7 @@ from typing import Any
 
 from comfyvn_store.asset import worktree
 from comfyvn_store.asset.known import on_disk
-from comfyvn_store.base import files, links, names
+from comfyvn_store.base import files, links, names, pointers
 from comfyvn_store.errors import GitFailed, ObjectCorrupt, Refused, RemoteUnreachable
 from comfyvn_store.index import questions, rows
 from comfyvn_store.ops import cards, cutoff
@@ -39,6 +39,8 @@ class Status:
     unflipped: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
+    # What Git LFS, git-annex and DVC keep below the assets root, with `migrate`'s word for the program.
+    foreign: list[tuple[str, str]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     # Those of the damaged that lost their end, rather than being what a program wrote.
@@ -58,6 +60,7 @@ class Status:
         found = asdict(self)
         for key in ("problems", "preview_failures"):
             found[key] = [{"path": path, "reason": reason} for path, reason in found[key]]
+        found["foreign"] = [{"path": path, "program": program} for path, program in found["foreign"]]
         found["locked"] = [{"path": path, "by": by} for path, by in found["locked"]]
         return found
 
@@ -207,13 +210,25 @@ def _look_at_modes(repository: Repository, result: Status) -> None:
     ]
     sizes = blobs.sizes(repository.git, (entry.oid for entry in ordinary))
     hashes = blobs.read_links(repository.git, (entry.oid for entry in ordinary))
+    texts = blobs.read_small_blobs(repository.git, (entry.oid for entry in ordinary), pointers.LONGEST)
+    parsed = {oid: found.program for oid, text in texts.items() if (found := pointers.parse(text)) is not None}
     staged = set(result.staged)
     for entry in ordinary:
         if entry.oid in hashes:
             if entry.path not in staged and not repository.copies_views:
                 result.unflipped.append(entry.path)
+        elif entry.oid in parsed:
+            result.foreign.append((entry.path, parsed[entry.oid]))
         elif entry.oid in sizes and sizes[entry.oid].size:
             result.raw.append(entry.path)
+    # git itself holds them to the byte; our filter would have it call them modified.
+    raw = set(result.raw)
+    worktree.look_at_raw(repository, [entry for entry in ordinary if entry.path in raw])
+    result.foreign += [
+        (entry.path, "dvc")
+        for entry in staging.entries(repository.git, [repository.root])
+        if entry.path.endswith(names.DVC_SUFFIX) and entry.mode == staging.FILE and not entry.stage
+    ]
     apart = {*result.conflicts, *result.raw, *map(_asset_of, result.conflicts)}
     result.staged = [path for path in result.staged if path not in apart]
     result.edited = [path for path in result.edited if path not in apart]

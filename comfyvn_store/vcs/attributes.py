@@ -24,6 +24,7 @@ BLOCK = (
     ".* !filter !text !merge",
     "Thumbs.db !filter !text !merge",
     "desktop.ini !filter !text !merge",
+    "*.dvc !filter !text !merge",
     END,
 )
 # The `.gitattributes` of a tree: path and blob of each. Trees with the same ones give every path the same attributes.

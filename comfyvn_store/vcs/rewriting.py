@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.base import files
@@ -90,6 +90,11 @@ def commits(git: Git, names: Iterable[Ref]) -> list[str]:
     if not tips:
         return []
     return git.run("rev-list", "--topo-order", "--reverse", "--stdin", data=tips).decode("ascii").split()
+
+
+def count(git: Git, names: Sequence[Ref]) -> int:
+    """Gives how many commits and annotated tags there are."""
+    return len(commits(git, names)) + len({ref.oid for ref in names if ref.kind == "tag"})
 
 
 def rewrite(trees: Trees, git: Git, names: list[Ref], rule: Rule, progress: Progress) -> Rewritten:

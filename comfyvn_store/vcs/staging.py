@@ -168,18 +168,20 @@ def refresh(git: Git, paths: Iterable[str], *, filters: bool, patience: float = 
         _update(git, [*drivers, "update-index", "-z", "--stdin"], data, patience, is_long=filters)
 
 
-def look_again(git: Git, paths: Sequence[str], *, patience: float = 0.0) -> None:
+def look_again(git: Git, paths: Sequence[str], *, filters: bool = True, patience: float = 0.0) -> None:
     """Lets git read those files again and note their size and times where they are what is in the index.
 
-    Other than `refresh` this never stages an edit. Raises as `write_entries`.
+    Without `filters` that is meant to the byte, as for art that git itself holds. Other than `refresh` this never stages an
+    edit. Raises as `write_entries`.
     """
     if not paths:
         return
+    drivers = () if filters else WITHOUT_FILTERS
     if len(paths) > _MANY:  # git compares every entry with every path
-        _update(git, ["update-index", "-q", "--refresh"], b"", patience, is_refresh=True, is_long=True)
+        _update(git, [*drivers, "update-index", "-q", "--refresh"], b"", patience, is_refresh=True, is_long=True)
         return
     data = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    words = ["--literal-pathspecs", "add", "--refresh", "--pathspec-from-file=-", "--pathspec-file-nul"]
+    words = [*drivers, "--literal-pathspecs", "add", "--refresh", "--pathspec-from-file=-", "--pathspec-file-nul"]
     _update(git, words, data, patience, is_long=True)
 
 

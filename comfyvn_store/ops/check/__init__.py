@@ -1,4 +1,5 @@
-"""`check`: whether commits hold what they should, for servers and CI. Needs git and nothing else of ours."""
+"""`check`: whether commits hold what they should, for servers and CI. Needs git and nothing else of ours; where there is a
+store, its objects tell of pointers of other programs that became art."""
 
 from __future__ import annotations
 
@@ -8,18 +9,23 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from comfyvn_store.asset import sidecar
-from comfyvn_store.base import canonical, links, names
-from comfyvn_store.errors import NotInitialised
+from comfyvn_store.base import canonical, links, names, pointers
+from comfyvn_store.errors import ComfyvnError, NotInitialised
+from comfyvn_store.ops import stored
 from comfyvn_store.ops.check import scope
 from comfyvn_store.ops.check.scope import Scene
+from comfyvn_store.store.objects import Store
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.git import Git
+from comfyvn_store.vcs.repository import open_repository
 
 _MEND = "comfyvn-store doctor --fix && git commit"
 # kind → what mends it, in a clone that has the tool; in a range "git commit" is with --amend, because each of its commits
 # is looked at by itself and a later one mends none
 REMEDIES: Mapping[str, str] = {
     "raw": "git add --renormalize PATH && git commit",
+    "foreign": "comfyvn-store migrate PROGRAM && git commit",
+    "stored-pointer": "comfyvn-store migrate PROGRAM && git commit",
     "unflipped": _MEND,
     "misplaced": _MEND,
     "no-sidecar": _MEND,
@@ -74,7 +80,7 @@ def check(words: Sequence[str], folder: str | None = None, environment: Mapping[
     else:
         result.commits = scope.commits_in(git, asked)
         scenes = list(scope.of_range(git, asked))
-    contents = _Contents(git, scenes)
+    contents = _Contents(git, scenes, _store_of(git))
     for scene in scenes:
         result.assets += len(scene.views)
         for path in sorted(scene.views, key=names.os_bytes):
@@ -87,14 +93,24 @@ def check(words: Sequence[str], folder: str | None = None, environment: Mapping[
     return result
 
 
+def _store_of(git: Git) -> Store | None:
+    """Gives the store of a clone that has one: its objects tell more than git does."""
+    try:
+        repository = open_repository(git.folder, environment=git.environment)
+        return repository.store if repository.is_initialised else None
+    except (ComfyvnError, OSError):
+        return None
+
+
 class _Contents:
     """The small blobs of all scenes, read in few processes."""
 
-    def __init__(self, git: Git, scenes: Sequence[Scene]) -> None:
+    def __init__(self, git: Git, scenes: Sequence[Scene], store: Store | None) -> None:
+        self._store = store
         views = [oid for scene in scenes for _, oid in scene.views.values()]
         cards = [oid for scene in scenes for path, oid in scene.cards.items() if oid and path in scene.views]
         self.sizes = blobs.sizes(git, [*views, *cards])
-        small = [oid for oid in views if oid in self.sizes and self.sizes[oid].size <= links.LONGEST]
+        small = [oid for oid in views if oid in self.sizes and self.sizes[oid].size <= pointers.LONGEST]
         self._texts = {oid: data for oid, data in blobs.read_blobs(git, small) if data is not None}
         self._cards = dict(_hashes(blobs.read_blobs(git, self._readable(cards))))
 
@@ -106,6 +122,16 @@ class _Contents:
         data = self._texts.get(oid, b"")
         hash_ = links.parse_link_bytes(data)
         return (data.decode("ascii"), hash_) if hash_ is not None else None
+
+    def program(self, oid: str) -> str | None:
+        """Gives the program whose pointer a blob is."""
+        found = pointers.parse(self._texts.get(oid, b""))
+        return found.program if found is not None else None
+
+    def stored_program(self, hash_: str) -> str | None:
+        """Gives the program whose pointer an object of this clone's store is, where there is one."""
+        found = stored.pointer_in(self._store, hash_) if self._store is not None else None
+        return found.program if found is not None else None
 
     def card(self, oid: str) -> tuple[str | None, str | None]:
         """Gives the hash that a sidecar names, or why it cannot be read."""
@@ -127,7 +153,11 @@ def _judge(scene: Scene, path: str, contents: _Contents) -> Iterable[Finding]:
         return
     found = contents.link(oid)
     if found is None:
-        if mode in (staging.FILE, staging.EXECUTABLE) and contents.sizes[oid].size:
+        program = contents.program(oid) if mode != staging.LINK else None
+        if program is not None and mode is not None:
+            message = f"kept by {pointers.PROGRAMS[program]}, not in the store"
+            yield _finding(scene, path, "foreign", message, program)
+        elif mode in (staging.FILE, staging.EXECUTABLE) and contents.sizes[oid].size:
             yield _finding(scene, path, "raw", "the bytes themselves are in git, not a link to the store")
         return
     text, hash_ = found
@@ -135,6 +165,10 @@ def _judge(scene: Scene, path: str, contents: _Contents) -> Iterable[Finding]:
         yield _finding(scene, path, "unflipped", f"a link committed as an ordinary file (mode {mode})")
     if mode is not None and text != links.link_text(path, hash_):
         yield _finding(scene, path, "misplaced", "its link has the depth of another folder and leads nowhere")
+    program = contents.stored_program(hash_)
+    if program is not None and mode is not None:
+        message = f"the text of a pointer of {pointers.PROGRAMS[program]} was stored as if it were art"
+        yield _finding(scene, path, "stored-pointer", message, program)
     card = scene.cards.get(path)
     if card is None:
         yield _finding(scene, path, "no-sidecar", "it has no sidecar")
@@ -146,10 +180,10 @@ def _judge(scene: Scene, path: str, contents: _Contents) -> Iterable[Finding]:
         yield _finding(scene, path, "other-sidecar", f"its sidecar speaks of other bytes ({(said or '')[:16]})")
 
 
-def _finding(scene: Scene, path: str, kind: str, message: str) -> Finding:
+def _finding(scene: Scene, path: str, kind: str, message: str, program: str = "") -> Finding:
     shown = names.printable(path)
     quoted = shown if all(c.isalnum() or c in "/._-" for c in shown) else "'" + shown.replace("'", "'\\''") + "'"
     card = names.sidecar_path(shown)
     quoted_card = card if quoted == shown else "'" + card.replace("'", "'\\''") + "'"
-    remedy = REMEDIES[kind].replace("SIDECAR", quoted_card).replace("PATH", quoted)
+    remedy = REMEDIES[kind].replace("PROGRAM", program).replace("SIDECAR", quoted_card).replace("PATH", quoted)
     return Finding(scene.commit, path, kind, message, remedy)

@@ -94,6 +94,7 @@ def _rest(repository: Repository, staged: art.Art) -> Iterator[Finding]:
     yield from machine.live_commit(repository)
     yield from machine.own_index(repository)
     yield from art.staged_art(repository, staged)
+    yield from art.stored_pointers(repository, staged)
     yield from art.objects(repository, staged)
 
 

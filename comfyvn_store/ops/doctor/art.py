@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from comfyvn_store.asset import sidecar
-from comfyvn_store.base import canonical, links, names
-from comfyvn_store.ops import wiring
+from comfyvn_store.base import canonical, links, names, pointers
+from comfyvn_store.ops import stored, wiring
 from comfyvn_store.ops.doctor.finding import FIX, Finding
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -22,10 +22,12 @@ _BATCH = 2000
 
 @dataclass
 class Art:
-    """The art in git's index: the hash of each link, and what is wrong, by kind."""
+    """The art in git's index: the hash of each link, and what is wrong, by kind; `foreign` are the files that another program
+    keeps, by program."""
 
     hashes: dict[str, str] = field(default_factory=dict)
     raw: list[str] = field(default_factory=list)
+    foreign: dict[str, list[str]] = field(default_factory=dict)
     unflipped: list[str] = field(default_factory=list)
     misplaced: list[str] = field(default_factory=list)
     no_sidecar: list[str] = field(default_factory=list)
@@ -51,7 +53,7 @@ def look(repository: Repository) -> Art:
     staged = {change.path for change in staging.staged_changes(git, head, repository.root)}
     apart = staging.unmerged(git, repository.root)
     sizes = blobs.sizes(git, (entry.oid for entry in entries))
-    texts = blobs.read_small_blobs(git, (entry.oid for entry in entries), links.LONGEST)
+    texts = blobs.read_small_blobs(git, (entry.oid for entry in entries), pointers.LONGEST)
     linked = []
     for entry in entries:
         text = texts.get(entry.oid, b"")
@@ -62,7 +64,10 @@ def look(repository: Repository) -> Art:
         if entry.path in staged:
             continue
         if hash_ is None:
-            if entry.mode != staging.LINK and entry.oid in sizes and sizes[entry.oid].size:
+            pointer = pointers.parse(text) if entry.mode != staging.LINK else None
+            if pointer is not None:
+                found.foreign.setdefault(pointer.program, []).append(entry.path)
+            elif entry.mode != staging.LINK and entry.oid in sizes and sizes[entry.oid].size:
                 found.raw.append(entry.path)
             continue
         if entry.mode != staging.LINK and not repository.copies_views:
@@ -108,6 +113,13 @@ def staged_art(repository: Repository, art: Art) -> Iterator[Finding]:
     """What commits without hooks, or colleagues without the tool, left behind."""
     if art.raw:
         yield Finding("raw", "art is in git itself, not in the store", FIX, art.raw, True)
+    for program, paths in art.foreign.items():
+        yield Finding(
+            "foreign",
+            f"kept by {pointers.PROGRAMS[program]}, not in the store",
+            f"comfyvn-store migrate {program}",
+            paths,
+        )
     if art.unflipped:
         yield Finding("unflipped", "links were committed as ordinary files", FIX, art.unflipped, True)
     if art.misplaced:
@@ -118,6 +130,22 @@ def staged_art(repository: Repository, art: Art) -> Iterator[Finding]:
         yield Finding("other-sidecar", "sidecars speak of other bytes than their asset's", FIX, art.other_sidecar, True)
     for path, reason in art.broken:
         yield Finding("broken-sidecar", f"a sidecar is broken: {reason}", _older(repository, path), [path])
+
+
+def stored_pointers(repository: Repository, art: Art) -> Iterator[Finding]:
+    """Assets whose bytes are no more than the text of another program's pointer. Reads only objects as short as those."""
+    found: dict[str, list[str]] = {}
+    seen: dict[str, str | None] = {}
+    for path, hash_ in art.hashes.items():
+        if hash_ not in seen:
+            pointer = stored.pointer_in(repository.store, hash_)
+            seen[hash_] = pointer.program if pointer is not None else None
+        program = seen[hash_]
+        if program is not None:
+            found.setdefault(program, []).append(path)
+    for program, paths in found.items():
+        message = f"the text of a pointer of {pointers.PROGRAMS[program]} was stored as if it were art"
+        yield Finding("stored-pointer", message, f"comfyvn-store migrate {program}", paths)
 
 
 def _older(repository: Repository, path: str) -> str:

@@ -43,7 +43,8 @@ def store(repository: Repository) -> Iterator[Finding]:
 
 def staged(repository: Repository, scope: Scope) -> Iterator[Finding]:
     """Links and sidecars in git's index that are not as a commit with hooks leaves them: for `doctor --fix` to stage."""
-    for each in art.staged_art(repository, art.look(repository)):
+    found = art.look(repository)
+    for each in (*art.staged_art(repository, found), *art.stored_pointers(repository, found)):
         paths = [path for path in each.paths if scope.covers(path)]
         if paths:
             yield _ours(each)._replace(paths=paths, is_repairable=False)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from comfyvn_store.asset import ingest
 from comfyvn_store.base import copying, files, names
+from comfyvn_store.base.sharing import is_own
 from comfyvn_store.errors import Refused
 from comfyvn_store.ops.migrate.claims import Kind, Version
 from comfyvn_store.vcs.repository import Repository
@@ -48,13 +49,25 @@ class Intake:
         self._kind = kind
         self.damaged: list[str] = []
 
-    def is_here(self, version: Version, spare: Sequence[str]) -> bool:
-        """Tells, without reading them, whether the bytes seem to be here."""
-        if version.hash is not None and self._repository.store.has(version.hash):
-            return True
-        if any(_is_file(place) for place in self._kind.places(version)) or self._kind.fetch is None:
-            return True
-        return any(version.size in (None, os.path.getsize(place)) for place in spare if _is_file(place))
+    def would(self, version: Version, spare: Sequence[str]) -> str | None:
+        """Tells, without reading any file, how `take` would come by the bytes; None where they seem not to be here."""
+        is_there = version.hash is not None and self._repository.store.has(version.hash)
+        for place in self._kind.places(version):
+            if _is_file(place):
+                if not self._kind.writes_in_place and self._can_link(place, spare, version):
+                    return LINKED
+                return THERE if is_there else COPIED
+        if is_there:
+            return THERE
+        for place in spare:
+            if _is_file(place) and version.size in (None, os.path.getsize(place)):
+                return LINKED if not self._repository.copies_views and self._can_link(place, spare, version) else COPIED
+        return COPIED if self._kind.fetch is None else None
+
+    def _can_link(self, place: str, spare: Sequence[str], version: Version) -> bool:
+        info = os.lstat(place)
+        is_near = info.st_dev == os.stat(self._repository.store.root).st_dev and is_own(info)
+        return is_near and self._has_known_names(place, spare, version.hash or "0" * 64)
 
     def take(self, version: Version, spare: Sequence[str]) -> Taken | None:
         """Takes bytes in, from where the program keeps them, else from one of the `spare` files, which are views of the work

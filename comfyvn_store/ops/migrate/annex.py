@@ -10,20 +10,17 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from comfyvn_store.base import links
+from comfyvn_store.base import links, pointers
+from comfyvn_store.ops import stored
 from comfyvn_store.ops.migrate.claims import Claim, Found, Left, Version
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
 
-# "A pointer file ... up to 32 kb" (internals/pointer_file); only its first line counts.
-LONGEST = 32 * 1024
 _LINK = re.compile(
     r"(?:\.\./)*\.git/annex/objects/([0-9A-Za-z]{1,3})/([0-9A-Za-z]{1,3})/([^/\0\n]{1,1024})/([^/\0\n]{1,1024})\Z"
 )
 _LIKE_LINK = ".git/annex/objects/"
-_POINTER = b"/annex/objects/"
-_KEY = re.compile(r"(?P<kind>[A-Z0-9_]{1,32})(?P<fields>(?:-[a-zA-Z][0-9]{1,20})*)--(?P<name>[^/\0\n]{1,1000})\Z")
 _LETTERS = "0123456789zqjxkmvwgpfZQJXKMVWGPF"
 _DIGESTS = {"MD5": "md5", "SHA1": "sha1", "SHA224": "sha224", "SHA384": "sha384", "SHA512": "sha512"}
 
@@ -46,11 +43,12 @@ class Annex:
         """Reads annexed files, locked and unlocked, out of entries."""
         modes = (staging.FILE, staging.EXECUTABLE, staging.LINK)
         wanted = [entry for entry in entries if entry.mode in modes]
-        texts = blobs.read_small_blobs(self._repository.git, (entry.oid for entry in wanted), LONGEST)
+        texts = blobs.read_small_blobs(self._repository.git, (entry.oid for entry in wanted), pointers.LONGEST_ANNEX)
         found = Found([], [])
         for entry in wanted:
-            text = texts.get(entry.oid, b"")
-            key = link_key(os.fsdecode(text)) if entry.mode == staging.LINK else pointer_key(text)
+            text = stored.behind(self._repository.store, texts.get(entry.oid, b""))
+            is_link = entry.mode == staging.LINK and text is texts.get(entry.oid)
+            key = link_key(os.fsdecode(text)) if is_link else pointers.annex_key(text)
             version = parse_key(key) if key is not None else None
             if version is not None:
                 found.claims.append(Claim(entry, entry.path, version))
@@ -76,31 +74,17 @@ def link_key(text: str) -> str | None:
     return found[3] if found[3] == found[4] else ""
 
 
-def pointer_key(text: bytes) -> str | None:
-    """Gives the key in an unlocked file's pointer, "" for one that makes no sense; None for another file."""
-    if not text.startswith(_POINTER) or len(text) > LONGEST:
-        return None
-    line = text[len(_POINTER) :].partition(b"\n")[0]
-    return "" if b"/" in line or b"\0" in line else os.fsdecode(line)
-
-
 def parse_key(key: str) -> Version | None:
     """Gives what a key tells of its bytes, or None if it is none."""
-    found = _KEY.match(key)
-    if found is None or found["name"] in (".", ".."):
+    said = pointers.split_key(key)
+    if said is None:
         return None
-    fields = {field[0]: int(field[1:]) for field in found["fields"].split("-")[1:]}
-    size = fields.get("s")
-    if size is not None and size >= 1 << 63:
-        return None
-    kind = found["kind"].removesuffix("E")
-    digits = found["name"].partition(".")[0]
-    if kind == "SHA256":
-        return Version(key, digits, size) if links.is_hash(digits) else None
-    name = _DIGESTS.get(kind)
+    if said.kind == "SHA256":
+        return Version(key, said.digits, said.size) if links.is_hash(said.digits) else None
+    name = _DIGESTS.get(said.kind)
     if name is None:
-        return Version(key, None, size)
-    return Version(key, None, size, (name, digits)) if re.fullmatch("[0-9a-f]{32,128}", digits) else None
+        return Version(key, None, said.size)
+    return Version(key, None, said.size, (name, said.digits)) if re.fullmatch("[0-9a-f]{32,128}", said.digits) else None
 
 
 def mixed(key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterable, Sequence
 
 from comfyvn_store.base import names
@@ -69,13 +70,8 @@ class Chosen:
 
     def _reason(self, claim: Claim) -> Left | None:
         repository, path = self._repository, claim.path
-        root = names.printable(repository.root)
         if repository.inside(path) is None:
-            return Left(
-                path,
-                f"it lies outside the assets root '{root}'",
-                f"git mv it below '{root}', or set comfyvn.assetsRoot to a folder above it and run `comfyvn-store init`",
-            )
+            return outside(repository.root, path)
         refusal = names.refusal(path)
         if refusal is not None or not repository.is_asset_path(path):
             return Left(path, refusal or "its name can be no asset's", "rename it, and migrate again")
@@ -84,6 +80,16 @@ class Chosen:
         if self._kind != "raw" and repository.is_beyond_link(path):
             return Left(path, "a folder on the way to it is a symlink")
         return None
+
+
+def outside(root: str, path: str) -> Left:
+    """Says of a file outside the assets root what can be done; the top itself can be no root."""
+    shown = names.printable(root)
+    above = posixpath.commonpath([root, posixpath.dirname(path)])
+    hint = f"git mv it below '{shown}'"
+    if above:
+        hint += f", or set comfyvn.assetsRoot to '{names.printable(above)}' and run `comfyvn-store init`"
+    return Left(path, f"it lies outside the assets root '{shown}'", hint)
 
 
 def top_relative(repository: Repository, typed: Sequence[str], here: str) -> list[str]:

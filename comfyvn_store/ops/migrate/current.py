@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from comfyvn_store.asset import sidecar, views, worktree
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import Refused
+from comfyvn_store.ops import journal
 from comfyvn_store.ops.migrate import following, lines, records, rewrite
 from comfyvn_store.ops.migrate.choosing import Chosen
 from comfyvn_store.ops.migrate.claims import Claim, Found, Kind, Left
@@ -49,10 +50,13 @@ def migrate(
             done.adapted.append(os.path.relpath(lines.info_attributes(repository), repository.top))
         if is_trial:
             return done
-        if gathered.claims and info is not None:
-            files.write_atomic(lines.info_attributes(repository), info, sharing=repository.settings.sharing)
         if gathered.claims:
-            _carry_out(repository, gathered, adapted, entries, done)
+            touched = _touched(gathered.claims, adapted)
+            summary = f"migrate {kind.name}: {len(gathered.claims)} {'file' if len(gathered.claims) == 1 else 'files'}"
+            with journal.recording(repository, "migrate", touched, summary):
+                if info is not None:
+                    files.write_atomic(lines.info_attributes(repository), info, sharing=repository.settings.sharing)
+                _carry_out(repository, gathered, adapted, entries, done)
         if clears_cache:
             done.cache = gathered.remove_cache() + gathered.remove_rest(_linked(repository, entries, asked))
     return done
@@ -62,6 +66,12 @@ def _linked(repository: Repository, entries: Sequence[Entry], asked: Sequence[st
     """Gives the objects of what is an asset already."""
     oids = [entry.oid for entry in entries if entry.mode != staging.GITLINK and is_asked(entry.path, asked)]
     return blobs.read_links(repository.git, oids).values()
+
+
+def _touched(claims: Sequence[Claim], adapted: Sequence[tuple[Entry, bytes]]) -> list[str]:
+    """Gives the paths that a migration may change."""
+    views = [path for claim in claims for path in (claim.path, names.sidecar_path(claim.path), claim.carrier.path)]
+    return list(dict.fromkeys([*views, *(entry.path for entry, _ in adapted)]))
 
 
 def read_all(kind: Kind, entries: Iterable[Entry]) -> Found:

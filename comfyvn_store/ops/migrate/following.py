@@ -47,7 +47,7 @@ def follow(repository: Repository, changes: Sequence[Change], new: Collection[st
         text = texts.get(change.new_oid)
         hash_ = links.parse_link_bytes(text) if text is not None and change.new_mode != staging.GONE else None
         if hash_ is not None:
-            is_placed = _place_view(repository, change, hash_, change.path in new)
+            is_placed = _place_view(repository, change, hash_, change.path in new, old_links.get(change.old_oid))
         elif change.new_mode == staging.GONE:
             is_placed = _remove(repository, change)
         elif change.old_oid in old_links:
@@ -65,8 +65,9 @@ def follow(repository: Repository, changes: Sequence[Change], new: Collection[st
     return done
 
 
-def _place_view(repository: Repository, change: Change, hash_: str, is_new: bool) -> bool:
-    """Puts a view where a file is that has its bytes, or stands for them; tells whether it is there now."""
+def _place_view(repository: Repository, change: Change, hash_: str, is_new: bool, old_hash: str | None) -> bool:
+    """Puts a view where a file is that has its bytes, or stands for them, or is the view of the object before; tells whether
+    it is there now."""
     place = repository.absolute(change.path)
     text = links.link_text(change.path, hash_)
     info = files.lstat(place)
@@ -87,7 +88,8 @@ def _place_view(repository: Repository, change: Change, hash_: str, is_new: bool
     before = files.print_of(info)
     stored = repository.store.stat(hash_)
     is_object = stored is not None and os.path.samestat(stored, info)
-    if is_object or _stands_for(repository, change, hash_) or has_bytes(place, hash_):
+    is_meant = is_object or _stands_for(repository, change, hash_) or has_bytes(place, hash_)
+    if is_meant or (old_hash is not None and worktree.holds(repository, place, old_hash)):
         return _make(repository, change.path, hash_, None, before, text)
     return False
 

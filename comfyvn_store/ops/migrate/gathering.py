@@ -13,7 +13,6 @@ from comfyvn_store.ops.migrate.claims import Claim, Kind, Left, Version
 from comfyvn_store.ops.migrate.outcome import MISSING, Migrated, Moved, Progress
 from comfyvn_store.vcs.repository import Repository
 
-WOULD = "here"
 _BATCH = 1000
 
 
@@ -27,6 +26,7 @@ class Gathered:
         self._done = done
         self._intake = Intake(repository, kind)
         self.taken: dict[str, Taken] = {}
+        self._ways: dict[str, str | None] = {}  # how bytes would come, in a trial run
         self.claims: list[Claim] = []
 
     def gather(self, claims: Sequence[Claim], progress: Progress) -> None:
@@ -40,7 +40,8 @@ class Gathered:
         for number, (key, version) in enumerate(versions.items()):
             places = list(dict.fromkeys(spare[key]))
             if self._done.is_trial:
-                here[key] = self._intake.is_here(version, places)
+                self._ways[key] = self._intake.would(version, places)
+                here[key] = self._ways[key] is not None
             else:
                 taken = self._intake.take(version, places)
                 here[key] = taken is not None
@@ -96,7 +97,7 @@ class Gathered:
             taken = self.taken.get(version.key)
             how = taken.how if taken is not None else MISSING
             if self._done.is_trial:
-                how = WOULD if self._intake.is_here(version, [self._repository.absolute(claim.path)]) else MISSING
+                how = self._ways[version.key] or MISSING
             self._done.files.append(Moved(claim.path, self.hash_of(version), self.size_of(version), how))
 
     def remove_cache(self) -> int:

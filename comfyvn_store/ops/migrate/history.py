@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from comfyvn_store.asset import sidecar, worktree
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base import files, links, names
 from comfyvn_store.ops.migrate import current, following, lines, records, rewrite, safety
 from comfyvn_store.ops.migrate.choosing import Chosen
 from comfyvn_store.ops.migrate.claims import Claim, Kind
+from comfyvn_store.ops.migrate.firsts import Firsts
 from comfyvn_store.ops.migrate.gathering import Gathered
 from comfyvn_store.ops.migrate.outcome import Migrated, Progress, Rewrite
 from comfyvn_store.ops.session import Session
@@ -55,8 +56,8 @@ def migrate(
         done.left = list(dict.fromkeys(done.left))
         gathered.report(gathered.claims)
         if is_trial:
-            order = rewriting.commits(repository.git, rewriting.refs(repository))
-            done.rewrite = Rewrite(len(order), 0, 0, None, None)
+            number = rewriting.count(repository.git, rewriting.refs(repository))
+            done.rewrite = Rewrite(number, 0, 0, None, None)
             return done
         if gathered.claims:
             _rewrite(repository, kind, gathered, chooser.remaining, done, progress)
@@ -114,6 +115,7 @@ class _Rule:
         self._facts = records.FactsOf(repository)
         self._made: dict[tuple[str, str], list[_Made]] = {}
         self._adapted: dict[tuple[str, str], str | None] = {}
+        self._firsts = Firsts(trees)
         self._grounded: set[str] = set()  # commits that have our attributes
         self._ground = repository.full(attributes.NAME)
         self._exclusions = _exclusions(repository)
@@ -148,6 +150,10 @@ class _Rule:
     ) -> None:
         """Adds links and sidecars of the art that is there `now`, and takes away those of what `was`."""
         gone = {path: hash_ for path, hash_ in was.items() if path not in now}
+        for path in [path for path, hash_ in gone.items() if self._firsts.is_taken_over(edits.get(path), hash_)]:
+            del gone[path]
+            own = self._trees.find(step.tree, names.sidecar_path(path))
+            edits[names.sidecar_path(path)] = self._firsts.learn(own, self._previous(step, path))
         for path in gone:
             edits.setdefault(path, None)
             edits[names.sidecar_path(path)] = self._trees.find(step.tree, names.sidecar_path(path))
@@ -165,7 +171,9 @@ class _Rule:
         if change.new_mode == staging.GONE or is_replaced:
             return None
         oid: str | None = change.new_oid
-        if change.new_mode in _FILES and self._has_lines(change.path):
+        if names.is_sidecar(change.path) and change.new_mode in _FILES:
+            oid = self._firsts.applied(change.new_oid)
+        elif change.new_mode in _FILES and self._has_lines(change.path):
             oid = self._adapt(change.path, change.new_oid)
         return Node(change.new_mode, oid) if oid is not None else None
 
@@ -225,7 +233,7 @@ class _Rule:
         """Gives the blob of the sidecar of bytes that come to a path in a commit."""
         inside = self._repository.inside(path) or ""
         own = self._trees.find(step.tree, names.sidecar_path(path))
-        said = self._read(own.oid) if own is not None else None
+        said = self._firsts.read(own.oid) if own is not None else None
         if said is not None and own is not None and said.hash == hash_:
             return own.oid
         known = self._merged(step, path, hash_) or self._returned(step, inside, hash_)
@@ -274,11 +282,7 @@ class _Rule:
         if not step.new_parents:
             return None
         node = self._trees.find(step.new_parents[0][1], names.sidecar_path(path))
-        return self._read(node.oid) if node is not None else None
-
-    def _read(self, oid: str) -> Sidecar | None:
-        found = self._trees.read(oid, canonical.LONGEST_JSON)
-        return sidecar.decode_if_whole(found[1]) if found is not None else None
+        return self._firsts.read(node.oid) if node is not None else None
 
 
 def _stands(gathered: Gathered) -> Stands:

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 
+from comfyvn_store.base import pointers
+from comfyvn_store.ops import stored
 from comfyvn_store.ops.migrate.claims import Claim, Found, Left, Version
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
-
-# "Pointer files must be less than 1024 bytes in size" (docs/spec.md).
-LONGEST = 1023
-_URLS = ("https://git-lfs.github.com/spec/v1", "https://hawser.github.com/spec/v1", "http://git-media.io/v/2")
-_POINTER = re.compile(
-    rb"version (?:" + b"|".join(re.escape(url.encode()) for url in _URLS) + rb")\n"
-    rb"(?P<ext>(?:ext-[0-9]-[^\n ]+ [^\n]+\n)*)"
-    rb"oid sha256:(?P<oid>[0-9a-f]{64})\nsize (?P<size>0|[1-9][0-9]{0,17})\n?\Z"
-)
-_BEGIN = tuple(b"version " + url.encode() for url in _URLS)
 
 
 class Lfs:
@@ -36,13 +27,15 @@ class Lfs:
         self._objects = os.path.join(repository.common_dir, said or "lfs", "objects")
 
     def read(self, entries: Iterable[Entry]) -> Found:
-        """Reads pointer files out of entries."""
-        wanted = [entry for entry in entries if entry.mode in (staging.FILE, staging.EXECUTABLE)]
-        texts = blobs.read_small_blobs(self._repository.git, (entry.oid for entry in wanted), LONGEST)
+        """Reads pointer files out of entries, and those that were stored as if they were art."""
+        modes = (staging.FILE, staging.EXECUTABLE, staging.LINK)
+        wanted = [entry for entry in entries if entry.mode in modes]
+        texts = blobs.read_small_blobs(self._repository.git, (entry.oid for entry in wanted), pointers.LONGEST_LFS)
         found = Found([], [])
         for entry in wanted:
-            text = texts.get(entry.oid, b"")
-            if not text.startswith(_BEGIN):
+            own = texts.get(entry.oid, b"")
+            text = stored.behind(self._repository.store, own)
+            if not pointers.begins_lfs(text) or (entry.mode == staging.LINK and text is own):
                 continue
             version = parse(text)
             if isinstance(version, Version):
@@ -63,14 +56,13 @@ class Lfs:
 
 def parse(text: bytes) -> Version | str:
     """Gives what a pointer file names, or why it cannot be followed."""
-    if len(text) > LONGEST:
+    if len(text) > pointers.LONGEST_LFS:
         return "its Git LFS pointer is too long"
-    found = _POINTER.match(text)
-    if found is None:
+    said = pointers.lfs_fields(text)
+    if said is None:
         return "its Git LFS pointer is damaged"
-    if found["ext"]:
+    if said.has_extensions:
         return "its Git LFS pointer has extensions: other programs changed the bytes"
-    if found["size"] == b"0":
+    if not said.size:
         return "it is empty, and an empty file holds no art"
-    oid = found["oid"].decode("ascii")
-    return Version(oid, oid, int(found["size"]))
+    return Version(said.oid, said.oid, said.size)

@@ -9,7 +9,7 @@ import os
 import posixpath
 import re
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from comfyvn_store.base import files
 from comfyvn_store.vcs import attributes, blobs, staging
@@ -41,6 +41,34 @@ def without_lfs(git: Git, object_format: str, path: str, text: bytes, remaining:
         if pattern not in needed:
             lines[number] = _without(lines[number])
     return b"".join(lines)
+
+
+def lfs_off(root: str, texts: Mapping[str, Collection[bytes]], pointers: Collection[str]) -> list[bytes]:
+    """Gives lines for the attributes of the assets root that keep Git LFS away from art that is git's own again.
+
+    `texts` are the files of attributes in that folder and above it (top-relative paths, every version), `pointers` the files
+    of the root (relative to it) that Git LFS keeps all the same.
+    """
+    patterns: dict[bytes, None] = {}
+    for path, versions in texts.items():
+        folder = posixpath.dirname(path)
+        below = os.fsencode(posixpath.relpath(root, folder or ".")) + b"/" if folder != root else b""
+        for text in versions:
+            found = (_match(line)["pattern"] for line in text.splitlines() if _is_lfs(line))
+            patterns.update((_seen_from(pattern, below), None) for pattern in found)
+    if not patterns:
+        return []
+    off = [pattern + b" !filter !diff !merge" for pattern in patterns]
+    kept = (b'"/' + escaped(path).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"' for path in sorted(pointers))
+    return off + [pattern + b" " + b" ".join(word.encode() for word in (*_LFS, "-text")) for pattern in kept]
+
+
+def _seen_from(pattern: bytes, below: bytes) -> bytes:
+    """Gives a pattern for a folder that lies `below` the one it was written for: itself, or `*` where that is not plain."""
+    bare = pattern.lstrip(b"/")
+    if not below or (b"/" not in pattern and not pattern.startswith(b'"')):
+        return pattern
+    return b"/" + bare.removeprefix(below) if bare.startswith(below) else b"*"
 
 
 def _match(line: bytes) -> re.Match[bytes]:

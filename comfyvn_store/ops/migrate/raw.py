@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from comfyvn_store.base import links
-from comfyvn_store.ops.migrate import annex, lfs
+from comfyvn_store.base import links, pointers
 from comfyvn_store.ops.migrate.claims import Claim, Found, Version
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
 
-# Texts that say where DVC keeps art, and which happen to lie beside it.
-_DVC = (".dvc", "/dvc.yaml", "/dvc.lock")
+# Texts of DVC that may lie beside the art.
+_DVC = ("/dvc.yaml", "/dvc.lock")
 _BATCH = 4000
+_LONGEST = max(links.LONGEST_BENT, pointers.LONGEST)
 
 
 class Raw:
@@ -40,7 +40,7 @@ class Raw:
         for start in range(0, len(wanted), _BATCH):
             part = wanted[start : start + _BATCH]
             sizes = blobs.sizes(self._repository.git, (entry.oid for entry in part))
-            small = [oid for oid, about in sizes.items() if about.kind == "blob" and about.size <= links.LONGEST_BENT]
+            small = [oid for oid, about in sizes.items() if about.kind == "blob" and about.size <= _LONGEST]
             others = {oid for oid, data in blobs.read_blobs(self._repository.git, small) if data and _is_pointer(data)}
             for entry in part:
                 about = sizes.get(entry.oid)
@@ -62,4 +62,4 @@ class Raw:
 def _is_pointer(data: bytes) -> bool:
     if links.parse_written(data) is not None or links.is_bent(data) or links.is_conflict(data):
         return True
-    return isinstance(lfs.parse(data), Version) or bool(annex.pointer_key(data))
+    return pointers.parse(data) is not None

@@ -10,9 +10,10 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 
 from comfyvn_store.asset import ingest, marker, sidecar, worktree
-from comfyvn_store.base import canonical, links, names, png
+from comfyvn_store.base import canonical, links, names, png, pointers
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing
 from comfyvn_store.ops.migrate import lines, rewrite, safety
 from comfyvn_store.ops.migrate.outcome import Progress, Rewrite
@@ -37,26 +38,50 @@ def restore_history(session: Session, *, is_trial: bool, progress: Progress | No
             rewrite.finish_pending(repository)
         safety.require_rewritable(repository)
         safety.require_clean(repository, ())
-        linked = _linked(repository, tell)
+        past = _read(repository, tell)
+        linked = past.linked
         _check(repository, linked, tell)
         if is_trial:
-            order = rewriting.commits(repository.git, rewriting.refs(repository))
-            return Rewrite(len(order), 0, 0, None, None)
+            number = rewriting.count(repository.git, rewriting.refs(repository))
+            return Rewrite(number, 0, 0, None, None)
         raw = _write_raw(repository, sorted(linked), tell)
-        return _rewrite(repository, raw, tell)
+        return _rewrite(repository, raw, past.lfs_off(repository.root), tell)
 
 
-def _linked(repository: Repository, progress: Progress) -> dict[str, set[str]]:
-    """Gives the objects that any commit's links name, with the paths of those links."""
-    found: dict[str, set[str]] = {}
+@dataclass
+class _Past:
+    """What all commits hold: the objects that links name, with the paths of those links; files that Git LFS keeps below the
+    assets root; and each version of the files of attributes that the art there heeds."""
+
+    linked: dict[str, set[str]] = field(default_factory=dict)
+    pointers: set[str] = field(default_factory=set)
+    texts: dict[str, set[bytes]] = field(default_factory=dict)
+
+    def lfs_off(self, root: str) -> list[bytes]:
+        """Gives the lines that keep Git LFS away from art that it does not keep."""
+        return lines.lfs_off(root, self.texts, self.pointers)
+
+
+def _read(repository: Repository, progress: Progress) -> _Past:
+    """Reads what the commits hold."""
+    past = _Past()
+    parts = repository.root.split("/")
+    heeded = {"/".join([*parts[:depth], attributes.NAME]) for depth in range(len(parts) + 1)}
     batch: list[Entry] = []
 
     def read() -> None:
         hashes = blobs.read_links(repository.git, (entry.oid for entry in batch))
-        for entry in batch:
-            hash_ = hashes.get(entry.oid)
-            if hash_ is not None and repository.is_asset_path(entry.path):
-                found.setdefault(hash_, set()).add(entry.path)
+        art = [entry for entry in batch if repository.is_asset_path(entry.path)]
+        for entry in art:
+            if entry.oid in hashes:
+                past.linked.setdefault(hashes[entry.oid], set()).add(entry.path)
+        small = [entry.oid for entry in art if entry.mode != staging.LINK and entry.oid not in hashes]
+        for oid, text in blobs.read_small_blobs(repository.git, small, pointers.LONGEST_LFS).items():
+            if pointers.lfs_fields(text) is not None:
+                past.pointers |= {repository.inside(entry.path) or "" for entry in art if entry.oid == oid}
+        said = {entry.oid: entry.path for entry in batch if entry.path in heeded and entry.mode == staging.FILE}
+        for oid, text in blobs.read_small_blobs(repository.git, said, lines.LONGEST).items():
+            past.texts.setdefault(said[oid], set()).add(text)
         batch.clear()
 
     for entry in rewrite.versions(repository, None, progress):
@@ -64,7 +89,7 @@ def _linked(repository: Repository, progress: Progress) -> dict[str, set[str]]:
         if len(batch) >= _BATCH:
             read()
     read()
-    return found
+    return past
 
 
 def _check(repository: Repository, linked: dict[str, set[str]], progress: Progress) -> None:
@@ -147,20 +172,21 @@ def _around(blocks: Iterator[bytes], start: int, length: int) -> Iterator[bytes]
 # -- history ---------------------------------------------------------------------------------------------------------
 
 
-def _rewrite(repository: Repository, raw: dict[str, str], progress: Progress) -> Rewrite:
+def _rewrite(repository: Repository, raw: dict[str, str], off: list[bytes], progress: Progress) -> Rewrite:
     trees = Trees(repository.git, repository.object_format)
     with closing(trees):
-        rule = _Rule(repository, trees, raw)
+        rule = _Rule(repository, trees, raw, off)
         return rewrite.run(repository, trees, rule.edits, "comfyvn-store uninstall --history", progress)[0]
 
 
 class _Rule:
     """What has to be different in each commit's tree."""
 
-    def __init__(self, repository: Repository, trees: Trees, raw: dict[str, str]) -> None:
+    def __init__(self, repository: Repository, trees: Trees, raw: dict[str, str], off: list[bytes]) -> None:
         self._repository = repository
         self._trees = trees
         self._raw = raw
+        self._off = b"".join(line + b"\n" for line in off)
         self._ground = repository.full(attributes.NAME)
 
     def edits(self, step: Step) -> dict[str, Node | None] | None:
@@ -197,4 +223,5 @@ class _Rule:
         rest, block = split_block(found[1])
         if not block:
             return node
+        rest += self._off
         return Node(node.mode, self._trees.write("blob", rest)) if rest else None
