@@ -1,5 +1,6 @@
 """Pointers that somebody else wrote: nothing in them leads out of the repository, and what is read is bounded."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -188,6 +189,32 @@ def test_a_symlink_in_the_cache_is_not_followed(store_repo: GitRepo, tmp_path: P
     place.symlink_to(secret)
     assert store_repo.tool("migrate", "lfs", "--json", check=False).json()["missing"] == ["assets/bg/a.png"]
     assert not store_repo.object_path(wanted).exists() and secret.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("linked", [".dvc/cache", ".dvc/cache/files", ".dvc"])
+@pytest.mark.parametrize("is_tracked", [True, False])
+def test_a_cache_that_came_as_a_symlink_is_not_followed(
+    store_repo: GitRepo, tmp_path: Path, linked: str, is_tracked: bool
+) -> None:
+    data = media.png(seed=5)
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    other = tmp_path / "other/.dvc/cache/files/md5" / md5[:2] / md5[2:]
+    other.parent.mkdir(parents=True)
+    other.write_bytes(data)
+    other.chmod(0o644)
+    place = store_repo.path / linked
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(tmp_path / "other" / linked)
+    store_repo.write("assets/bg/x.png.dvc", OUT.format(md5=md5, path="x.png").replace("size: 5", f"size: {len(data)}"))
+    add_raw(store_repo, "assets/bg/x.png.dvc")
+    if is_tracked:
+        store_repo.git("add", "-f", linked)
+    files = store_repo.tool("migrate", "dvc", "--json", check=False).json()["files"]
+    # A person may well have put the cache on another disk by a link of their own; not what lies deeper.
+    follows = not is_tracked and linked != ".dvc/cache/files"
+    assert [item["path"] for item in files] == (["assets/bg/x.png"] if follows else [])
+    if not follows:
+        assert (other.stat().st_mode & 0o777, other.stat().st_nlink) == (0o644, 1)
 
 
 def test_a_size_that_lies_is_not_believed_of_bytes_that_are_here(store_repo: GitRepo) -> None:

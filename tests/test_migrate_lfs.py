@@ -269,3 +269,20 @@ def test_a_clone_without_the_bytes_keeps_its_pointers(tmp_path: Path) -> None:
     repo.tool("migrate", "lfs")
     repo.commit("taken over")
     check_migrated(repo, {MIRA: media.png(seed=1), CLUB: media.png(seed=2)}, tmp_path)
+
+
+def test_bytes_whose_cache_was_removed_are_kept_though_git_takes_all_back(
+    lfs: GitRepo, art: dict[str, bytes], tmp_path: Path
+) -> None:
+    lfs.tool("migrate", "lfs", "--remove-cache")
+    lfs.git("reset", "-q", "--hard")
+    lfs.git("reflog", "expire", "--expire=now", "--all")
+    shutil.rmtree(lfs.path / ".git/comfyvn/operations")
+    for place in (lfs.path / ".git/comfyvn/objects").rglob("*/*"):
+        os.utime(place, (1_000_000_000, 1_000_000_000))
+    lfs.tool("gc", "--prune", "--grace", "0")
+    assert all(lfs.object_path(digest(data)).exists() for data in art.values())
+    words = "migrate lfs: cache removed"
+    assert {each["words"] for each in lfs.tool("keep", "--list", "--json").json()["kept"]} == {words}
+    lfs.tool("keep", "--remove", words)
+    assert lfs.tool("keep", "--list", "--json").json()["kept"] == []

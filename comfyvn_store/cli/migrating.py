@@ -85,7 +85,10 @@ def _show(done: Migrated) -> None:
         for hint in dict.fromkeys(left.hint for left in done.left if left.hint):
             output.hint(hint)
     if done.cache:
-        output.line(f"{count(done.cache, 'file')} of the other program removed")
+        output.line(
+            f"{count(done.cache, 'file')} of the other program removed; the store keeps the bytes until "
+            f"`comfyvn-store keep --remove 'migrate {done.kind}: cache removed'`"
+        )
     if done.rewrite is not None:
         show_rewrite(done.rewrite)
     elif done.files and not done.is_trial:

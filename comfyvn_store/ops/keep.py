@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,16 @@ def _off(session: Session, target: str) -> list[str]:
         if not there:
             raise
         return there  # a name that means nothing any more
+
+
+def add(repository: Repository, hashes: Iterable[str], words: str) -> None:
+    """Puts objects on the list under the given words. Raises LockTimeout, OSError."""
+    with locked(repository.store.lock_path, _PATIENCE, repository.settings.sharing):
+        known = {each.hash: each for each in keeplist.read(repository.home.path)}
+        now = iso_time(int(time.time()))
+        new = {hash_: Kept(hash_, now, words) for hash_ in hashes if hash_ not in known}
+        if new:
+            keeplist.write(repository.home.path, (known | new).values(), repository.settings.sharing)
 
 
 def listed(repository: Repository) -> Keeping:

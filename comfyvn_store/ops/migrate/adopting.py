@@ -82,7 +82,7 @@ class Intake:
             taken = self._from_file(version, place, spare, may_link=not self._kind.writes_in_place)
             if taken is not None:
                 return taken
-        if is_there and version.hash is not None and info is not None:
+        if is_there and version.hash is not None and info is not None and store.refresh(version.hash):
             return Taken(version.hash, info.st_size, THERE)
         # A file of the work tree stays one where views are copies, and people write into it.
         may_link = not self._repository.copies_views
@@ -94,11 +94,13 @@ class Intake:
 
     def is_object(self, place: str, hash_: str) -> bool:
         """Tells whether a file and the object of that hash are there, both with the bytes that the hash says."""
-        return (
-            _is_file(place)
-            and self._sums(Version(hash_, hash_), place).is_right
-            and self._repository.store.has_good(hash_, os.path.getsize(place))
-        )
+        return _is_file(place) and self._sums(Version(hash_, hash_), place).is_right and self.is_spare(place, hash_)
+
+    def is_spare(self, place: str, hash_: str) -> bool:
+        """Tells whether a file with the bytes of an object can go: the object is that very file, or was just read."""
+        store = self._repository.store
+        info = store.stat(hash_)
+        return info is not None and (_is_same(place, info) or store.is_sound(hash_))
 
     def _from_file(
         self, version: Version, place: str, spare: Sequence[str], *, may_link: bool, is_view: bool = False
@@ -115,7 +117,7 @@ class Intake:
             raise Refused(f"'{names.printable(place)}' changed while it was read", hint="run the command again")
         store = self._repository.store
         may_link = may_link and self._has_known_names(place, spare, sums.hash)
-        if store.has_good(sums.hash, sums.size):
+        if store.has_good(sums.hash, sums.size) and store.refresh(sums.hash):
             # Stored before, perhaps by our filter while the other program still kept them: one copy is enough.
             is_apart = not _is_same(store.path(sums.hash), os.lstat(place))
             is_linked = may_link and is_apart and not is_view and store.replace_by(place, sums.hash)

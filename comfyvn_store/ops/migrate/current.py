@@ -58,7 +58,7 @@ def migrate(
                     files.write_atomic(lines.info_attributes(repository), info, sharing=repository.settings.sharing)
                 _carry_out(repository, gathered, adapted, entries, done)
         if clears_cache:
-            done.cache = gathered.remove_cache() + gathered.remove_rest(_linked(repository, entries, asked))
+            done.cache = gathered.remove_cache(_linked(repository, entries, asked))
     return done
 
 

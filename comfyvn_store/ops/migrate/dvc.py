@@ -55,6 +55,8 @@ class Dvc:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._cache = _cache_folder(repository)
+        # Nothing that came with the repository leads out of it, or into another project's cache.
+        self._real_cache = os.path.realpath(self._cache) + os.sep
 
     def read(self, entries: Iterable[Entry]) -> Found:
         """Reads `.dvc` files, and the listings of the folders that they name, out of entries."""
@@ -102,7 +104,9 @@ class Dvc:
 
     def _named(self, md5: str) -> Iterator[str]:
         for layout in (("files", "md5"), ()):  # that of DVC 3, and that of its forerunners
-            yield os.path.join(self._cache, *layout, md5[:2], md5[2:])
+            place = os.path.join(self._cache, *layout, md5[:2], md5[2:])
+            if os.path.realpath(place).startswith(self._real_cache):
+                yield place
 
     def places(self, version: Version) -> Iterator[str]:
         """Gives where DVC's cache keeps these bytes."""
@@ -227,15 +231,18 @@ def _parse_listing(data: bytes) -> list[tuple[str, str]]:
 
 
 def _cache_folder(repository: Repository) -> str:
-    """Gives DVC's cache. What came with the repository may say only a place inside the work tree."""
+    """Gives DVC's cache. What came with the repository, a setting or a symlink, may say only a place in the work tree."""
     own = os.path.join(repository.top, ".dvc")
+    top = os.path.realpath(repository.top) + os.sep
     for name, is_trusted in (("config.local", True), ("config", False)):
         said = _cache_setting(os.path.join(own, name))
         if said:
             place = os.path.normpath(os.path.join(own, os.path.expanduser(said)))
-            if is_trusted or os.path.realpath(place).startswith(os.path.realpath(repository.top) + os.sep):
+            if is_trusted or os.path.realpath(place).startswith(top):
                 return place
-    return os.path.join(own, "cache")
+    place = os.path.join(own, "cache")
+    is_own = not any(entry.mode == staging.LINK for entry in staging.entries(repository.git, [".dvc", ".dvc/cache"]))
+    return place if is_own or os.path.realpath(place).startswith(top) else os.path.join(repository.own_dir, "no-cache")
 
 
 def _cache_setting(place: str) -> str | None:

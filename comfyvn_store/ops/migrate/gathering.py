@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from comfyvn_store.base import durable, files
+from comfyvn_store.ops import keep
 from comfyvn_store.ops.migrate.adopting import Intake, Taken
 from comfyvn_store.ops.migrate.choosing import Chosen
 from comfyvn_store.ops.migrate.claims import Claim, Kind, Left, Version
@@ -100,28 +101,33 @@ class Gathered:
                 how = self._ways[version.key] or MISSING
             self._done.files.append(Moved(claim.path, self.hash_of(version), self.size_of(version), how))
 
-    def remove_cache(self) -> int:
-        """Removes the other program's files that were taken in, and gives how many there were. The store has each object,
-        durable and hashed. A cache outside the repository stays: others may use it. Raises OSError."""
-        removed = 0
+    def remove_cache(self, linked: Iterable[str] = ()) -> int:
+        """Removes the other program's files that were taken in, and those of objects that are assets already (`linked`), which
+        a run that was cut short left; gives how many there were. Raises OSError, LockTimeout.
+
+        The store has each object, durable and hashed, and keeps it whatever becomes of what is staged (`keep`). A cache
+        outside the repository stays: others may use it.
+        """
+        found: dict[str, str] = {}
         for claim in self.claims:
             taken = self.taken.get(claim.version.key)
-            for place in self._kind.places(claim.version) if taken is not None else ():
-                # Not one that has other bytes than its name says.
-                if taken is not None and place == taken.place and self._is_inside(place):
-                    removed += _remove(place)
-        return removed
-
-    def remove_rest(self, hashes: Iterable[str]) -> int:
-        """Removes the program's files of objects that are assets already: a run that was cut short left them. Where its
-        names do not tell hashes nothing is found. Raises OSError."""
-        removed = 0
-        for hash_ in sorted(set(hashes)) if self._kind.names_hashes else ():
-            for place in self._kind.places(Version(hash_, hash_)):
-                if self._intake.is_object(place, hash_) and self._is_inside(place):
-                    self._repository.store.sync([hash_])
-                    removed += _remove(place)
-        return removed
+            # Not one that has other bytes than its name says.
+            if taken is not None and taken.place and taken.place in self._kind.places(claim.version):
+                found[taken.place] = taken.hash
+        # Where its names do not tell hashes nothing is found.
+        for hash_ in sorted(set(linked)) if self._kind.names_hashes else ():
+            places = self._kind.places(Version(hash_, hash_))
+            found |= {place: hash_ for place in places if self._intake.is_object(place, hash_)}
+        spare = {
+            place: hash_
+            for place, hash_ in found.items()
+            if self._is_inside(place) and files.lstat(place) is not None and self._intake.is_spare(place, hash_)
+        }
+        if not spare:
+            return 0
+        self._repository.store.sync(sorted(set(spare.values())))
+        keep.add(self._repository, spare.values(), f"migrate {self._kind.name}: cache removed")
+        return sum(_remove(place) for place in spare)
 
     def _is_inside(self, place: str) -> bool:
         folders = (self._repository.common_dir, self._repository.top)
