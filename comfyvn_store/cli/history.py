@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -64,7 +65,8 @@ def undo_command(operation: str | None, dry_run: bool, as_json: bool) -> int:
     """
     from comfyvn_store.ops import undo
 
-    done = undo.undo(operation, dry_run=dry_run)
+    with closing(output.Progress()) as progress:
+        done = undo.undo(operation, dry_run=dry_run, progress=progress)
     if as_json:
         output.as_json({**done.as_dict(), "dry_run": dry_run})
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -37,7 +38,9 @@ def gc_command(prune: bool, grace: str, as_json: bool) -> int:
 
     repository = open_repository()
     repository.require_initialised()
-    done = gc.collect(repository, prune=prune, grace=span("--grace", grace, gc.GRACE))
+    seconds = span("--grace", grace, gc.GRACE)
+    with closing(output.Progress()) as progress:
+        done = gc.collect(repository, prune=prune, grace=seconds, progress=progress)
     if as_json:
         output.as_json(done.as_dict())
         return 0

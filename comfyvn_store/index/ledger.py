@@ -17,7 +17,7 @@ from comfyvn_store.vcs import blobs, history
 from comfyvn_store.vcs.repository import Repository
 
 _CHUNK = 500
-_COMMITS_AT_ONCE = 2000
+_COMMITS_AT_ONCE = 500
 
 
 class Snapshot(NamedTuple):

@@ -12,9 +12,10 @@ from typing import Any
 
 from comfyvn_store.asset import worktree
 from comfyvn_store.base import links, names
-from comfyvn_store.errors import ComfyvnError, ObjectMissing, Refused, UsageError, from_os_error
+from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, ObjectMissing, Refused, UsageError, from_os_error
 from comfyvn_store.ops import init, journal, moving, remotes, snapshots
 from comfyvn_store.ops.journal import Entry, Moved
+from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.ops.session import Session, open_session
 from comfyvn_store.ops.snapshots import Lies, State
 from comfyvn_store.remotes import transfer
@@ -44,7 +45,7 @@ class Undone:
         return {"undone": about, "by": self.by, "paths": self.paths, "objects": self.objects, "notes": self.notes}
 
 
-def undo(name: str | None = None, *, dry_run: bool = False) -> Undone:
+def undo(name: str | None = None, *, dry_run: bool = False, progress: Progress | None = None) -> Undone:
     """Reverses an operation, by default the newest that is not reversed yet.
 
     Raises UsageError for one that there is not, Refused where something changed since, ObjectMissing, RemoteUnreachable.
@@ -58,7 +59,7 @@ def undo(name: str | None = None, *, dry_run: bool = False) -> Undone:
         if entry.before:
             _undo_paths(session, entry, done, dry_run)
         else:
-            _undo_objects(session.repository, entry, done, dry_run)
+            _undo_objects(session.repository, entry, done, dry_run, progress or (lambda what, done, total: None))
         if not dry_run:
             session.catch_up_if_free()
     return done
@@ -197,7 +198,7 @@ def _object_of(lies: Lies | None) -> str | None:
 # -- objects -----------------------------------------------------------------------------------------------------------
 
 
-def _undo_objects(repository: Repository, entry: Entry, done: Undone, dry_run: bool) -> None:
+def _undo_objects(repository: Repository, entry: Entry, done: Undone, dry_run: bool, tell: Progress) -> None:
     if entry.undoes is not None:
         raise Refused("an undo that brought objects back cannot be undone", hint="run the first command again")
     absent = [each for each in entry.objects if not repository.store.has(each.hash)]
@@ -205,7 +206,7 @@ def _undo_objects(repository: Repository, entry: Entry, done: Undone, dry_run: b
     if dry_run:
         return
     undoing = journal.begin(repository, UNDO, _summary(entry), objects=absent, undoes=entry.id)
-    error = _fetch(repository, absent) if entry.verb == "drop" else _from_trash(repository, absent)
+    error = _fetch(repository, absent) if entry.verb == "drop" else _from_trash(repository, absent, tell)
     done.objects = [each.hash for each in absent if repository.store.has(each.hash)]
     journal.finish(repository, undoing)
     if error is not None:
@@ -214,29 +215,28 @@ def _undo_objects(repository: Repository, entry: Entry, done: Undone, dry_run: b
     done.by = undoing.id
 
 
-def _from_trash(repository: Repository, absent: list[Moved]) -> ComfyvnError | None:
+def _from_trash(repository: Repository, absent: list[Moved], tell: Progress) -> ComfyvnError | None:
     """Brings objects back from the trash; gives what to say where one is not there."""
-    lost, wrong = [], None
+    wanted = {each.hash for each in absent}
     with locked(repository.store.lock_path, _PATIENCE, repository.settings.sharing):
-        there: dict[str, list[trash.Trashed]] = {}
-        for item in trash.listed(repository.store):
-            there.setdefault(item.hash, []).append(item)
-        for each in absent:
-            for item in there.get(each.hash, ()):
-                try:
-                    trash.restore(repository.store, item)
-                    break
-                except ComfyvnError as error:
-                    wrong = error
-            else:
-                lost.append(each.hash)
+        items = [item for item in trash.listed(repository.store) if item.hash in wanted]
+        done = trash.restore_each(repository.store, items, lambda count: tell("bringing back", count, len(wanted)))
+    lost = [each.hash for each in absent if each.hash not in set(done.back)]
     if not lost:
         return None
-    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-    return wrong or ObjectMissing(
-        f"object {lost[0][:16]}{more} is not in the trash any more; the others are back",
+    if done.damaged:
+        return ObjectCorrupt(
+            f"object {done.damaged[0][:16]}{_more(done.damaged)} is damaged in the trash; the others are back",
+            hint="`comfyvn-store pull` asks remotes for what the checkout needs",
+        )
+    return ObjectMissing(
+        f"object {lost[0][:16]}{_more(lost)} is not in the trash any more; the others are back",
         hint="`comfyvn-store pull` asks remotes for what the checkout needs",
     )
+
+
+def _more(hashes: list[str]) -> str:
+    return f" and {len(hashes) - 1} more" if len(hashes) > 1 else ""
 
 
 def _fetch(repository: Repository, absent: list[Moved]) -> ComfyvnError | None:
