@@ -46,9 +46,14 @@ def spoil(repo: GitRepo, added: Entries) -> None:
             mode, _, oid = head.decode().split(" ")
             entries[path] = (mode, oid)
     oids: dict[bytes, str] = {}
+    folders = {folder for path in entries for folder in _above(path)}
     for path, (mode, data) in added.items():
-        for other in [each for each in entries if _clashes(each, path)]:
-            del entries[other]
+        for folder in _above(path):
+            entries.pop(folder, None)
+        if path in folders:
+            for below in [each for each in entries if each.startswith(path + b"/")]:
+                del entries[below]
+        folders.update(_above(path))
         if mode == GITLINK:
             entries[path] = (mode, data.decode())
             continue
@@ -60,8 +65,10 @@ def spoil(repo: GitRepo, added: Entries) -> None:
     repo.git("update-ref", "refs/heads/main", commit)
 
 
-def _clashes(one: bytes, other: bytes) -> bool:
-    return one == other or one.startswith(other + b"/") or other.startswith(one + b"/")
+def _above(path: bytes) -> list[bytes]:
+    """The folders on the way to a path."""
+    parts = path.split(b"/")
+    return [b"/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _write_tree(repo: GitRepo, entries: dict[bytes, tuple[str, str]]) -> str:

@@ -86,7 +86,7 @@ def _examine(look: Look) -> Checked:
         # One finding may hide another (of a sidecar's size nothing can be said while the object is missing).
         is_right = all(finding.kind in strays.KINDS for finding in findings)
         for name, digest in (("tree", look.state.tree), ("index", look.state.database)):
-            look.verified.note_state(name, digest if is_right else None)
+            look.verified.note_state(f"{name}/{look.state.place}", digest if is_right else None)
     return Checked(look.seen, look.hashed, look.skipped, findings)
 
 

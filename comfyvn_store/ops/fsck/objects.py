@@ -44,12 +44,12 @@ class Look:
     @property
     def knows_tree(self) -> bool:
         """Whether links and sidecars were found in order before, all but those of `state.touched`."""
-        return self.state is not None and self.verified.holds_state("tree", self.state.tree)
+        return self.state is not None and self.verified.holds_state(f"tree/{self.state.place}", self.state.tree)
 
     @property
     def knows_index(self) -> bool:
         """Whether the index was found to say what git says."""
-        return self.state is not None and self.verified.holds_state("index", self.state.database)
+        return self.state is not None and self.verified.holds_state(f"index/{self.state.place}", self.state.database)
 
 
 def examine(look: Look) -> Iterator[Finding]:

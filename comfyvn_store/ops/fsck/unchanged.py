@@ -19,8 +19,9 @@ _BLOCK = 1 << 20
 class State(NamedTuple):
     """What things are like: `tree` changes with git's index, HEAD, attributes and settings, `database` with that, with files
     that came or went, with history and with our index. `touched` are the tracked paths whose files may not be as git's
-    index says."""
+    index says. `place` tells the work tree from others, which share the note."""
 
+    place: str
     tree: str
     database: str
     touched: frozenset[str]
@@ -44,7 +45,8 @@ def look(repository: Repository) -> State:
         index.update(
             _said(inside, _print(repository.absolute(full)), _print(repository.absolute(f"{full}.asset.json")))
         )
-    return State(tree.hexdigest(), index.hexdigest(), touched)
+    place = hashlib.sha256(os.fsencode(repository.git_dir)).hexdigest()[:12]
+    return State(place, tree.hexdigest(), index.hexdigest(), touched)
 
 
 def _feed(digest: hashlib._Hash, path: str) -> None:

@@ -4,8 +4,8 @@ interrupted goes on, and the next one reads only what is new.
 A text file: a first line with the format and the store's path, then a line for each object: hash, size, mtime and ctime
 in nanoseconds, the time of reading in seconds. Lines are appended as a run goes on; a line that was cut off is no line,
 and of two of one object the later one holds. Lines of a second kind, `state NAME DIGEST`, say how things were when links and
-sidecars ("tree"), or the index, were found in order (`unchanged`). Nothing depends on the file: without it everything is
-read again.
+sidecars ("tree/WORK TREE"), or the index ("index/WORK TREE"), were found in order (`unchanged`). Nothing depends on the
+file: without it everything is read again.
 """
 
 from __future__ import annotations
