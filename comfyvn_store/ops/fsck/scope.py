@@ -72,20 +72,18 @@ def read(repository: Repository, words: Sequence[str]) -> Scope:
     """
     revisions, limits = _parse(repository, words)
     scope = Scope(tuple(revisions), tuple(limits))
-    entries: dict[tuple[str, str, str], Entry] = {}
+    entries: list[Entry] = []
     listings = (
         (versions.entries_at(repository, revision) for revision in revisions)
         if revisions
         else _of_work_tree(repository)
     )
     for listing in listings:
-        for entry in listing:
-            if scope.covers(entry.path):
-                entries[entry.path, entry.mode, entry.oid] = entry
-    linked = versions.linked(repository, list(entries.values()))
+        entries += (entry for entry in listing if scope.covers(entry.path))
+    linked = versions.linked(repository, entries)
     for hash_, path in dict.fromkeys((version.hash, version.path) for version in linked):
         scope.needed.setdefault(hash_, Needed()).paths.append(path)
-    for entry in entries.values():
+    for entry in entries:
         if entry.mode in (staging.FILE, staging.EXECUTABLE) and names.is_sidecar(entry.path):
             scope.cards.setdefault(entry.oid, entry.path)
     if limits and not entries:
@@ -98,8 +96,9 @@ def read(repository: Repository, words: Sequence[str]) -> Scope:
 
 def _of_work_tree(repository: Repository) -> Iterator[Sequence[Entry]]:
     yield staging.entries(repository.git, [""])
-    if blobs.resolve(repository.git, "HEAD") is not None:
-        yield versions.entries_at(repository, "HEAD")
+    if blobs.resolve(repository.git, "HEAD") is not None:  # of what both have once is enough
+        changes = staging.staged_changes(repository.git, "HEAD", "")
+        yield [Entry(each.path, each.old_mode, each.old_oid) for each in changes if each.old_mode != staging.GONE]
 
 
 def _parse(repository: Repository, words: Sequence[str]) -> tuple[list[str], list[str]]:
