@@ -37,7 +37,7 @@ def run(repo: GitRepo) -> tuple[Said, str]:
 
 def is_long(commands: str) -> bool:
     """Whether the run looked at history (to compare the index) and at what is staged (to judge links and sidecars)."""
-    seen = ("diff-tree --stdin" in commands, "diff-index" in commands)
+    seen = ("diff-tree --stdin" in commands, "ls-files -u" in commands)
     assert seen[0] == seen[1], commands
     return seen[0]
 
