@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import media
-from tests.fsckrepo import BELL, HERO, flipped, hash_of, look, make_art, mend, object_of, overwrite, snapshot
+from tests.fsckrepo import BELL, CLUB, HERO, flipped, hash_of, look, make_art, mend, object_of, overwrite, snapshot
 from tests.gitrepo import GitRepo, run
 from tests.templates import copied
 
@@ -153,6 +153,47 @@ def test_an_empty_repository_has_no_finding(store_repo: GitRepo) -> None:
     assert look(store_repo).kinds == []
     store_repo.tool("list")
     assert look(store_repo).kinds == []
+
+
+def test_what_commands_leave_in_our_folders_is_no_stray(art: GitRepo, tmp_path: Path) -> None:
+    """Journal, list of what is kept, trash, notes of what was sent, of a migration, and of users."""
+    remote = tmp_path / "remote"
+    art.tool("remote", "add", "--local", "disk", str(remote))
+    art.tool("push")
+    art.tool("keep", HERO)
+    art.tool("annotate", HERO, CLUB, "--tag", "night")
+    art.git("commit", "-q", "-am", "tags")
+    art.tool("edit", CLUB)
+    art.tool("undo")
+    art.write("assets/bg/loose.png", media.png(seed=70))
+    art.git("add", "assets/bg/loose.png")
+    art.git("rm", "-q", "-f", "assets/bg/loose.png")
+    for place in (art.path / ".git/comfyvn/objects").glob("??/*"):
+        os.utime(place, (10**9, 10**9))
+    assert art.tool("gc", "--prune", "--json").json()["objects"] >= 1
+    art.tool("drop", BELL)
+    art.tool("pull")
+    note = art.path / ".git/comfyvn/tmp" / f"used-{hash_of(art, HERO)}"
+    note.write_bytes(b"")
+    art.write("old.psd", b"8BPS" * 50)
+    art.git("add", "old.psd")
+    art.git("commit", "-q", "-m", "not ours yet")
+    art.tool("migrate", "raw", "old.psd", check=False)
+    for words in (
+        ["lock", HERO],
+        ["unlock", HERO],
+        ["rebuild"],
+        ["status"],
+        ["usage"],
+        ["doctor"],
+        ["fsck", "--incremental"],
+    ):
+        art.tool(*words, check=False)
+    folders = {each.name for each in (art.path / ".git/comfyvn").iterdir()}
+    assert {"operations", "keep", "trash", "fsck"} <= folders
+    assert list((art.path / ".git/comfyvn/trash").iterdir())
+    assert look(art).kinds == []
+    assert look(art, "--full").kinds == []
 
 
 def test_a_demo_is_in_order(tmp_path: Path) -> None:

@@ -317,6 +317,38 @@ def test_a_kill_at_any_step_loses_nothing(art: GitRepo, tmp_path: Path, step: tu
     oracle.check_all(art)
 
 
+@pytest.mark.parametrize(
+    "step", [("trash", "put", 1, "after"), ("roots", "find", 2, "before")], ids=["moving", "after"]
+)
+def test_an_interrupt_puts_everything_back(art: GitRepo, tmp_path: Path, step: tuple[str, str, int, str]) -> None:
+    first, second = Loose(art, 7), Loose(art, 8)
+    age(first.store)
+    running = Stopped(art, tmp_path / "flag", step)
+    running.process.send_signal(signal.SIGINT)
+    assert end(running.process)[0] == 130
+    assert {first.hash, second.hash} <= objects(first.store)
+    assert trashed(first.store) == set()
+    assert art.tool("log", "--operations", "--json").json() == []
+
+
+def test_one_damaged_object_in_the_trash_holds_up_no_other(art: GitRepo) -> None:
+    first, second = Loose(art, 7), Loose(art, 8)
+    age(first.store)
+    collect(art)
+    (place,) = (first.store / "trash").glob(f"{first.hash}-*")
+    place.chmod(0o644)
+    place.write_bytes(b"rot")
+    assert art.tool("fsck", "--full", "--json").json()["findings"] == []  # nobody needs it
+    done = art.tool("undo", check=False)
+    assert done.code != 0 and f"{first.hash[:16]} is damaged in the trash" in done.err
+    assert second.is_there and not first.is_there and place.read_bytes() == b"rot"
+    art.git("update-ref", "refs/heads/topic", first.commit)
+    found = art.tool("gc", "--prune", "--json").json()
+    assert found["trash"]["damaged"] == [first.hash] and place.read_bytes() == b"rot"
+    missing = art.tool("fsck", "--json", "topic", check=False).json()["findings"]
+    assert [(each["kind"], each["hash"]) for each in missing] == [("object-missing", first.hash)]
+
+
 def test_two_at_once(art: GitRepo) -> None:
     hashes = {Loose(art, seed).hash for seed in range(20, 30)}
     store = home(art)

@@ -2,6 +2,7 @@
 nothing outside the clone is read or written."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -33,6 +34,7 @@ class Ground:
         self.upstream = upstream
         self.outside = folder / "outside"
         self.clone = GitRepo(folder / "clone")
+        self.is_watched = shutil.which("strace") is not None
         self._trace = home / "trace"
         (home / "tmp").mkdir()
 
@@ -54,11 +56,12 @@ class Ground:
         (self.outside / "format").write_text("1\n")
 
     def run(self, *command: str, cwd: str = "clone", limit: int = 300) -> Result:
-        """Runs a command, watched by strace where that is here; it must end in time."""
+        """Runs a command, watched by strace where that is here; it must end in time and in a gigabyte of memory."""
         watch = ["strace", "-f", "-y", "-qq", "-s", "4096", "-e", "trace=openat,openat2,open,creat", "-A", "-o"]
-        watched = [*watch, str(self._trace), *command] if shutil.which("strace") else command
+        watched = [*watch, str(self._trace), *command] if self.is_watched else command
         env = {"TMPDIR": str(self.home / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = run(["timeout", str(limit), *watched], cwd=self.folder / cwd, check=False, env=env)
+        bounded = ["sh", "-c", 'ulimit -v 1048576; exec "$@"', "sh", "timeout", str(limit), *watched]
+        done = run(bounded, cwd=self.folder / cwd, check=False, env=env)
         assert done.code != 124, f"{command} did not end"
         return done
 
@@ -157,6 +160,17 @@ def test_the_good_art_of_a_hostile_clone_works(ground: Ground, name: str) -> Non
     mode, _ = ground.clone.staged(OWN) or ("", "")
     assert mode == "120000"
     assert ground.clone.sidecar(OWN)["provenance"]["commit"] == ground.clone.head()
+
+
+def test_a_folder_with_very_many_files_is_lived_through(ground: Ground) -> None:
+    hostile_clones.spoil(ground.upstream, hostile_clones.crowd(hostile_clones.CROWD)(ground.outside))
+    ground.is_watched = False
+    assert live_through(ground)
+    assert ground.clone.staged(OWN) is not None
+    listed = json.loads(ground.tool("list", "--json").out)
+    assert len(listed) == hostile_clones.CROWD + 3
+    found = json.loads(ground.tool("fsck", "--json").out)["findings"]
+    assert {each["kind"] for each in found} == {"object-missing", "sidecar-missing"}
 
 
 def test_the_watch_would_see_a_file_that_is_read_or_written_outside(ground: Ground) -> None:

@@ -57,6 +57,18 @@ def without_index(repo: GitRepo) -> Path:
 # -- I4: step by step is as from nothing ---------------------------------------------------------------------------
 
 
+def test_commits_with_times_from_the_future_stay_known(art: GitRepo, tmp_path: Path) -> None:
+    first = tip = art.head()
+    for number in range(12):  # more than git looks beyond a time that is out of order
+        late = {f"GIT_{who}_DATE": f"{1000000000 + number} +0000" for who in ("AUTHOR", "COMMITTER")}
+        tip = art.git("commit-tree", f"{first}^{{tree}}", "-p", tip, "-m", f"old clock {number}", env=late).out
+    art.git("update-ref", "refs/heads/main", tip)
+    assert art.git("rev-list", first, f"^{tip}").out == first  # git's own answer, and it is wrong
+    art.tool("list")
+    check_index(art, tmp_path)
+    assert ("first art",) in query(art, "SELECT subject FROM commits")
+
+
 def test_merges_picks_and_renames(art: GitRepo, tmp_path: Path) -> None:
     check_index(art, tmp_path)
     art.git("switch", "-q", "-c", "side")

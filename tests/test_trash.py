@@ -42,6 +42,21 @@ def put(store: Store, hash_: str) -> trash.Trashed:
     return item
 
 
+def test_of_several_copies_the_first_good_one_comes_back(store: Store) -> None:
+    twice, lost, plain = (add(store, data) for data in (b"twice", b"lost", b"plain"))
+    spoilt = [put(store, twice), put(store, lost)]
+    items = [*spoilt, put(store, add(store, b"twice")), put(store, plain)]
+    for item in spoilt:
+        Path(item.path).chmod(0o644)
+        Path(item.path).write_bytes(b"rot")
+    told: list[int] = []
+    done = trash.restore_each(store, items, told.append)
+    assert (set(done.back), done.damaged) == ({twice, plain}, [lost])
+    assert {item.path for item in trash.listed(store)} == {item.path for item in spoilt}
+    assert Path(store.path(twice)).read_bytes() == b"twice" and store.has(plain) and not store.has(lost)
+    assert told == [1, 2]
+
+
 def test_there_and_back(store: Store) -> None:
     hash_ = add(store, b"art")
     before = time.time()

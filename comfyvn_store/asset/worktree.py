@@ -262,17 +262,37 @@ def has_mirrors(repository: Repository) -> bool:
     return os.path.isdir(repository.absolute(f"{repository.root}/{names.META_FOLDER}"))
 
 
-def mirrored(repository: Repository) -> set[str]:
-    """Gives the assets (relative to the assets root) that have a mirror on the disk, whether or not git has them."""
+def mirrored(repository: Repository, *, but_present: bool = False) -> set[str]:
+    """Gives the assets (relative to the assets root) that have a mirror on the disk, whether or not git has them.
+
+    With `but_present` those whose mirror has the name that belongs to a file which lies there are left out, unread.
+    """
     base = repository.absolute(repository.full(names.META_FOLDER))
     found: set[str] = set()
     if repository.is_beyond_link(repository.full(f"{names.META_FOLDER}/x")):
         return found
     for folder, _, mirrors in os.walk(base):
         inside = "" if folder == base else os.path.relpath(folder, base).replace(os.sep, "/")
-        said = (_own_mirror(os.path.join(folder, name), inside) for name in mirrors if name.endswith(".json"))
+        due = [name for name in mirrors if name.endswith(".json")]
+        if but_present:
+            present = _belonging(repository, inside)
+            due = [name for name in due if name not in present]
+        said = (_own_mirror(os.path.join(folder, name), inside) for name in due)
         found |= {card.path for card in said if card is not None}
     return found
+
+
+def _belonging(repository: Repository, folder: str) -> set[str]:
+    """Gives the names of the mirrors that the assets in a folder (relative to the assets root) have."""
+    place = os.path.join(repository.absolute(repository.root), folder)
+    if repository.is_beyond_link(repository.full(f"{folder}/x" if folder else "x")):
+        return set()
+    try:
+        with os.scandir(place) as entries:
+            found = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return set()
+    return set(names.mirror_names([name for name in found if not names.is_sidecar(name)]).values())
 
 
 def _is_own_mirror(place: str, folder: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -96,7 +97,10 @@ def undo_command(operation: str | None, dry_run: bool, as_json: bool) -> int:
 
     skipped: list[tuple[Entry, str]] = []
     try:
-        done = undo.undo(operation, dry_run=dry_run, tell=lambda entry, why: skipped.append((entry, why)))
+        with closing(output.Progress()) as progress:
+            done = undo.undo(
+                operation, dry_run=dry_run, tell=lambda entry, why: skipped.append((entry, why)), progress=progress
+            )
     finally:
         _show_skipped(skipped)
     if as_json:

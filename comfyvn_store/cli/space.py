@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -46,7 +47,9 @@ def gc_command(prune: bool, grace: str, as_json: bool) -> int:
         raise click.UsageError("--grace is empty\nuse a number with s, m, h, d or w, as in 14d, or 0")
     repository = open_repository()
     repository.require_initialised()
-    done = gc.collect(repository, prune=prune, grace=span("--grace", grace, gc.GRACE))
+    seconds = span("--grace", grace, gc.GRACE)
+    with closing(output.Progress()) as progress:
+        done = gc.collect(repository, prune=prune, grace=seconds, progress=progress)
     if as_json:
         output.as_json(done.as_dict())
         return 0

@@ -17,7 +17,7 @@ from comfyvn_store.vcs import blobs, history
 from comfyvn_store.vcs.repository import Repository
 
 _CHUNK = 500
-_COMMITS_AT_ONCE = 2000
+_COMMITS_AT_ONCE = 500
 
 
 class Snapshot(NamedTuple):
@@ -63,7 +63,7 @@ def update(index: Index, repository: Repository, now: Snapshot, *, in_process: b
         touched: set[str] | None = None
     else:
         try:
-            gone = history.order(repository.git, known_tips, now.tips)
+            gone = _gone(repository, known_tips, now.tips)
             new = history.commits(repository.git, now.tips, known_tips)
         except GitFailed:  # an old tip was collected: what it reached can't be told any more
             _forget_everything(index)
@@ -76,6 +76,17 @@ def update(index: Index, repository: Repository, now: Snapshot, *, in_process: b
     index.remember("shallow", " ".join(sorted(now.shallow)))
     index.remember("grafts", now.grafts)
     return touched
+
+
+def _gone(repository: Repository, known_tips: Sequence[str], tips: Sequence[str]) -> list[str]:
+    """Gives the commits that the known tips reach and the tips do not. Raises GitFailed.
+
+    git walks by the commits' times, and names some that both reach where a clock was wrong (`Documentation/technical/
+    commit-graph.txt`, generation numbers): each has to prove absent from all that the tips reach.
+    """
+    gone = history.order(repository.git, known_tips, tips)
+    reached = frozenset(history.order(repository.git, tips)) if gone else frozenset()
+    return [commit for commit in gone if commit not in reached]
 
 
 def _remembered(index: Index) -> tuple[list[str] | None, frozenset[str]]:

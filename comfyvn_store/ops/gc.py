@@ -11,8 +11,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from comfyvn_store.errors import ComfyvnError, ObjectCorrupt
+from comfyvn_store.errors import ObjectCorrupt
 from comfyvn_store.ops import journal, roots
+from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.ops.roots import Roots
 from comfyvn_store.store import trash
 from comfyvn_store.store.lock import locked
@@ -104,7 +105,12 @@ class _Candidate(NamedTuple):
 
 
 def collect(
-    repository: Repository, *, prune: bool = False, grace: float = GRACE, now: float | None = None
+    repository: Repository,
+    *,
+    prune: bool = False,
+    grace: float = GRACE,
+    now: float | None = None,
+    progress: Progress | None = None,
 ) -> Collected:
     """Finds what nothing names and nobody added within `grace` seconds; with `prune` moves it to the trash and empties that.
 
@@ -113,17 +119,19 @@ def collect(
     """
     begun = float(int(time.time() if now is None else now))
     result = Collected(prune, grace, repository.settings.trash_grace)
+    tell = progress or (lambda what, done, total: None)
     if not prune:
-        found = roots.find(repository)
-        result.freed = {each.hash: each.size for each in _candidates(repository.store, found, result, begun)}
+        found = roots.find(repository, tell)
+        result.freed = {each.hash: each.size for each in _candidates(repository.store, found, result, begun, tell)}
         _look_at_trash(repository, found, result, begun)
         return result
     with locked(repository.store.lock_path, _PATIENCE, repository.settings.sharing):
-        found = roots.find(repository)
-        candidates = _candidates(repository.store, found, result, begun)
+        known: roots.Known = {}
+        found = roots.find(repository, tell, known)
+        candidates = _candidates(repository.store, found, result, begun, tell)
         if candidates:
-            found = _move(repository, candidates, found, result)
-        _bring_back(repository.store, found, result)
+            found = _move(repository, candidates, result, tell, known)
+        _bring_back(repository.store, found, result, tell)
         _empty(repository, found, result, begun)
         result.swept = repository.store.sweep()
         journal.prune(repository)
@@ -131,11 +139,13 @@ def collect(
     return result
 
 
-def _candidates(store: Store, found: Roots, result: Collected, begun: float) -> list[_Candidate]:
+def _candidates(store: Store, found: Roots, result: Collected, begun: float, tell: Progress) -> list[_Candidate]:
     """Gives what may go, and counts the rest."""
     result.gone = found.gone
     candidates = []
-    for hash_ in store.hashes():
+    hashes = list(store.hashes())
+    for number, hash_ in enumerate(hashes):
+        tell("looking at objects", number, len(hashes))
         info = store.stat(hash_)
         if info is None:
             continue
@@ -161,7 +171,9 @@ def _is_whole(store: Store, hash_: str) -> bool:
     return True
 
 
-def _move(repository: Repository, candidates: list[_Candidate], found: Roots, result: Collected) -> Roots:
+def _move(
+    repository: Repository, candidates: list[_Candidate], result: Collected, tell: Progress, known: roots.Known
+) -> Roots:
     """Moves candidates to the trash, looks at the roots again and takes back what they name now; gives the roots.
 
     However this ends early, everything is taken back.
@@ -170,25 +182,27 @@ def _move(repository: Repository, candidates: list[_Candidate], found: Roots, re
     entry = journal.begin(repository, "gc", "gc --prune", objects=[journal.Moved(each.hash) for each in candidates])
     moved: list[Trashed] = []
     try:
-        for each in candidates:
+        for number, each in enumerate(candidates):
+            tell("moving objects", number, len(candidates))
             item = trash.put(store, each.hash, each.used)
             if item is None:
                 result.keep(USED, each.size)
             else:
                 moved.append(item)
-        found = roots.find(repository)
+        found = roots.find(repository, tell, known)
         named = found.all()
     except BaseException:
-        for item in moved:
-            trash.restore(store, item)
+        due = {each.hash for each in candidates}  # one may have been moved just now and not noted in `moved` yet
+        taken = [item for item in trash.listed(store) if item.hash in due and not store.has(item.hash)]
+        trash.restore_each(store, taken, lambda count: tell("taking back", count, len(taken)))
         journal.forget(repository, [entry.id])
         raise
+    back = trash.restore_each(store, [item for item in moved if item.hash in named], lambda count: None).back
     for item in moved:
-        if item.hash in named:
-            trash.restore(store, item)
-            result.keep(USED, item.size)
-        else:
+        if item.hash not in named:
             result.freed[item.hash] = item.size
+        elif item.hash in back:  # else it is damaged, and `_bring_back` says so
+            result.keep(USED, item.size)
     gone = [journal.Moved(item.hash, trash=item.path) for item in moved if item.hash in result.freed]
     if gone:
         result.operation = entry.id
@@ -221,16 +235,13 @@ def _earlier(moment: float | None, other: float) -> float:
     return other if moment is None else min(moment, other)
 
 
-def _bring_back(store: Store, found: Roots, result: Collected) -> None:
+def _bring_back(store: Store, found: Roots, result: Collected, tell: Progress) -> None:
     """Gives objects that something names, and that are only in the trash, their names again."""
     named = found.all()
-    for item in trash.listed(store):
-        if item.hash in named and not store.has(item.hash):
-            try:
-                trash.restore(store, item)
-                result.back.append(item.hash)
-            except ComfyvnError:
-                result.damaged.append(item.hash)
+    items = [item for item in trash.listed(store) if item.hash in named and not store.has(item.hash)]
+    done = trash.restore_each(store, items, lambda count: tell("bringing back", count, len(items)))
+    result.back += done.back
+    result.damaged += done.damaged
 
 
 def _empty(repository: Repository, found: Roots, result: Collected, begun: float) -> None:

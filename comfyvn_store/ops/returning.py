@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from comfyvn_store.base import names
-from comfyvn_store.errors import ComfyvnError, ObjectMissing
+from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, ObjectMissing
 from comfyvn_store.ops import moving, remotes, standing
 from comfyvn_store.ops.journal import Entry, Moved
+from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.remotes import transfer
 from comfyvn_store.remotes.remote import Item
 from comfyvn_store.store import trash
@@ -17,29 +18,26 @@ from comfyvn_store.vcs.repository import Repository
 _PATIENCE = 30.0
 
 
-def from_trash(repository: Repository, absent: Sequence[Moved]) -> ComfyvnError | None:
-    """Brings objects back from the trash; gives what to say where one is not there. Raises LockTimeout."""
-    lost, wrong = [], None
+def from_trash(repository: Repository, absent: Sequence[Moved], tell: Progress) -> ComfyvnError | None:
+    """Brings objects back from the trash; gives what to say where one is not there. Raises LockTimeout, OSError."""
+    wanted = {each.hash for each in absent}
     with locked(repository.store.lock_path, _PATIENCE, repository.settings.sharing):
-        there: dict[str, list[trash.Trashed]] = {}
-        for item in trash.listed(repository.store):
-            there.setdefault(item.hash, []).append(item)
-        for each in absent:
-            for item in there.get(each.hash, ()):
-                try:
-                    trash.restore(repository.store, item)
-                    break
-                except ComfyvnError as error:
-                    wrong = error
-            else:
-                lost.append(each.hash)
+        items = [item for item in trash.listed(repository.store) if item.hash in wanted]
+        done = trash.restore_each(repository.store, items, lambda count: tell("bringing back", count, len(wanted)))
+    lost = sorted(wanted - set(done.back))
     if not lost:
         return None
-    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-    return wrong or ObjectMissing(
-        f"object {lost[0][:16]}{more} is not in the trash any more; the others are back",
-        hint="`comfyvn-store pull` asks remotes for what the checkout needs",
+    hint = "`comfyvn-store pull` asks remotes for what the checkout needs"
+    if done.damaged:
+        what = f"object {done.damaged[0][:16]}{_more(done.damaged)} is damaged in the trash; the others are back"
+        return ObjectCorrupt(what, hint=hint)
+    return ObjectMissing(
+        f"object {lost[0][:16]}{_more(lost)} is not in the trash any more; the others are back", hint=hint
     )
+
+
+def _more(hashes: Sequence[str]) -> str:
+    return f" and {len(hashes) - 1} more" if len(hashes) > 1 else ""
 
 
 def fetch(repository: Repository, absent: Sequence[Moved]) -> ComfyvnError | None:

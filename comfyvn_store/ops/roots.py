@@ -7,12 +7,14 @@ Where any of it cannot be read, that is Refused: who removes objects must not ta
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from comfyvn_store.base import names
 from comfyvn_store.errors import ComfyvnError, Refused
+from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.store import users
 from comfyvn_store.vcs import keeplist, lying, reachable
 from comfyvn_store.vcs.git import scrubbed_environment
@@ -21,6 +23,8 @@ from comfyvn_store.vcs.reachable import Reach
 from comfyvn_store.vcs.repository import Repository, open_repository
 from comfyvn_store.vcs.settings import DEFAULT_ROOT
 
+# By repository, the objects that each blob names.
+Known = dict[str, dict[str, frozenset[str]]]
 # The kinds of roots in the order in which an object that several keep is counted, with the words for people.
 BRANCHES, STASH, REFLOG, OPERATION = "refs", "stash", "reflog", "operation"
 INDEX, WORK_TREE, KEEP, JOURNAL, CLONE = "index", "work-tree", "keep", "journal", "clone"
@@ -67,15 +71,23 @@ class User(NamedTuple):
         return os.path.join(self.reach.common_dir, "comfyvn")
 
 
-def find(repository: Repository) -> Roots:
-    """Finds everything that keeps objects of a repository's store. Raises Refused, GitFailed, MachineError."""
+def _quietly(what: str, done: int, total: int) -> None:
+    pass
+
+
+def find(repository: Repository, tell: Progress = _quietly, known: Known | None = None) -> Roots:
+    """Finds everything that keeps objects of a repository's store; `tell` hears of each kind. Who looks twice gives the same
+    `known`, so that no blob is read again.
+
+    Raises Refused, GitFailed, MachineError.
+    """
     roots = Roots({kind: set() for kind in WORDS})
     for common_dir in users.users(repository.store):
         if users.is_gone(common_dir):
             roots.gone.append(common_dir)
-    for user in all_users(repository):
+    for user in all_users(repository, known):
         try:
-            found = of_user(user)
+            found = of_user(user, tell)
         except OSError as error:
             raise _unreadable(user.reach.common_dir, str(error)) from None
         if user.is_own:
@@ -85,12 +97,12 @@ def find(repository: Repository) -> Roots:
     return roots
 
 
-def all_users(repository: Repository) -> Iterator[User]:
+def all_users(repository: Repository, known: Known | None = None) -> Iterator[User]:
     """Gives the repository and the others that use its store and are there. Raises Refused."""
-    yield _user(repository.common_dir, repository)
+    yield _user(repository.common_dir, repository, known)
     for common_dir in users.users(repository.store):
         if os.path.realpath(common_dir) != repository.common_dir and not users.is_gone(common_dir):
-            yield _user(common_dir, None)
+            yield _user(common_dir, None, known)
 
 
 def links_in(user: User) -> Iterator[tuple[WorkTree, Lying]]:
@@ -100,33 +112,41 @@ def links_in(user: User) -> Iterator[tuple[WorkTree, Lying]]:
             yield tree, each
 
 
-def _user(common_dir: str, own: Repository | None) -> User:
+def _user(common_dir: str, own: Repository | None, known: Known | None) -> User:
     if not os.access(common_dir, os.R_OK | os.X_OK):
         raise _unreadable(common_dir, "permission denied")
-    reach = Reach(common_dir)
+    reach = Reach(common_dir, None if known is None else known.setdefault(common_dir, {}))
     trees = lying.work_trees(reach.git, common_dir)
     if own is not None and not any(os.path.realpath(tree.top) == os.path.realpath(own.top) for tree in trees):
         trees.append(WorkTree(own.top, False))
     return User(reach, trees, own is not None)
 
 
-def of_user(user: User) -> dict[str, set[str]]:
+def of_user(user: User, tell: Progress = _quietly) -> dict[str, set[str]]:
     """Gives the hashes that each kind of root of one repository keeps. Raises Refused, OSError."""
     reach = user.reach
     by_kind: dict[str, list[str]] = {BRANCHES: [], STASH: [], JOURNAL: []}
     for ref in reach.refs():
         kind = {"stash": STASH, "journal": JOURNAL}.get(reachable.kind_of_ref(ref.name), BRANCHES)
         by_kind[kind].append(ref.oid)
-    notes = reach.notes()
-    operation = reach.hashes_from(oids=(oid for note in notes for oid in note.oids))
-    return {
-        **{kind: reach.hashes_from(oids=oids) for kind, oids in by_kind.items()},
-        REFLOG: reach.reflog_hashes(),
-        OPERATION: operation.union(*(note.hashes for note in notes)),
-        INDEX: reach.index_hashes(),
-        WORK_TREE: set().union(*(each.hashes for _, each in links_in(user))),
-        KEEP: {each.hash for each in keeplist.read(user.home)},
+    asks: dict[str, Callable[[], set[str]]] = {
+        **{kind: partial(reach.hashes_from, oids=oids) for kind, oids in by_kind.items()},
+        REFLOG: reach.reflog_hashes,
+        OPERATION: partial(_under_way, reach),
+        INDEX: reach.index_hashes,
+        WORK_TREE: lambda: {hash_ for _, each in links_in(user) for hash_ in each.hashes},
+        KEEP: lambda: {each.hash for each in keeplist.read(user.home)},
     }
+    found = {}
+    for number, (kind, ask) in enumerate(asks.items()):
+        tell("asking what keeps objects", number, len(asks))
+        found[kind] = ask()
+    return found
+
+
+def _under_way(reach: Reach) -> set[str]:
+    notes = reach.notes()
+    return reach.hashes_from(oids=(oid for note in notes for oid in note.oids)).union(*(note.hashes for note in notes))
 
 
 def _assets_root(tree: WorkTree) -> str:

@@ -15,6 +15,7 @@ from comfyvn_store.base import names
 from comfyvn_store.errors import ComfyvnError, Refused, UsageError, from_os_error
 from comfyvn_store.ops import journal, returning, setting_up_again, snapshots, standing
 from comfyvn_store.ops.journal import Entry
+from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.ops.session import Session, open_session
 from comfyvn_store.ops.snapshots import State
 from comfyvn_store.ops.standing import Standing
@@ -42,7 +43,13 @@ class Undone:
         return {"undone": about, "by": self.by, "paths": self.paths, "objects": self.objects, "notes": self.notes}
 
 
-def undo(name: str | None = None, *, dry_run: bool = False, tell: Tell = lambda entry, why: None) -> Undone:
+def undo(
+    name: str | None = None,
+    *,
+    dry_run: bool = False,
+    tell: Tell = lambda entry, why: None,
+    progress: Progress = lambda what, done, total: None,
+) -> Undone:
     """Reverses an operation, by default the newest that can be; `tell` hears of newer ones that cannot be any more.
 
     Raises UsageError for one that there is not, Refused where it cannot be reversed, ObjectMissing, RemoteUnreachable.
@@ -57,7 +64,7 @@ def undo(name: str | None = None, *, dry_run: bool = False, tell: Tell = lambda 
             if entry.before:
                 _undo_paths(session, done, dry_run)
             else:
-                _undo_objects(session.repository, done, dry_run)
+                _undo_objects(session.repository, done, dry_run, progress)
             if not dry_run:
                 session.catch_up_if_free()
     except ComfyvnError as error:
@@ -176,7 +183,7 @@ def _bring_objects(repository: Repository, now: Mapping[str, State], wanted: Map
 # -- objects -----------------------------------------------------------------------------------------------------------
 
 
-def _undo_objects(repository: Repository, done: Undone, dry_run: bool) -> None:
+def _undo_objects(repository: Repository, done: Undone, dry_run: bool, progress: Progress) -> None:
     entry = done.entry
     absent = [each for each in entry.objects if not repository.store.has(each.hash)]
     done.objects = [each.hash for each in absent]
@@ -187,8 +194,10 @@ def _undo_objects(repository: Repository, done: Undone, dry_run: bool) -> None:
     undoing = journal.begin(repository, standing.UNDO, _summary(entry), objects=absent, undoes=entry.id)
     journal.forget(repository, earlier)
     try:
-        bring = returning.fetch if entry.verb == standing.DROP else returning.from_trash
-        error = bring(repository, absent)
+        if entry.verb == standing.DROP:
+            error = returning.fetch(repository, absent)
+        else:
+            error = returning.from_trash(repository, absent, progress)
     except ComfyvnError as raised:
         error = raised
     done.objects = [each.hash for each in absent if repository.store.has(each.hash)]

@@ -12,7 +12,7 @@ from comfyvn_store.ops import gc, journal, keep, roots
 from comfyvn_store.ops.roots import User
 from comfyvn_store.ops.session import Session
 from comfyvn_store.store import trash
-from comfyvn_store.vcs import history, keeplist, reachable
+from comfyvn_store.vcs import blobs, history, keeplist, reachable
 from comfyvn_store.vcs.reachable import Reach
 from comfyvn_store.vcs.repository import Repository
 
@@ -159,11 +159,13 @@ def _in_refs(reach: Reach, oids: set[str]) -> Iterator[Reason]:
                 told.setdefault(name, Reason(kind, _short(name), commit, path))
     yield from told.values()
     # Refs that name no commit, or a blob itself.
-    for ref in reach.refs():
-        if ref.name not in told and reachable.kind_of_ref(ref.name) not in ("journal", "branch", "remote branch"):
-            kind_of = reach.git.text("cat-file", "-t", ref.oid, check=False)
-            if kind_of in ("blob", "tree") and _holds(reach, ref.oid, oids):
-                yield Reason(reachable.kind_of_ref(ref.name), _short(ref.name))
+    others = [ref for ref in reach.refs() if ref.name not in told]
+    kinds = blobs.sizes(reach.git, (ref.oid for ref in others))
+    for ref in others:
+        kind = reachable.kind_of_ref(ref.name)
+        is_bare = ref.oid in kinds and kinds[ref.oid].kind in ("blob", "tree")
+        if is_bare and kind not in ("journal", "branch", "remote branch") and _holds(reach, ref.oid, oids):
+            yield Reason(kind, _short(ref.name))
 
 
 def _holds(reach: Reach, oid: str, oids: set[str]) -> bool:
@@ -207,7 +209,8 @@ def _in_indexes(reach: Reach, oids: set[str]) -> Iterator[Reason]:
 
 
 def _in_journal(repository: Repository, reach: Reach, oids: set[str]) -> Iterator[Reason]:
+    names = {ref.name for ref in reach.refs()}
     for entry in journal.listed(repository):
         ref = reachable.JOURNAL_REFS + entry.id
-        if any(each.name == ref for each in reach.refs()) and _holds(reach, ref, oids):
+        if ref in names and _holds(reach, ref, oids):
             yield Reason("journal", f"{entry.summary} ({entry.id})")

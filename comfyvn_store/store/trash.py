@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.base import durable, files
@@ -19,6 +19,8 @@ from comfyvn_store.errors import ObjectCorrupt
 from comfyvn_store.store.objects import BLOCK, Store
 
 FOLDER = "trash"
+# So many objects at a time are made durable.
+_AT_ONCE = 1000
 _NAME = re.compile(r"([0-9a-f]{64})-([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 
@@ -29,6 +31,13 @@ class Trashed(NamedTuple):
     path: str
     at: float
     size: int
+
+
+class Restored(NamedTuple):
+    """The hashes of objects that came back from the trash, and of those of which each copy in it is damaged."""
+
+    back: list[str]
+    damaged: list[str]
 
 
 def listed(store: Store) -> list[Trashed]:
@@ -76,16 +85,53 @@ def put(store: Store, hash_: str, used: float) -> Trashed | None:
 def restore(store: Store, item: Trashed) -> None:
     """Gives an object out of the trash its name again, durably, dated as used now; where the store has a good one, that
     stays. The bytes are hashed first. Raises ObjectCorrupt (nothing is changed then), OSError."""
-    digest = hashlib.sha256()
-    with open(item.path, "rb") as stream:
-        while block := stream.read(BLOCK):
-            digest.update(block)
-    if digest.hexdigest() != item.hash:
+    if _restore(store, [item]):
         raise ObjectCorrupt(f"object {item.hash[:16]} is damaged in the trash: '{item.path}' has other bytes")
-    store.has_good(item.hash, item.size)
-    _put_back(store, item)
-    store.settle(item.hash)
-    store.sync([item.hash])
+
+
+def restore_each(store: Store, items: Iterable[Trashed], tell: Callable[[int], None]) -> Restored:
+    """Restores many objects as `restore` does; of one that is there several times the first copy that is good.
+
+    `tell` hears how many are dealt with. Raises OSError.
+    """
+    copies: dict[str, list[Trashed]] = {}
+    for item in items:
+        copies.setdefault(item.hash, []).append(item)
+    back: list[str] = []
+    damaged: list[str] = []
+    due = list(copies)
+    while due:
+        wrong: set[str] = set()
+        for start in range(0, len(due), _AT_ONCE):
+            batch = due[start : start + _AT_ONCE]
+            wrong |= {item.hash for item in _restore(store, [copies[hash_].pop(0) for hash_ in batch])}
+            back += [hash_ for hash_ in batch if hash_ not in wrong]
+            tell(len(back))
+        damaged += [hash_ for hash_ in due if hash_ in wrong and not copies[hash_]]
+        due = [hash_ for hash_ in due if hash_ in wrong and copies[hash_]]
+    return Restored(back, damaged)
+
+
+def _restore(store: Store, items: Sequence[Trashed]) -> list[Trashed]:
+    """Gives good ones their names and takes them out of the trash once that is durable; gives the damaged ones."""
+    damaged, back = [], []
+    for item in items:
+        digest = hashlib.sha256()
+        with open(item.path, "rb") as stream:
+            while block := stream.read(BLOCK):
+                digest.update(block)
+        if digest.hexdigest() != item.hash:
+            damaged.append(item)
+            continue
+        store.has_good(item.hash, item.size)
+        _name(store, item)
+        store.settle(item.hash)
+        back.append(item)
+    store.sync([item.hash for item in back])
+    for item in back:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(item.path)
+    return damaged
 
 
 def empty(store: Store, items: Iterable[Trashed]) -> list[Trashed]:
@@ -114,7 +160,15 @@ def _rename(store: Store, source: str, target: str) -> None:
 
 
 def _put_back(store: Store, item: Trashed) -> None:
-    """Gives a file in the trash its object's name; an object that was written meanwhile stays."""
+    """Gives a file in the trash its object's name, and takes it out of the trash."""
+    _name(store, item)
+    durable.sync_folder(os.path.dirname(store.path(item.hash)))
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(item.path)
+
+
+def _name(store: Store, item: Trashed) -> None:
+    """Gives a file in the trash its object's name as well; an object that was written meanwhile stays."""
     target = store.path(item.hash)
     store.make_folders(os.path.dirname(target))
     try:
@@ -124,6 +178,3 @@ def _put_back(store: Store, item: Trashed) -> None:
     except OSError:  # no hard links here
         if not store.has(item.hash):
             os.rename(item.path, target)
-    durable.sync_folder(os.path.dirname(target))
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(item.path)

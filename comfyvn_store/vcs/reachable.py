@@ -37,6 +37,8 @@ _HEADS = (
 )
 _SEQUENCES = ("rebase-merge", "rebase-apply", "sequencer")
 _LONGEST_NOTE = 64 << 20
+# So many git objects are looked at at a time.
+_BATCH = 20_000
 # The empty blob, which `git add -N` puts into an index without there being one, as rev-list prints what is missing.
 _EMPTY = tuple(f"?{blobs.blob_id(b'', name)}".encode() for name in ("sha1", "sha256"))
 
@@ -84,7 +86,8 @@ class Note(NamedTuple):
 class Reach:
     """What a repository's git names, seen from its common git folder, whoever's environment we run in."""
 
-    def __init__(self, common_dir: str) -> None:
+    def __init__(self, common_dir: str, known: dict[str, frozenset[str]] | None = None) -> None:
+        """`known` is what blobs name that were read before, which is added to: a blob never changes."""
         self.common_dir = common_dir
         # With replacements and grafts in effect git would not show what stands behind them; the replacing commits are
         # named by refs of their own, those of grafts are read from their file.
@@ -98,7 +101,7 @@ class Reach:
             "GIT_CONFIG_VALUE_0": "*",
         }
         self.git = self.git_of(common_dir)
-        self._hashes: dict[str, frozenset[str]] = {}
+        self._hashes: dict[str, frozenset[str]] = {} if known is None else known
 
     def git_of(self, git_dir: str, **more: str) -> Git:
         """Gives git for the git dir of one work tree."""
@@ -194,10 +197,14 @@ class Reach:
         """Gives the hashes of our objects that blobs name; what is no blob is passed over."""
         wanted = list(dict.fromkeys(oids))
         new = [oid for oid in wanted if oid not in self._hashes]
-        texts = blobs.read_small_blobs(self.git, new, links.LONGEST_BENT)
-        for oid in new:
-            self._hashes[oid] = named(texts.get(oid, b""))
-        return {hash_ for oid in wanted for hash_ in self._hashes[oid]}
+        for start in range(0, len(new), _BATCH):
+            batch = new[start : start + _BATCH]
+            there = blobs.sizes(self.git, batch)
+            small = (oid for oid, each in there.items() if each.kind == "blob" and each.size <= links.LONGEST_BENT)
+            texts = dict(blobs.read_blobs(self.git, small))
+            for oid in there:  # what is not here may come yet
+                self._hashes[oid] = named(texts.get(oid) or b"")
+        return {hash_ for oid in wanted for hash_ in self._hashes.get(oid, ())}
 
     def blobs_of(self, hashes: Iterable[str]) -> dict[str, frozenset[str]]:
         """Gives those blobs seen so far that name one of the hashes, with what they name."""

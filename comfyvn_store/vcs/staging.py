@@ -56,9 +56,15 @@ def all_entries(git: Git) -> list[Entry]:
 
 def filtered_entries(git: Git, root: str, *drivers: str) -> list[Entry]:
     """Gives the index entries below `root` whose `filter` attribute is one of `drivers`."""
+    return _parsed(filtered_listing(git, root, *drivers))
+
+
+def filtered_listing(git: Git, root: str, *drivers: str) -> bytes:
+    """Gives those entries as git prints them."""
     # git 2.39 looks attributes up under the path without the pathspecs' common folder; `.git`, which no index has,
     # sees to it that there is none.
-    return _entries(git, [*(f":(top,literal,attr:filter={driver}){root}" for driver in drivers), literal(".git")])
+    specs = [*(f":(top,literal,attr:filter={driver}){root}" for driver in drivers), literal(".git")]
+    return git.run("ls-files", "-s", "-z", "--", *specs)
 
 
 def unmerged(git: Git, root: str) -> set[str]:
@@ -139,6 +145,20 @@ def tree_entries(git: Git, tree: str, paths: Sequence[str]) -> dict[str, Entry]:
             if path in wanted:
                 found[path] = Entry(path, mode, oid)
     return found
+
+
+# Whatever git is configured to overlook.
+_STRICTLY = ("-c", "core.fsmonitor=false", "-c", "core.checkStat=default", "-c", "core.trustctime=true")
+
+
+def touched_paths(git: Git, root: str) -> frozenset[str]:
+    """Gives the paths below `root` whose files have not the size and times that the index noted, or of which git was told
+    not to look (`update-index --assume-unchanged`)."""
+    words = (*WITHOUT_FILTERS, *_STRICTLY, "diff-files", "--name-only", "-z", "--ignore-submodules")
+    listing = git.run(*words, "--", literal(root))
+    tagged = git.run("ls-files", "-v", "-z", "--", literal(root))
+    assumed = (item[2:] for item in tagged.split(b"\0") if item[:1].islower())
+    return frozenset(os.fsdecode(item) for item in (*listing.split(b"\0"), *assumed) if item)
 
 
 def write_entries(git: Git, changes: Iterable[Entry], *, patience: float = 0.0, stages: bool = False) -> None:

@@ -15,6 +15,7 @@ from comfyvn_store.base import names
 from comfyvn_store.index import catchup, database, schema
 from comfyvn_store.index.database import Index
 from comfyvn_store.ops.fsck.finding import INDEX_DAMAGED, INDEX_DIFFERS, REPAIR, Finding
+from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.vcs.repository import Repository
 
 # Table → its rows without local ids and `thumb`, which follow what was made when; the first column (or the first `keys`) tells
@@ -47,9 +48,10 @@ _ROWS = {
 }
 # So many rows of a table are named.
 _NAMED = 20
+_STEP = "comparing the index"
 
 
-def examine(repository: Repository) -> Iterator[Finding]:
+def examine(repository: Repository, tell: Progress) -> Iterator[Finding]:
     """Gives what is wrong with the index. One that is not there, or of another version, is made by the next command."""
     path = repository.settings.db_path
     if not os.path.isfile(path):
@@ -63,17 +65,20 @@ def examine(repository: Repository) -> Iterator[Finding]:
                 catchup.catch_up(known, repository, in_process=True)
                 damage = next((note for note in known.notes if "damaged" in note), None)
             if damage is None:
-                yield from _compare(known, repository, path)
+                yield from _compare(known, repository, path, tell)
                 return
     except sqlite3.DatabaseError as error:
         damage = str(error)
     yield Finding(INDEX_DAMAGED, f"the index is damaged ({damage})", REPAIR, [path], None, True)
 
 
-def _compare(known: Index, repository: Repository, path: str) -> Iterator[Finding]:
+def _compare(known: Index, repository: Repository, path: str, tell: Progress) -> Iterator[Finding]:
+    steps = len(_ROWS) + 1
+    tell(_STEP, 0, steps)
     with database.open_scratch() as anew:
         catchup.rebuild(anew, repository)
-        for table, (query, keys) in _ROWS.items():
+        for number, (table, (query, keys)) in enumerate(_ROWS.items(), 1):
+            tell(_STEP, number, steps)
             differing = _differences(known.db.execute(query), anew.db.execute(query), keys)
             named = list(itertools.islice(differing, _NAMED))
             if named:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from comfyvn_store.base import png
 from comfyvn_store.base.sharing import is_own
-from comfyvn_store.ops.fsck import markers, placement
+from comfyvn_store.ops.fsck import markers, placement, scope
 from comfyvn_store.ops.fsck.finding import CORRUPT, MISSING, MODE, PULL, REPAIR, TIME, TRUNCATED, WRITTEN, Finding
 from comfyvn_store.ops.fsck.scope import Needed, Scope
+from comfyvn_store.ops.fsck.unchanged import State
 from comfyvn_store.ops.fsck.verified import Verified
 from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.ops.wiring import quoted
@@ -25,7 +26,8 @@ _NOTHING = Needed()
 class Look:
     """One look at the objects: what for, what is believed unread, and how much was seen, read, and skipped as verified.
 
-    `is_full`: every object is read, and not only what is needed or was touched.
+    `is_full`: every object is read, and not only what is needed or was touched. `state` is what an incremental run compares
+    with that of an earlier one; None to examine everything.
     """
 
     repository: Repository
@@ -37,6 +39,17 @@ class Look:
     seen: int = 0
     hashed: int = 0
     skipped: int = 0
+    state: State | None = None
+
+    @property
+    def knows_tree(self) -> bool:
+        """Whether links and sidecars were found in order before, all but those of `state.touched`."""
+        return self.state is not None and self.verified.holds_state(f"tree/{self.state.place}", self.state.tree)
+
+    @property
+    def knows_index(self) -> bool:
+        """Whether the index was found to say what git says."""
+        return self.state is not None and self.verified.holds_state(f"index/{self.state.place}", self.state.database)
 
 
 def examine(look: Look) -> Iterator[Finding]:
@@ -46,7 +59,7 @@ def examine(look: Look) -> Iterator[Finding]:
     here: set[bytes] = set()
     strangers: list[placement.Placed] = []
     if look.scope.is_whole:
-        total = sum(1 for placed in placement.walk(store) if placed.is_object)
+        total = placement.count(store)
         for placed in placement.walk(store):
             if placed.hash is None or not placed.is_object:
                 strangers.append(placed)
@@ -96,6 +109,7 @@ def _read(look: Look, hash_: str, info: os.stat_result, need: Needed, is_touched
     """Reads one object; what it should be like is asked of sidecars only once its bytes proved to be right."""
     store = look.repository.store
     look.hashed += 1
+    scope.complete(look.repository, look.scope)
     digest, scanner = hashlib.sha256(), png.PngScanner()
     reason = None
     try:

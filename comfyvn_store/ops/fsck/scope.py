@@ -1,9 +1,11 @@
-"""What a run looks at: the objects that git's index and HEAD need, or a revision, all of it or what lies at some paths."""
+"""What a run looks at: the objects that git's index and HEAD need, or a revision, all of it or what lies at some paths.
+
+What sidecars say of the objects is read once somebody has to know (`complete`)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -48,6 +50,8 @@ class Scope:
     revisions: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     needed: dict[str, Needed] = field(default_factory=dict)
+    # Sidecar blobs that were not read yet, each with a path of it.
+    cards: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
@@ -68,20 +72,20 @@ def read(repository: Repository, words: Sequence[str]) -> Scope:
     """
     revisions, limits = _parse(repository, words)
     scope = Scope(tuple(revisions), tuple(limits))
-    entries: dict[tuple[str, str, str], Entry] = {}
+    entries: list[Entry] = []
     listings = (
         (versions.entries_at(repository, revision) for revision in revisions)
         if revisions
         else _of_work_tree(repository)
     )
     for listing in listings:
-        for entry in listing:
-            if scope.covers(entry.path):
-                entries[entry.path, entry.mode, entry.oid] = entry
-    linked = versions.linked(repository, list(entries.values()))
+        entries += (entry for entry in listing if scope.covers(entry.path))
+    linked = versions.linked(repository, entries)
     for hash_, path in dict.fromkeys((version.hash, version.path) for version in linked):
         scope.needed.setdefault(hash_, Needed()).paths.append(path)
-    _read_cards(repository, scope, entries.values())
+    for entry in entries:
+        if entry.mode in (staging.FILE, staging.EXECUTABLE) and names.is_sidecar(entry.path):
+            scope.cards.setdefault(entry.oid, entry.path)
     if limits and not entries:
         raise UnknownAsset(
             f"nothing that git knows lies at '{names.printable(limits[0])}'",
@@ -92,8 +96,9 @@ def read(repository: Repository, words: Sequence[str]) -> Scope:
 
 def _of_work_tree(repository: Repository) -> Iterator[Sequence[Entry]]:
     yield staging.entries(repository.git, [""])
-    if blobs.resolve(repository.git, "HEAD") is not None:
-        yield versions.entries_at(repository, "HEAD")
+    if blobs.resolve(repository.git, "HEAD") is not None:  # of what both have once is enough
+        changes = staging.staged_changes(repository.git, "HEAD", "")
+        yield [Entry(each.path, each.old_mode, each.old_oid) for each in changes if each.old_mode != staging.GONE]
 
 
 def _parse(repository: Repository, words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -115,12 +120,9 @@ def _parse(repository: Repository, words: Sequence[str]) -> tuple[list[str], lis
     return revisions, limits
 
 
-def _read_cards(repository: Repository, scope: Scope, entries: Iterable[Entry]) -> None:
-    """Reads what the sidecars among the entries say, a few thousand at a time."""
-    cards: dict[str, str] = {}
-    for entry in entries:
-        if entry.mode in (staging.FILE, staging.EXECUTABLE) and names.is_sidecar(entry.path):
-            cards.setdefault(entry.oid, entry.path)
+def complete(repository: Repository, scope: Scope) -> None:
+    """Reads what the sidecars say, if that was not done yet, a few thousand at a time: `Needed.said` is empty before."""
+    cards, scope.cards = scope.cards, {}
     oids = list(cards)
     for start in range(0, len(oids), _BATCH):
         texts = blobs.read_small_blobs(repository.git, oids[start : start + _BATCH], canonical.LONGEST_JSON)

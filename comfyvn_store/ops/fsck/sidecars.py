@@ -17,6 +17,7 @@ from comfyvn_store.ops.fsck import objects
 from comfyvn_store.ops.fsck.finding import CARD_BROKEN, CARD_MISSING, CARD_ORPHAN, CARD_OTHER, REPAIR, Finding
 from comfyvn_store.ops.fsck.scope import Scope
 from comfyvn_store.ops.fsck.views import Tracked
+from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.ops.wiring import quoted
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -25,8 +26,10 @@ from comfyvn_store.vcs.staging import Entry
 _BATCH = 2000
 
 
-def examine(repository: Repository, scope: Scope, found: Sequence[Tracked]) -> Iterator[Finding]:
-    """Gives what is wrong with the sidecars of assets, and sidecars that no asset has."""
+def examine(repository: Repository, found: Sequence[Tracked], tell: Progress) -> Iterator[Finding]:
+    """Gives what is wrong with the sidecars of assets."""
+    if not found:
+        return
     git = repository.git
     cards = {
         entry.path: entry
@@ -42,6 +45,7 @@ def examine(repository: Repository, scope: Scope, found: Sequence[Tracked]) -> I
         texts = blobs.read_small_blobs(
             git, (cards[names.sidecar_path(path)].oid for path in batch), canonical.LONGEST_JSON
         )
+        tell("comparing sidecars", start, len(due))
         for path in batch:
             card = cards[names.sidecar_path(path)]
             if path in apart or card.path in apart:
@@ -50,7 +54,6 @@ def examine(repository: Repository, scope: Scope, found: Sequence[Tracked]) -> I
             yield from _staged(repository, views[path], card, text)
             if card.path not in sparse:
                 yield from _on_disk(repository, views[path], card, text)
-    yield from _orphans(repository, scope, cards, apart)
 
 
 def _apart(repository: Repository) -> set[str]:
@@ -77,7 +80,7 @@ def _on_disk(repository: Repository, view: Tracked, card: Entry, text: bytes | N
         yield Finding(CARD_MISSING, "a sidecar is not on the disk", REPAIR, [card.path], view.hash, True)
         return
     data = worktree.read_sidecar(repository, card.path)
-    if data is not None and text is not None and sidecar.strip_commit(data) == text:
+    if data is not None and text is not None and sidecar.is_same(data, text):
         return
     try:
         if data is None:
@@ -105,7 +108,7 @@ def _disagreements(repository: Repository, view: Tracked, text: bytes, *, with_h
     """Says in what a sidecar that parses does not fit the place and the bytes that it stands for."""
     try:
         said: Any = canonical.parse(text)
-        card = sidecar.decode(text)
+        card = sidecar.from_dict(said)
     except (canonical.NotCanonical, BrokenSidecar):
         return  # `doctor` says so
     inside = repository.inside(view.entry.path) or ""
@@ -122,22 +125,38 @@ def _disagreements(repository: Repository, view: Tracked, text: bytes, *, with_h
         yield f"its bytes are {card.bytes}, the object has {info.st_size}"
 
 
-def _orphans(repository: Repository, scope: Scope, cards: dict[str, Entry], apart: set[str]) -> Iterator[Finding]:
-    """Sidecars whose asset neither git's index nor the disk has."""
-    known = {entry.path for entry in staging.entries(repository.git, [repository.root])}
-    for path in cards:
-        view = path.removesuffix(names.SIDECAR_SUFFIX)
-        if view not in known and view not in apart and path not in apart and scope.covers(path):
+def alone_in_git(repository: Repository, scope: Scope) -> Iterator[Finding]:
+    """Sidecars in git's index whose asset it has not."""
+    known = {entry.path: entry.stage for entry in staging.entries(repository.git, [repository.root])}
+    alone = [
+        path
+        for path, stage in known.items()
+        if names.is_sidecar(path)
+        and not stage
+        and path.removesuffix(names.SIDECAR_SUFFIX) not in known
+        and scope.covers(path)
+    ]
+    apart = _apart(repository) if alone else set()
+    for path in alone:
+        if path not in apart and path.removesuffix(names.SIDECAR_SUFFIX) not in apart:
             message = "a sidecar in git has no asset"
             yield Finding(CARD_ORPHAN, message, f"git rm {quoted(path)} (or bring its asset back)", [path])
+
+
+def alone_on_disk(repository: Repository, scope: Scope) -> Iterator[Finding]:
+    """Sidecars on the disk that git does not know, and whose asset neither git's index nor the disk has."""
     pattern = f":(top,glob){_escaped(repository.root)}/**/*{names.SIDECAR_SUFFIX}"
     listing = repository.git.run("ls-files", "--others", "--exclude-standard", "-z", "--", pattern)
+    alone = []
     for item in listing.split(b"\0"):
         path = os.fsdecode(item)
-        view = path.removesuffix(names.SIDECAR_SUFFIX)
-        if not item or not scope.covers(path) or repository.is_beyond_link(path) or view in known:
+        if not item or not scope.covers(path) or repository.is_beyond_link(path):
             continue
-        if files.lstat(repository.absolute(view)) is None:
+        if files.lstat(repository.absolute(path.removesuffix(names.SIDECAR_SUFFIX))) is None:
+            alone.append(path)
+    known = {entry.path for entry in staging.entries(repository.git, [repository.root])} if alone else set()
+    for path in alone:
+        if path.removesuffix(names.SIDECAR_SUFFIX) not in known:
             message = "a sidecar on the disk has no asset"
             yield Finding(CARD_ORPHAN, message, f"rm {quoted(path)} (or bring its asset back)", [path])
 

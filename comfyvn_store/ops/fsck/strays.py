@@ -26,6 +26,7 @@ from comfyvn_store.previews import worker
 from comfyvn_store.store.objects import MARK_PREFIX, PART_AGE, PART_PREFIX
 from comfyvn_store.vcs.repository import Repository
 
+KINDS = frozenset((STRAY_TEMP, STRAY_PART, STRAY_FILE, STRAY_PREVIEW, STRAY_MIRROR))
 # Seconds that something may be on its way.
 AGE = 86400.0
 # What belongs into a store, and into a repository's own folder beside one (`docs/formats/store.md`).
@@ -110,7 +111,7 @@ def _previews(repository: Repository, needed: Collection[str]) -> Iterator[Findi
 def _mirrors(repository: Repository) -> Iterator[Finding]:
     if repository.is_beyond_link(repository.full(f"{names.META_FOLDER}/x")):
         return
-    for inside in sorted(worktree.mirrored(repository)):
+    for inside in sorted(worktree.mirrored(repository, but_present=True)):
         full = repository.full(inside)
         if not any(files.lstat(repository.absolute(path)) for path in (full, names.sidecar_path(full))):
             message = "a mirror is left of an asset that is not there"

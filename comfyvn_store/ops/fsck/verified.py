@@ -3,7 +3,9 @@ interrupted goes on, and the next one reads only what is new.
 
 A text file: a first line with the format and the store's path, then a line for each object: hash, size, mtime and ctime
 in nanoseconds, the time of reading in seconds. Lines are appended as a run goes on; a line that was cut off is no line,
-and of two of one object the later one holds. Nothing depends on the file: without it everything is read again.
+and of two of one object the later one holds. Lines of a second kind, `state NAME DIGEST`, say how things were when links and
+sidecars ("tree/WORK TREE"), or the index ("index/WORK TREE"), were found in order (`unchanged`). Nothing depends on the
+file: without it everything is read again.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class Verified:
         self._head = f"{_FORMAT} {store.encode('unicode_escape', 'surrogatepass').decode('ascii')}\n"
         self._sharing = sharing
         self._known: dict[bytes, _Print] = {}
+        self._states: dict[str, str] = {}
         self._due: list[str] = []
         self._written = time.monotonic()
         self._lines = 0
@@ -59,6 +62,16 @@ class Verified:
             self._due.append(f"{hash_} {' '.join(map(str, now))}\n")
             if time.monotonic() - self._written > _INTERVAL:
                 self.flush()
+
+    def holds_state(self, name: str, digest: str) -> bool:
+        """Tells whether something was found in order when it was as `digest` says."""
+        return self._states.get(name) == digest
+
+    def note_state(self, name: str, digest: str | None) -> None:
+        """Notes that something is in order as it is, or (None) that it is not."""
+        if self._states.get(name) != digest:
+            self._states[name] = digest or "-"
+            self._due.append(f"state {name} {digest or '-'}\n")
 
     def forget(self, hash_: str) -> None:
         """Forgets an object that proved wrong."""
@@ -92,7 +105,8 @@ class Verified:
 
     def _write_anew(self) -> None:
         assert self._path is not None
-        lines = [f"{key.hex()} {' '.join(map(str, known))}\n" for key, known in self._known.items()]
+        lines = [f"state {name} {digest}\n" for name, digest in self._states.items()]
+        lines += [f"{key.hex()} {' '.join(map(str, known))}\n" for key, known in self._known.items()]
         files.write_atomic(self._path, (self._head + "".join(lines)).encode("ascii"), sharing=self._sharing)
         self._is_same, self._lines, self._due = True, len(lines), []
 
@@ -105,6 +119,8 @@ class Verified:
                 self._lines += 1
                 is_cut = not line.endswith("\n")
                 words = line.split()
+                if not is_cut and len(words) == 3 and words[0] == "state":
+                    self._states[words[1]] = words[2]
                 if not is_cut and len(words) == 5 and links.is_hash(words[0]) and all(map(_is_number, words[1:])):
                     self._known[bytes.fromhex(words[0])] = _Print(*map(int, words[1:]))
             # What is appended to a line that was cut off would be lost with it.

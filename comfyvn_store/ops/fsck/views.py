@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.asset import views as copies
@@ -38,12 +38,16 @@ class Tracked(NamedTuple):
     text: str
 
 
-def tracked(repository: Repository, scope: Scope) -> list[Tracked]:
-    """Gives what git's index has below the assets root that is a link of ours, or a symlink of any kind."""
+def tracked(repository: Repository, scope: Scope, only: Container[str] | None = None) -> list[Tracked]:
+    """Gives what git's index has below the assets root that is a link of ours, or a symlink of any kind; with `only` what it
+    has at those paths, or at those of which they are the sidecars."""
     entries = [
         entry
         for entry in staging.filtered_entries(repository.git, repository.root, "comfyvn")
-        if not entry.stage and entry.mode != staging.GITLINK and scope.covers(entry.path)
+        if not entry.stage
+        and entry.mode != staging.GITLINK
+        and scope.covers(entry.path)
+        and (only is None or entry.path in only or names.sidecar_path(entry.path) in only)
     ]
     texts = blobs.read_small_blobs(repository.git, (entry.oid for entry in entries), links.LONGEST)
     found = []
