@@ -462,17 +462,6 @@ def test_a_clone_that_cannot_be_asked_stops_it(two: tuple[GitRepo, GitRepo], tmp
     assert loose.hash in objects(store)
 
 
-def test_a_clone_that_has_gone_is_named(two: tuple[GitRepo, GitRepo], tmp_path: Path) -> None:
-    mine, other = two
-    loose = _loose_in(other, tmp_path / "shared")
-    other.git("update-ref", "refs/heads/topic", loose.commit)
-    shutil.rmtree(other.path)
-    age(tmp_path / "shared")
-    done = mine.tool("gc", "--prune", "--grace", "0")
-    assert f"'{other.path}/.git' used this store and is not there any more" in done.err
-    assert loose.hash not in objects(tmp_path / "shared")
-
-
 # -- what git cannot list ----------------------------------------------------------------------------------------------
 
 

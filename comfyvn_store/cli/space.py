@@ -22,21 +22,26 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @click.command("gc", short_help="free the space of art that nothing names any more")
 @click.option("--prune", is_flag=True, help="Do it: move to the trash, and empty that of what lay there long enough.")
 @click.option("--grace", metavar="SPAN", default="14d", help="Keep what was added within this time (14d), 0 for none.")
+@click.option(
+    "--forget-clone", metavar="PATH", help="A clone that shared the store is gone for good: do not ask it any more."
+)
 @_json
-def gc_command(prune: bool, grace: str, as_json: bool) -> int:
+def gc_command(prune: bool, grace: str, forget_clone: str | None, as_json: bool) -> int:
     """Say which objects nothing names any more, and what freed them would bring; with --prune move them to the trash.
 
     Kept is what any branch, tag, stash or other ref, any reflog, index or link of any work tree, a merge or rebase under
     way, `comfyvn-store keep` or the journal names, here and in every clone that shares the store, and what was added
     lately. Objects leave the trash for good with a later --prune, after comfyvn.trashGrace (14 days); until then
-    `comfyvn-store undo` brings them back.
+    `comfyvn-store undo` brings them back. A clone that cannot be asked stops it.
     """
-    from comfyvn_store.ops import gc
+    from comfyvn_store.ops import clones, gc
     from comfyvn_store.vcs.repository import open_repository
     from comfyvn_store.vcs.settings import span
 
     repository = open_repository()
     repository.require_initialised()
+    if forget_clone is not None:
+        output.note(f"'{output.path(clones.forget(repository, forget_clone))}' is not asked any more")
     done = gc.collect(repository, prune=prune, grace=span("--grace", grace, gc.GRACE))
     if as_json:
         output.as_json(done.as_dict())
@@ -71,8 +76,6 @@ def _show_collected(done: Collected) -> None:
         output.line(f"trash: {would}emptied of {_amount(done.emptied)}")
     if done.waiting.objects:
         output.line(f"trash: {_amount(done.waiting)} {'stays' if done.waiting.objects == 1 else 'stay'} for now")
-    for clone in done.gone:
-        output.note(f"'{output.path(clone)}' used this store and is not there any more; it was not asked")
     if done.operation:
         output.line(f"to bring them back: comfyvn-store undo {done.operation}")
     elif not done.is_pruned and (done.freed or done.back or done.emptied.objects):

@@ -60,7 +60,6 @@ class Collected:
     emptied: Amount = NOTHING
     waiting: Amount = NOTHING
     swept: int = 0
-    gone: list[str] = field(default_factory=list)
     operation: str | None = None
 
     @property
@@ -89,7 +88,6 @@ class Collected:
                 "waiting": self.waiting._asdict(),
             },
             "swept": self.swept,
-            "gone_clones": self.gone,
             "operation": self.operation,
         }
 
@@ -130,7 +128,6 @@ def collect(
 
 def _candidates(store: Store, found: Roots, result: Collected, begun: float) -> list[_Candidate]:
     """Gives what may go, and counts the rest."""
-    result.gone = found.gone
     candidates = []
     for hash_ in store.hashes():
         info = store.stat(hash_)
