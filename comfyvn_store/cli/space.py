@@ -23,10 +23,13 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @click.option("--prune", is_flag=True, help="Do it: move to the trash, and empty that of what lay there long enough.")
 @click.option("--grace", metavar="SPAN", default="14d", help="Keep what was added within this time (14d), 0 for none.")
 @click.option(
-    "--forget-clone", metavar="PATH", help="A clone that shared the store is gone for good: do not ask it any more."
+    "--forget-clone",
+    metavar="PATH",
+    multiple=True,
+    help="A clone that shared the store is gone for good: do not ask it any more.",
 )
 @_json
-def gc_command(prune: bool, grace: str, forget_clone: str | None, as_json: bool) -> int:
+def gc_command(prune: bool, grace: str, forget_clone: tuple[str, ...], as_json: bool) -> int:
     """Say which objects nothing names any more, and what freed them would bring; with --prune move them to the trash.
 
     Kept is what any branch, tag, stash or other ref, any reflog, index or link of any work tree, a merge or rebase under
@@ -40,8 +43,8 @@ def gc_command(prune: bool, grace: str, forget_clone: str | None, as_json: bool)
 
     repository = open_repository()
     repository.require_initialised()
-    if forget_clone is not None:
-        output.note(f"'{output.path(clones.forget(repository, forget_clone))}' is not asked any more")
+    for clone in forget_clone:
+        output.note(f"'{output.path(clones.forget(repository, clone))}' is not asked any more")
     done = gc.collect(repository, prune=prune, grace=span("--grace", grace, gc.GRACE))
     if as_json:
         output.as_json(done.as_dict())

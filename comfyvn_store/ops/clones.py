@@ -21,7 +21,7 @@ def others(repository: Repository) -> list[str]:
     OSError."""
     if not repository.store.is_apart:
         return []
-    return [user for user in users.users(repository.store) if os.path.realpath(user) != repository.common_dir]
+    return [user for user in users.users(repository.store) if not _is_own(user, repository)]
 
 
 def absent(repository: Repository) -> list[str]:
@@ -47,7 +47,7 @@ def require_known(repository: Repository) -> None:
             f"'{names.printable(away[0])}'{more} uses this store and is not there, so nobody can tell what it needs",
             hint=f"mount it or put it back; if it is gone for good: {_FORGET} {shlex.quote(names.printable(away[0]))}",
         )
-    if all(os.path.realpath(user) != repository.common_dir for user in noted):
+    if not any(_is_own(user, repository) for user in noted):
         raise Refused(
             f"the store '{names.printable(repository.store.root)}' does not know this repository, and may not know others",
             hint="run `comfyvn-store status` here, and in each clone that was moved or copied",
@@ -61,7 +61,7 @@ def doubt(repository: Repository) -> str | None:
     away = absent(repository)
     if users.UNKNOWN in away or not users.users(repository.store):
         return f"a clone that is not noted {AWAY}"
-    return f"'{away[0]}' {AWAY}" if away else None
+    return f"'{names.printable(away[0])}' {AWAY}" if away else None
 
 
 def forget(repository: Repository, said: str) -> str:
@@ -89,6 +89,12 @@ def forget(repository: Repository, said: str) -> str:
         )
     users.forget(repository.store, found, repository.common_dir)
     return found
+
+
+def _is_own(user: str, repository: Repository) -> bool:
+    return user == repository.common_dir or (
+        not users.is_gone(user) and os.path.realpath(user) == repository.common_dir
+    )
 
 
 def _is_using(common_dir: str, repository: Repository) -> bool:

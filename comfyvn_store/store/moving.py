@@ -13,7 +13,7 @@ from comfyvn_store.base import copying, durable, files
 from comfyvn_store.base.sharing import is_own
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing
 from comfyvn_store.store import trash
-from comfyvn_store.store.objects import BLOCK, Store
+from comfyvn_store.store.objects import BLOCK, Store, open_file
 
 
 class Taken(NamedTuple):
@@ -115,7 +115,7 @@ def _bring_one(target: Store, hash_: str, places: Iterable[str]) -> int | None:
             continue
         try:
             if not target.has_good(hash_, info.st_size):
-                with open(place, "rb") as stream:
+                with open_file(place) as stream:
                     _copy(stream, target, hash_)
             return info.st_size
         except FileNotFoundError:

@@ -18,6 +18,7 @@ from comfyvn_store.store.objects import Store
 NAME = "users"
 UNKNOWN = "?"
 _PATIENCE = 10.0
+_LONGEST = 16 << 20
 
 
 def users(store: Store) -> list[str]:
@@ -26,8 +27,7 @@ def users(store: Store) -> list[str]:
     Raises OSError where that cannot be read: who removes objects must not take it for "nobody".
     """
     try:
-        with open(os.path.join(store.root, NAME), "rb") as stream:
-            lines = stream.read().split(b"\n")
+        lines = files.read_small(os.path.join(store.root, NAME), _LONGEST).split(b"\n")
     except FileNotFoundError:
         return []
     return sorted({os.fsdecode(_unescaped(line)) for line in lines if line})
