@@ -11,6 +11,7 @@ from comfyvn_store.ops.session import open_session
 from comfyvn_store.remotes.folder import Folder
 from comfyvn_store.store.objects import Store
 from tests.gitrepo import GitRepo
+from tests.remotes.sshd import Server as Sshd
 from tests.team import ALICE, Team, present
 
 
@@ -97,3 +98,18 @@ def test_an_overlay_of_our_own_store_is_no_copy(team: Team, overlaid: tuple[Path
     mika.tool("remote", "add", "--local", "again", str(overlaid[1]))
     done = mika.tool("drop", ALICE, "--remote", "again", check=False)
     assert done.code == 20 and "leads to this very store" in done.out and ALICE in present(mika)
+
+
+def test_our_own_store_behind_a_server_is_no_copy(team: Team, tmp_path: Path, hermetic: Path) -> None:
+    pytest.importorskip("asyncssh", reason="asyncssh is not installed (extra: sftp)")
+    mika = team.begin()
+    server = Sshd(tmp_path / "sshd", hermetic)
+    server.know()
+    server.start()
+    try:
+        mika.tool("remote", "add", "--local", "art", server.url(mika.path / ".git/comfyvn"))
+        done = mika.tool("drop", ALICE, "--remote", "art", check=False)
+        assert done.code == 20 and "leads to this very store" in done.out, (done.out, done.err)
+        assert list((mika.path / ".git/comfyvn/tmp").iterdir()) == [] and ALICE in present(mika)
+    finally:
+        server.kill()

@@ -34,9 +34,9 @@ class Proof:
         self.copies = copies
         self._verify = verify
         self._said: dict[int, dict[str, int | None] | ComfyvnError] = {}
-        # Of each folder, by its path: whether it is our store by another way, and what the repositories name whose store it
-        # is, None where it is nobody's.
-        self._is_ours: dict[str, bool] = {}
+        # Which remotes are our store by another way; and what the repositories name whose store a folder is, None where it
+        # is nobody's.
+        self._are_ours: dict[int, bool] = {}
         self._named: dict[str, set[str] | None] = {}
 
     def ask(self, items: Sequence[Item]) -> None:
@@ -64,30 +64,30 @@ class Proof:
                 doubts = f"remote '{remote.name}' holds it with another size"
                 continue
             try:
-                self._look(remote, item, own)
+                self._look(number, remote, item, own)
             except ComfyvnError as error:
                 doubts = error.message
                 continue
             proved.append(remote.name)
         return proved, doubts
 
-    def _look(self, remote: Remote, item: Item, own: os.stat_result) -> None:
+    def _look(self, number: int, remote: Remote, item: Item, own: os.stat_result) -> None:
+        """Raises ObjectCorrupt for a remote that is our own store, or gives other bytes, and what `_require_named` does."""
         folder = folder_of(remote)
+        if number not in self._are_ours:
+            self._are_ours[number] = _is_seen_in(self._store, remote)
+        if self._are_ours[number] or (folder is not None and folder.is_file_of(item, own)):
+            raise ObjectCorrupt(f"remote '{remote.name}' leads to this very store")
         if folder is not None:
-            self._require_another(folder, item, own)
+            self._require_named(folder, item)
         if self._verify or folder is not None:
             _read(remote, item)
 
-    def _require_another(self, folder: Folder, item: Item, own: os.stat_result) -> None:
-        """Raises ObjectCorrupt for a folder that is our own store, Refused for a store whose repository may let go."""
-        root = folder.root
-        if root not in self._is_ours:
-            self._is_ours[root] = _is_seen_in(self._store, folder)
-        if self._is_ours[root] or folder.is_file_of(item, own):
-            raise ObjectCorrupt(f"remote '{folder.name}' leads to this very store")
-        if root not in self._named:
-            self._named[root] = _named_there(folder)
-        named = self._named[root]
+    def _require_named(self, folder: Folder, item: Item) -> None:
+        """Raises Refused for the store of repositories that do not name an object: their `gc` takes it."""
+        if folder.root not in self._named:
+            self._named[folder.root] = _named_there(folder)
+        named = self._named[folder.root]
         if named is not None and item.hash not in named:
             raise Refused(f"remote '{folder.name}' {UNNAMED}")
 
@@ -99,16 +99,16 @@ def folder_of(remote: Remote) -> Folder | None:
     return remote if isinstance(remote, Folder) else None
 
 
-def _is_seen_in(store: Store, folder: Folder) -> bool:
-    """Tells whether what is written into our store is there in a folder, too: device and inode need not tell (an overlay,
-    a disk that this machine mounts from itself). Raises OSError."""
+def _is_seen_in(store: Store, remote: Remote) -> bool:
+    """Tells whether what is written into our store is there in a remote, too: device and inode need not tell (an overlay,
+    a disk that this machine mounts from itself), and a server tells neither. Raises OSError, RemoteUnreachable."""
     for part in ("tmp", "objects"):
         name = os.path.join(part, f"{names.TEMP_PREFIX}{uuid7()}")
         place = os.path.join(store.root, name)
         try:
             with open(place, "xb"):
                 pass
-            if folder.shows(name):
+            if remote.shows(name):
                 return True
         except FileNotFoundError:
             continue  # a part of the store that is not there now
