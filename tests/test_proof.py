@@ -1,5 +1,6 @@
 """What counts as a copy of an object before the one here is dropped."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,23 @@ def test_a_backup_of_nobody_is_a_copy(team: Team) -> None:
     mika.tool("remote", "add", "--local", "usb", str(team.folder / "usb"))
     mika.tool("push")
     mika.tool("drop", ALICE)
+
+
+def test_two_folders_with_one_file_are_one_copy(team: Team) -> None:
+    mika = team.begin()
+    mika.git("remote", "remove", "origin")
+    for name in ("usb", "disk"):
+        (team.folder / name).mkdir()
+        mika.tool("remote", "add", "--local", name, str(team.folder / name))
+    mika.tool("push")
+    for place in (team.folder / "usb/objects").glob("??/*"):
+        twin = team.folder / "disk/objects" / place.parent.name / place.name
+        twin.unlink()
+        os.link(place, twin)
+    with open_session(str(mika.path)) as session:
+        done = drop.drop(session, [ALICE], copies=2)
+        assert done.dropped == [] and "one copy between them" in str(done.kept)
+        assert len(drop.drop(session, [ALICE]).dropped) == 1
 
 
 def test_what_is_written_here_and_seen_there_tells_one_store(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def require_known(repository: Repository) -> None:
     if not noted or users.UNKNOWN in away:
         raise Refused(
             f"it is not known which repositories use the store '{names.printable(repository.store.root)}': "
-            f"its list, the file '{users.NAME}', was lost",
+            f"it has objects, and the list of those that need them, the file '{users.NAME}', was lost or never made",
             hint=f"run `comfyvn-store init` in each clone that uses it; when all are noted: {_FORGET} '{users.UNKNOWN}'",
         )
     if away:

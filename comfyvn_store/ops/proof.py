@@ -50,6 +50,7 @@ class Proof:
     def of(self, item: Item, own: os.stat_result) -> tuple[list[str], str | None]:
         """Gives the remotes that have proved to hold an object, no more than needed, and what spoke against another."""
         proved: list[str] = []
+        folders: list[Folder] = []
         doubts = None
         for number, remote in enumerate(self._opened):
             said = self._said.get(number, {})
@@ -68,6 +69,13 @@ class Proof:
             except ComfyvnError as error:
                 doubts = error.message
                 continue
+            folder = folder_of(remote)
+            if folder is not None:
+                twin = next((other for other in folders if folder.shares_file_with(other, item)), None)
+                if twin is not None:
+                    doubts = f"remotes '{twin.name}' and '{remote.name}' have one copy between them"
+                    continue
+                folders.append(folder)
             proved.append(remote.name)
         return proved, doubts
 
