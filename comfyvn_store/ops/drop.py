@@ -159,7 +159,7 @@ def _alone(repository: Repository, opened: Sequence[Remote]) -> Iterator[None]:
     stores = {os.path.realpath(repository.store.root): repository.store.lock_path}
     for folder in filter(None, map(folder_of, opened)):
         place = os.path.join(folder.root, "lock")
-        if os.path.isdir(folder.root):
+        if os.path.isdir(os.path.join(folder.root, "objects")):  # else it proves nothing, and may be anything
             stores[os.path.realpath(folder.root)] = place
     with contextlib.ExitStack() as stack:
         for root in sorted(stores):  # always in this order, so that two never wait for each other
