@@ -70,3 +70,29 @@ class Loose:
     @property
     def is_there(self) -> bool:
         return self.hash in objects(self.store)
+
+
+def pair(art: GitRepo, folder: Path) -> GitRepo:
+    """Lets a repository use the store `folder/shared`, and gives a clone of it that does, too."""
+    other = GitRepo(folder / "other")
+    art.git("clone", "-q", str(art.path), str(other.path))
+    other.git("config", "core.logAllRefUpdates", "false")
+    for repo in (art, other):
+        repo.git("config", "comfyvn.store", str(folder / "shared"))
+        repo.tool("init")
+    return other
+
+
+def loose_in(repo: GitRepo, store: Path, seed: int = 7) -> Loose:
+    """Gives such an object of a repository whose store is elsewhere."""
+    loose = Loose.__new__(Loose)
+    loose.repo, loose.store = repo, store
+    path = "assets/loose.png"
+    repo.write(path, media.png(seed=seed))
+    repo.git("add", path)
+    loose.blob, loose.text = (repo.staged(path) or ("", ""))[1], repo.blob(f":{path}").decode()
+    loose.hash = oracle.linked_hash(loose.text) or ""
+    repo.git("rm", "-q", "-f", path)
+    loose.tree = repo.git("mktree", input=f"120000 blob {loose.blob}\tloose.png\n").out
+    loose.commit = repo.git("commit-tree", loose.tree, "-p", "HEAD", "-m", "loose").out
+    return loose

@@ -11,7 +11,7 @@ import pytest
 from comfyvn_store.errors import MachineError, Refused
 from comfyvn_store.vcs import lying
 from tests import media, oracle
-from tests.collecting import HERO, Loose, age, begun, collect, home, objects, trashed
+from tests.collecting import HERO, Loose, age, begun, collect, home, loose_in, objects, pair, trashed
 from tests.gitrepo import GitRepo, run
 from tests.templates import copied
 
@@ -387,14 +387,7 @@ def test_the_journal_keeps_what_undo_needs(art: GitRepo) -> None:
 @pytest.fixture
 def two(art: GitRepo, tmp_path: Path) -> tuple[GitRepo, GitRepo]:
     """Two clones that share a store."""
-    art.git("config", "comfyvn.store", str(tmp_path / "shared"))
-    art.tool("init")
-    run(["git", "clone", "-q", str(art.path), "other"], cwd=tmp_path)
-    other = GitRepo(tmp_path / "other")
-    other.git("config", "comfyvn.store", str(tmp_path / "shared"))
-    other.git("config", "core.logAllRefUpdates", "false")
-    other.tool("init")
-    return art, other
+    return art, pair(art, tmp_path)
 
 
 OTHERS: dict[str, Root] = {
@@ -427,7 +420,7 @@ OTHERS |= {"link": _linked, "keep": _kept}
 def test_what_another_clone_needs_is_kept(two: tuple[GitRepo, GitRepo], tmp_path: Path, kind: str) -> None:
     mine, other = two
     store = tmp_path / "shared"
-    loose = _loose_in(other, store)
+    loose = loose_in(other, store)
     release = OTHERS[kind](loose)
     age(store)
     collect(mine)
@@ -437,40 +430,15 @@ def test_what_another_clone_needs_is_kept(two: tuple[GitRepo, GitRepo], tmp_path
     assert list(collect(mine).freed) == [loose.hash]
 
 
-def _loose_in(repo: GitRepo, store: Path) -> Loose:
-    loose = Loose.__new__(Loose)
-    loose.repo, loose.store = repo, store
-    path = "assets/loose.png"
-    repo.write(path, media.png(seed=7))
-    repo.git("add", path)
-    loose.blob, loose.text = (repo.staged(path) or ("", ""))[1], repo.blob(f":{path}").decode()
-    loose.hash = oracle.linked_hash(loose.text) or ""
-    repo.git("rm", "-q", "-f", path)
-    loose.tree = repo.git("mktree", input=f"120000 blob {loose.blob}\tloose.png\n").out
-    loose.commit = repo.git("commit-tree", loose.tree, "-p", "HEAD", "-m", "loose").out
-    return loose
-
-
 def test_a_clone_that_cannot_be_asked_stops_it(two: tuple[GitRepo, GitRepo], tmp_path: Path) -> None:
     mine, other = two
     store = tmp_path / "shared"
-    loose = _loose_in(other, store)
+    loose = loose_in(other, store)
     age(store)
     (other.path / ".git/HEAD").rename(other.path / ".git/GONE")
     with pytest.raises(Refused, match="other"):
         collect(mine)
     assert loose.hash in objects(store)
-
-
-def test_a_clone_that_has_gone_is_named(two: tuple[GitRepo, GitRepo], tmp_path: Path) -> None:
-    mine, other = two
-    loose = _loose_in(other, tmp_path / "shared")
-    other.git("update-ref", "refs/heads/topic", loose.commit)
-    shutil.rmtree(other.path)
-    age(tmp_path / "shared")
-    done = mine.tool("gc", "--prune", "--grace", "0")
-    assert f"'{other.path}/.git' used this store and is not there any more" in done.err
-    assert loose.hash not in objects(tmp_path / "shared")
 
 
 # -- what git cannot list ----------------------------------------------------------------------------------------------

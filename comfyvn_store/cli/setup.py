@@ -75,6 +75,11 @@ def _show_initialised(done: Initialised, others: Mapping[str, Recognised], fetch
             f"  {count(done.damaged_objects, 'object')} did not come along, being damaged; `comfyvn-store status` names "
             "the files, `comfyvn-store recover` looks for whole copies"
         )
+    if done.stays_in is not None:
+        output.line(
+            f"  not all that this clone names was there and whole; {output.path(done.stays_in)}/ goes on keeping what it has "
+            "of that"
+        )
     for name in done.kept_hooks:
         output.line(f"  your {name} hook is kept and runs first")
     for name, found in others.items():
@@ -211,6 +216,8 @@ def uninstall_command(history: bool, dry_run: bool) -> None:
         output.line("the hooks stay: other repositories share their folder, and here they do nothing any more")
     if done.store_is_shared:
         output.line(f"The store is left as it is, for others who use it: {done.store}")
+        if done.is_noted:
+            output.line("  (it goes on keeping what this clone's history names)")
     else:
         output.line(
             f"The store is kept: {done.store}\n  (old versions live only there; remove it when you need none of them)"

@@ -30,16 +30,23 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
     default=_GRACE,
     help="Keep what was added within this time: a number with s, m, h, d or w (seconds to weeks), 0 for none; 14d if not said.",
 )
+@click.option(
+    "--forget-clone",
+    metavar="PATH",
+    multiple=True,
+    help="A clone that shared the store is gone for good: do not ask it any more.",
+)
 @_json
-def gc_command(prune: bool, grace: str, as_json: bool) -> int:
+def gc_command(prune: bool, grace: str, forget_clone: tuple[str, ...], as_json: bool) -> int:
     """Say which objects nothing names any more, and what freed them would bring; with --prune move them to the trash.
 
     Kept is what any branch, tag, stash or other ref, any reflog (git's list of where a branch was before), index or link
     of any work tree, a merge or rebase under way, `comfyvn-store keep` or the journal (what `undo` needs) names, here and
     in every clone that shares the store, and what was added lately. The trash is a folder in the store. Objects leave it
     for good with a later --prune, after comfyvn.trashGrace (14 days); until then `comfyvn-store undo` brings them back.
+    A clone that cannot be asked stops it.
     """
-    from comfyvn_store.ops import gc
+    from comfyvn_store.ops import clones, gc
     from comfyvn_store.vcs.repository import open_repository
     from comfyvn_store.vcs.settings import span
 
@@ -47,6 +54,8 @@ def gc_command(prune: bool, grace: str, as_json: bool) -> int:
         raise click.UsageError("--grace is empty\nuse a number with s, m, h, d or w, as in 14d, or 0")
     repository = open_repository()
     repository.require_initialised()
+    for clone in forget_clone:
+        output.note(f"'{output.path(clones.forget(repository, clone))}' is not asked any more")
     seconds = span("--grace", grace, gc.GRACE)
     with closing(output.Progress()) as progress:
         done = gc.collect(repository, prune=prune, grace=seconds, progress=progress)
@@ -83,8 +92,6 @@ def _show_collected(done: Collected, words: str) -> None:
         output.line(f"trash: {would}emptied of {_amount(done.emptied)}")
     if done.waiting.objects:
         output.line(f"trash: {_amount(done.waiting)} {'stays' if done.waiting.objects == 1 else 'stay'} for now")
-    for clone in done.gone:
-        output.note(f"'{output.path(clone)}' used this store and is not there any more; it was not asked")
     if done.operation:
         output.line(f"to bring them back: comfyvn-store undo {done.operation}")
     elif not done.is_pruned and (done.freed or done.back or done.emptied.objects):

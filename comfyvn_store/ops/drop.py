@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,16 +10,14 @@ from typing import Any
 
 from comfyvn_store.asset import worktree
 from comfyvn_store.base import files, links
-from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, Refused, UsageError
-from comfyvn_store.ops import journal, remotes, versions
+from comfyvn_store.errors import ComfyvnError, Refused, UsageError
+from comfyvn_store.ops import clones, journal, remotes, roots, versions
+from comfyvn_store.ops.proof import UNNAMED, Proof, folder_of
 from comfyvn_store.ops.session import Session
 from comfyvn_store.ops.versions import Version
-from comfyvn_store.remotes.folder import Folder
 from comfyvn_store.remotes.remote import Item, Remote
-from comfyvn_store.remotes.wrapping import Wrapping
-from comfyvn_store.store import users
 from comfyvn_store.store.lock import locked
-from comfyvn_store.vcs import neighbours, reachable, staging
+from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
 
 # Seconds to wait for another process that removes objects.
@@ -66,7 +63,8 @@ def drop(
     """Drops the objects of assets, each if `copies` remotes have proved to hold it: a folder by its bytes, any other by
     saying so just now, with `verify` by its bytes too.
 
-    In a store that several clones share, what another one has checked out is kept, unless `force`. Raises UnknownAsset,
+    In a store that several clones share, what another one has checked out, or may have while it is not there, is kept,
+    unless `force`. Raises UnknownAsset,
     UsageError. What is not committed, or not proved, is kept, with the reason.
     """
     if not targets:
@@ -84,11 +82,12 @@ def drop(
     opened = remotes.for_reading(repository, only)
     try:
         with _alone(repository, opened):
-            proof = _Proof(opened, copies, verify)
+            proof = Proof(repository.store, opened, copies, verify)
             proof.ask(here)
             elsewhere = {} if force else _used_elsewhere(repository)
+            away = None if force else clones.doubt(repository)
             for item in here:
-                reason = _reason_to_keep(item, result.paths[item.hash], elsewhere, uncommitted, edited)
+                reason = away or _reason_to_keep(item, result.paths[item.hash], elsewhere, uncommitted, edited)
                 if reason is None:
                     reason = _decide(repository, item, proof, result)
                 if reason is not None:
@@ -112,7 +111,7 @@ def _reason_to_keep(
     return _EDITED if set(paths) & edited else None
 
 
-def _decide(repository: Repository, item: Item, proof: _Proof, result: Dropped) -> str | None:
+def _decide(repository: Repository, item: Item, proof: Proof, result: Dropped) -> str | None:
     """Notes that an object may go, if enough remotes prove to hold it; gives the reason if it stays."""
     store = repository.store
     info = store.stat(item.hash)
@@ -161,9 +160,9 @@ def _alone(repository: Repository, opened: Sequence[Remote]) -> Iterator[None]:
     """Keeps others from removing objects here and in the folders that are to prove that they hold them, so that of two
     clones which rely on each other only one drops at a time."""
     stores = {os.path.realpath(repository.store.root): repository.store.lock_path}
-    for folder in filter(None, map(_folder, opened)):
+    for folder in filter(None, map(folder_of, opened)):
         place = os.path.join(folder.root, "lock")
-        if os.path.isdir(folder.root):
+        if os.path.isdir(os.path.join(folder.root, "objects")):  # else it proves nothing, and may be anything
             stores[os.path.realpath(folder.root)] = place
     with contextlib.ExitStack() as stack:
         for root in sorted(stores):  # always in this order, so that two never wait for each other
@@ -173,61 +172,6 @@ def _alone(repository: Repository, opened: Sequence[Remote]) -> Iterator[None]:
                 if root == os.path.realpath(repository.store.root):
                     raise
         yield
-
-
-class _Proof:
-    """What remotes say, and show, of the objects that they hold."""
-
-    def __init__(self, opened: Sequence[Remote], copies: int, verify: bool) -> None:
-        self._opened = opened
-        self.copies = copies
-        self._verify = verify
-        self._said: dict[int, dict[str, int | None] | ComfyvnError] = {}
-
-    def ask(self, items: Sequence[Item]) -> None:
-        """Asks each remote for all of them."""
-        for number, remote in enumerate(self._opened if items else ()):
-            try:
-                self._said[number] = remote.has(items)
-            except ComfyvnError as error:
-                self._said[number] = error
-
-    def of(self, item: Item, own: os.stat_result) -> tuple[list[str], str | None]:
-        """Gives the remotes that have proved to hold an object, no more than needed, and what spoke against another."""
-        proved: list[str] = []
-        doubts = None
-        for number, remote in enumerate(self._opened):
-            said = self._said.get(number, {})
-            if len(proved) >= self.copies:
-                break
-            if isinstance(said, ComfyvnError):
-                doubts = said.message
-                continue
-            if item.hash not in said:
-                continue
-            if said[item.hash] not in (None, own.st_size):
-                doubts = f"remote '{remote.name}' holds it with another size"
-                continue
-            try:
-                self._look(remote, item, own)
-            except ComfyvnError as error:
-                doubts = error.message
-                continue
-            proved.append(remote.name)
-        return proved, doubts
-
-    def _look(self, remote: Remote, item: Item, own: os.stat_result) -> None:
-        folder = _folder(remote)
-        if folder is not None and folder.is_file_of(item, own):
-            raise ObjectCorrupt(f"remote '{remote.name}' leads to this very store")
-        if self._verify or folder is not None:
-            _read(remote, item)
-
-
-def _folder(remote: Remote) -> Folder | None:
-    while isinstance(remote, Wrapping):
-        remote = remote.inner
-    return remote if isinstance(remote, Folder) else None
 
 
 def _uncommitted(repository: Repository) -> set[str]:
@@ -253,23 +197,12 @@ def _is_as_staged(repository: Repository, version: Version) -> bool:
 
 
 def _used_elsewhere(repository: Repository) -> dict[str, str]:
-    """Gives, for each object that another clone of a shared store has in git's index, that clone."""
+    """Gives, for each object that another clone of a shared store has in git's index, that clone. Raises Refused."""
     found: dict[str, str] = {}
-    for common_dir in users.users(repository.store):
-        if os.path.realpath(common_dir) == repository.common_dir or users.is_gone(common_dir):
-            continue
-        found |= dict.fromkeys(reachable.staged_hashes(neighbours.git_at(common_dir)), common_dir)
+    for user in roots.all_users(repository):
+        if not user.is_own:
+            found |= dict.fromkeys(user.reach.index_hashes(), user.reach.common_dir)
     return found
-
-
-def _read(remote: Remote, item: Item) -> None:
-    """Reads an object from a remote and compares. Raises ObjectCorrupt, RemoteUnreachable."""
-    remote.prepare([item], upload=False)
-    digest = hashlib.sha256()
-    for block in remote.get(item):
-        digest.update(block)
-    if digest.hexdigest() != item.hash:
-        raise ObjectCorrupt(f"remote '{remote.name}' holds other bytes under its name")
 
 
 def _count(number: int) -> str:
@@ -288,7 +221,9 @@ def error_of(result: Dropped) -> ComfyvnError | None:
         hint = "comfyvn-store push sends it to a remote first"
     elif reasons == {_UNCOMMITTED}:
         hint = "git commit"
-    elif all(why.endswith(_SHARED) for why in reasons):
+    elif any(why.endswith(UNNAMED) for why in reasons):
+        hint = "git push, so that the repository there names it, too"
+    elif all(why.endswith((_SHARED, clones.AWAY)) for why in reasons):
         hint = "--force drops what other clones have checked out, too"
     many = len(result.kept)
     return Refused(f"{many} object{' was' if many == 1 else 's were'} kept, as said above", hint=hint)

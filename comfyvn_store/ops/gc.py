@@ -64,7 +64,6 @@ class Collected:
     young_until: float | None = None
     waiting_until: float | None = None
     swept: int = 0
-    gone: list[str] = field(default_factory=list)
     operation: str | None = None
 
     @property
@@ -93,7 +92,6 @@ class Collected:
                 "waiting": self.waiting._asdict(),
             },
             "swept": self.swept,
-            "gone_clones": self.gone,
             "operation": self.operation,
         }
 
@@ -141,7 +139,6 @@ def collect(
 
 def _candidates(store: Store, found: Roots, result: Collected, begun: float, tell: Progress) -> list[_Candidate]:
     """Gives what may go, and counts the rest."""
-    result.gone = found.gone
     candidates = []
     hashes = list(store.hashes())
     for number, hash_ in enumerate(hashes):

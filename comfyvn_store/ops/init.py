@@ -34,6 +34,7 @@ class Initialised(NamedTuple):
     moved_objects: int = 0
     moved_bytes: int = 0
     damaged_objects: int = 0
+    stays_in: str | None = None
 
 
 def init(repository: Repository) -> Initialised:
@@ -79,6 +80,7 @@ def init(repository: Repository) -> Initialised:
         moved.objects,
         moved.size,
         len(moved.damaged),
+        moved.stays_in,
     )
 
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import ComfyvnError, LockTimeout, Refused, StoreUnreachable
-from comfyvn_store.index import database
+from comfyvn_store.ops import leaving
 from comfyvn_store.ops.copies import work_trees
 from comfyvn_store.store import moving, users
 from comfyvn_store.store.lock import locked
 from comfyvn_store.store.moving import Taken
 from comfyvn_store.store.objects import Store
-from comfyvn_store.vcs import leftovers, reachable
+from comfyvn_store.vcs import leftovers
 from comfyvn_store.vcs.git import scrubbed_environment
 from comfyvn_store.vcs.home import Noted
 from comfyvn_store.vcs.repository import Repository, open_repository
@@ -34,12 +33,14 @@ _OURS = frozenset(("objects", "tmp", "bad", "trash", "lock", users.NAME, "lost+f
 
 
 class Relocated(NamedTuple):
-    """How many objects (and bytes) came from where; the hashes of those that stay there, because they are damaged."""
+    """How many objects (and bytes) came from where; the hashes of those that stay there, because they are damaged; and the
+    store of before that goes on considering this repository, because not all that it names came along."""
 
     origin: str | None = None
     objects: int = 0
     size: int = 0
     damaged: tuple[str, ...] = ()
+    stays_in: str | None = None
 
 
 def advice(repository: Repository) -> str | None:
@@ -92,20 +93,20 @@ def relocate(repository: Repository) -> tuple[Repository, Relocated]:
         own = Store(home.path, home.sharing)
         taken = Taken()
         if origin.is_apart and origin.root != target.root and origin.exists:
-            taken = moving.bring(origin, target, sorted(_needed(repository)))
+            taken = moving.bring(origin, target, sorted(leaving.needed(repository).hashes))
         if target.is_apart:
             taken = _sum(taken, moving.take_over(own, target))
         _note(changed)
         _point_links(changed, origin)
         if target.is_apart:
             moving.clear(own, target, taken.hashes)
-        if origin.root != target.root:
-            leave(replace(repository, store=origin))
+        is_left = origin.root == target.root or leaving.leave(changed, origin)
     leftovers.settle(changed)
+    stays_in = None if is_left else origin.root
     if not taken.hashes and not taken.damaged:
-        return changed, Relocated()
+        return changed, Relocated(stays_in=stays_in)
     came_from = home.path if origin.root == target.root else origin.root  # the rest of a move that was cut short
-    return changed, Relocated(came_from, len(set(taken.hashes)), taken.size, taken.damaged)
+    return changed, Relocated(came_from, len(set(taken.hashes)), taken.size, taken.damaged, stays_in)
 
 
 def keep_noted(repository: Repository) -> None:
@@ -125,16 +126,6 @@ def is_noted(repository: Repository) -> bool:
         return not repository.store.is_apart or repository.common_dir in users.users(repository.store)
     except OSError:
         return False
-
-
-def leave(repository: Repository) -> None:
-    """Tells a store outside that this repository does not use it any more.
-
-    Where that cannot be written the store goes on considering it, as long as the repository is there.
-    """
-    if repository.store.is_apart:
-        with contextlib.suppress(LockTimeout, OSError):
-            users.unregister(repository.store, repository.common_dir)
 
 
 def _gone(repository: Repository) -> StoreUnreachable:
@@ -216,29 +207,6 @@ def _spots(repository: Repository) -> Iterator[str]:
             spot = os.path.join(folder, links.STORE_LINK)
             if os.path.islink(spot):
                 yield spot
-
-
-def _needed(repository: Repository) -> set[str]:
-    """Gives the hashes of what this repository needs: by git, by the index of each work tree, by links that git does not
-    know."""
-    found = reachable.linked_hashes(repository.git)
-    for each in _work_trees(repository):
-        found |= _indexed(each.settings.db_path)
-        for folder, folders, others in os.walk(each.absolute(each.root)):
-            texts = (files.read_link(os.path.join(folder, name)) for name in [*folders, *others])
-            found |= {hash_ for text in texts if text and (hash_ := links.parse_link(text))}
-    return found
-
-
-def _indexed(db_path: str) -> set[str]:
-    if not os.path.exists(db_path):
-        return set()
-    try:
-        with contextlib.closing(database.open_read_only(db_path)) as db:
-            rows = db.execute("SELECT hash FROM assets_registry UNION SELECT hash FROM provenance").fetchall()
-    except sqlite3.Error:
-        return set()  # git and the work tree say it as well
-    return {hash_ for (hash_,) in rows if hash_ and links.is_hash(hash_)}
 
 
 def _sum(one: Taken, other: Taken) -> Taken:

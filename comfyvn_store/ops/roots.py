@@ -7,6 +7,7 @@ Where any of it cannot be read, that is Refused: who removes objects must not ta
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,10 +15,11 @@ from typing import NamedTuple
 
 from comfyvn_store.base import names
 from comfyvn_store.errors import ComfyvnError, Refused
+from comfyvn_store.ops import clones
 from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.store import users
-from comfyvn_store.vcs import keeplist, lying, reachable
-from comfyvn_store.vcs.git import scrubbed_environment
+from comfyvn_store.store.objects import Store
+from comfyvn_store.vcs import foreign, keeplist, lying, reachable
 from comfyvn_store.vcs.lying import Lying, WorkTree
 from comfyvn_store.vcs.reachable import Reach
 from comfyvn_store.vcs.repository import Repository, open_repository
@@ -43,11 +45,9 @@ WORDS: Mapping[str, str] = {
 
 @dataclass
 class Roots:
-    """The hashes that each kind of root keeps; a hash may stand with several. `gone` are repositories that used the store
-    and are not there any more."""
+    """The hashes that each kind of root keeps; a hash may stand with several."""
 
     by_kind: dict[str, set[str]] = field(default_factory=dict)
-    gone: list[str] = field(default_factory=list)
 
     def all(self) -> set[str]:
         """Gives every hash that something keeps."""
@@ -81,10 +81,8 @@ def find(repository: Repository, tell: Progress = _quietly, known: Known | None 
 
     Raises Refused, GitFailed, MachineError.
     """
+    clones.require_known(repository)
     roots = Roots({kind: set() for kind in WORDS})
-    for common_dir in users.users(repository.store):
-        if users.is_gone(common_dir):
-            roots.gone.append(common_dir)
     for user in all_users(repository, known):
         try:
             found = of_user(user, tell)
@@ -100,9 +98,26 @@ def find(repository: Repository, tell: Progress = _quietly, known: Known | None 
 def all_users(repository: Repository, known: Known | None = None) -> Iterator[User]:
     """Gives the repository and the others that use its store and are there. Raises Refused."""
     yield _user(repository.common_dir, repository, known)
-    for common_dir in users.users(repository.store):
-        if os.path.realpath(common_dir) != repository.common_dir and not users.is_gone(common_dir):
-            yield _user(common_dir, None, known)
+    for common_dir in clones.others(repository):
+        if not users.is_gone(common_dir):
+            yield user_at(common_dir, repository.store, known)
+
+
+def user_of(repository: Repository) -> User:
+    """Gives the repository itself. Raises Refused."""
+    return _user(repository.common_dir, repository, None)
+
+
+def user_at(common_dir: str, store: Store, known: Known | None = None) -> User:
+    """Gives a repository that uses a store. Raises Refused where it cannot be asked, or another user's settings forbid it."""
+    if not foreign.is_admitted(common_dir, os.path.join(store.root, "objects")):
+        raise Refused(
+            f"'{names.printable(common_dir)}' uses this store and belongs to another user, whose repository git does not "
+            "trust",
+            hint="if you do: git config --global --add safe.directory "
+            f"{shlex.quote(common_dir.removesuffix(os.sep + '.git'))}; nothing was removed",
+        )
+    return _user(common_dir, None, known)
 
 
 def links_in(user: User) -> Iterator[tuple[WorkTree, Lying]]:
@@ -116,7 +131,10 @@ def _user(common_dir: str, own: Repository | None, known: Known | None) -> User:
     if not os.access(common_dir, os.R_OK | os.X_OK):
         raise _unreadable(common_dir, "permission denied")
     reach = Reach(common_dir, None if known is None else known.setdefault(common_dir, {}))
-    trees = lying.work_trees(reach.git, common_dir)
+    try:
+        trees = lying.work_trees(reach.git, common_dir)
+    except OSError as error:
+        raise _unreadable(common_dir, str(error)) from None
     if own is not None and not any(os.path.realpath(tree.top) == os.path.realpath(own.top) for tree in trees):
         trees.append(WorkTree(own.top, False))
     return User(reach, trees, own is not None)
@@ -153,14 +171,8 @@ def _assets_root(tree: WorkTree) -> str:
     """Gives the assets root as it is set in a work tree."""
     if not os.path.isdir(tree.top):
         return DEFAULT_ROOT
-    environment = {
-        **scrubbed_environment(),
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": "*",
-    }
     try:
-        return open_repository(tree.top, environment=environment).root
+        return open_repository(tree.top, environment=foreign.environment()).root
     except ComfyvnError as error:
         raise _unreadable(tree.top, error.message) from None
 

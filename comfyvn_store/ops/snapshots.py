@@ -11,16 +11,18 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar, worktree
 from comfyvn_store.base import canonical, files, links, names, pointers
 from comfyvn_store.errors import Refused
 from comfyvn_store.index import sight
-from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
+
+if TYPE_CHECKING:  # a session moves stores, which asks the journal
+    from comfyvn_store.ops.session import Session
 
 LINK, TEXT, OBJECT, OTHER = "link", "blob", "object", "other"
 _MANY = 200

@@ -11,7 +11,7 @@ from comfyvn_store.asset import sidecar, temps, views, worktree
 from comfyvn_store.base import canonical, durable, files, links, names
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.index import questions
-from comfyvn_store.ops import journal, relocation, shims, switching, wiring
+from comfyvn_store.ops import journal, leaving, shims, switching, wiring
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
 from comfyvn_store.vcs import blobs, staging
@@ -30,7 +30,7 @@ class Uninstalled(NamedTuple):
     """What was given back, and the views whose bytes the store does not hold (they stay links).
 
     `hooks_are_shared` says that our shims stay in a folder outside, because other repositories use them; `store_is_shared`
-    that the store is outside.
+    that the store is outside, `is_noted` that it goes on keeping what this repository's git names.
     """
 
     restored: int
@@ -39,6 +39,7 @@ class Uninstalled(NamedTuple):
     hooks: list[str]
     hooks_are_shared: bool
     store_is_shared: bool
+    is_noted: bool
 
 
 def uninstall(session: Session, *, is_history_rewritten: bool = False) -> Uninstalled:
@@ -67,9 +68,9 @@ def uninstall(session: Session, *, is_history_rewritten: bool = False) -> Uninst
             os.unlink(place)
     _remove_derived(session)
     repository.home.retire(True)
-    relocation.leave(repository)
     journal.finish(repository, entry)
-    return Uninstalled(restored, missing, repository.store.root, hooks, are_shared, repository.store.is_apart)
+    is_noted = not leaving.leave_if_free(repository)
+    return Uninstalled(restored, missing, repository.store.root, hooks, are_shared, repository.store.is_apart, is_noted)
 
 
 def _restore_views(session: Session) -> tuple[int, list[str]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from comfyvn_store.ops import gc, journal, keep, roots
+from comfyvn_store.ops import clones, gc, journal, keep, roots
 from comfyvn_store.ops.roots import User
 from comfyvn_store.ops.session import Session
 from comfyvn_store.store import trash
@@ -66,6 +66,9 @@ def why(session: Session, target: str, *, now: float | None = None) -> list[Why]
         for hash_, reason in _of_user(repository, user, wanted):
             if reason not in by_hash[hash_]:
                 by_hash[hash_].append(reason)
+    for clone in clones.absent(repository):
+        for found in by_hash.values():
+            found.append(Reason("clone", clone, path="it is not there, and may need it"))
     moment = time.time() if now is None else now
     in_trash = {item.hash: item for item in trash.listed(repository.store)}
     return [_told(repository, hash_, by_hash[hash_], in_trash.get(hash_), moment) for hash_ in wanted]

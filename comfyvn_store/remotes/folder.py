@@ -102,6 +102,15 @@ class Folder(Remote):
         here = self._store.stat(item.hash)
         return here is not None and os.path.samestat(here, info)
 
+    def shares_file_with(self, other: Folder, item: Item) -> bool:
+        """Tells whether an object here and in another folder are one file, so that one failure takes both."""
+        info = other._store.stat(item.hash)
+        return info is not None and self.is_file_of(item, info)
+
+    def shows(self, name: str) -> bool:
+        """Tells whether there is a file of that name, relative to the folder."""
+        return os.path.lexists(os.path.join(self._store.root, name))
+
     def get(self, item: Item, start: int = 0) -> Iterator[bytes]:
         """Gives the bytes."""
         self._require()

@@ -92,6 +92,10 @@ class Remote(ABC):
         """Fills the empty open file `target` with an object without copying its bytes; False where that cannot be."""
         return False
 
+    def shows(self, name: str) -> bool:
+        """Tells whether there is a file of that name, relative to the place; False where a remote has no such names."""
+        return False
+
     def finish(self) -> None:
         """Is called after the last `put`: makes durable, and known to others, what was sent. Raises RemoteUnreachable."""
 

@@ -51,6 +51,10 @@ class Wrapping(Remote):
         """Passes on."""
         return self.inner.share_with(item, target)
 
+    def shows(self, name: str) -> bool:
+        """Passes on."""
+        return self.inner.shows(name)
+
     def finish(self) -> None:
         """Passes on."""
         self.inner.finish()

@@ -39,7 +39,8 @@ def locked(path: str, timeout: float, sharing: Sharing = PRIVATE) -> Iterator[No
 
 
 def _open(path: str) -> int:
-    flags = getattr(os, "O_CLOEXEC", 0)
+    # A lock may lie in a folder of somebody else's, who could put a link there, or a pipe.
+    flags = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"))
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
     except PermissionError:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from comfyvn_store.base import copying, durable
+from comfyvn_store.base import copying, durable, files
 from comfyvn_store.base.sharing import is_own
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing
-from comfyvn_store.store.objects import BLOCK, Store
+from comfyvn_store.store import trash
+from comfyvn_store.store.objects import BLOCK, Store, open_file
 
 
 class Taken(NamedTuple):
@@ -80,27 +82,49 @@ def clear(source: Store, target: Store, hashes: Iterable[str]) -> None:
 def bring(source: Store, target: Store, hashes: Iterable[str]) -> Taken:
     """Copies some objects, durably. Never by a second name: a program that wrote through one would damage both.
 
-    What the source has not got is left out. Raises OSError.
+    What the source has only in its trash, or whole only there, comes out of there; what it has not got is left out. Raises
+    OSError.
     """
     taken: list[str] = []
     damaged: list[str] = []
     size = 0
+    in_trash: dict[str, list[str]] = {}
+    for item in trash.listed(source):
+        in_trash.setdefault(item.hash, []).append(item.path)
     for hash_ in hashes:
-        info = source.stat(hash_)
-        if info is None:
-            continue
+        places = [source.path(hash_), *in_trash.get(hash_, ())]
         try:
-            if not target.has_good(hash_, info.st_size):
-                _copy(source, target, hash_)
-        except ObjectMissing:
-            continue
+            found = _bring_one(target, hash_, places)
         except ObjectCorrupt:
             damaged.append(hash_)
             continue
-        taken.append(hash_)
-        size += info.st_size
+        if found is not None:
+            taken.append(hash_)
+            size += found
     _sync(target, taken)
     return Taken(tuple(taken), size, tuple(damaged))
+
+
+def _bring_one(target: Store, hash_: str, places: Iterable[str]) -> int | None:
+    """Copies an object from the first file that is whole; gives its size, None where there is no file. Raises ObjectCorrupt,
+    OSError."""
+    wrong = None
+    for place in places:
+        info = files.lstat(place)
+        if info is None or not stat.S_ISREG(info.st_mode):
+            continue
+        try:
+            if not target.has_good(hash_, info.st_size):
+                with open_file(place) as stream:
+                    _copy(stream, target, hash_)
+            return info.st_size
+        except FileNotFoundError:
+            continue  # somebody else moved it
+        except ObjectCorrupt as error:
+            wrong = error
+    if wrong is not None:
+        raise wrong
+    return None
 
 
 def _place(source: Store, target: Store, hash_: str, info: os.stat_result) -> None:
@@ -122,12 +146,13 @@ def _place(source: Store, target: Store, hash_: str, info: os.stat_result) -> No
         else:
             target.settle(hash_)
             return
-    _copy(source, target, hash_)
+    with source.open(hash_) as stream:
+        _copy(stream, target, hash_)
 
 
-def _copy(source: Store, target: Store, hash_: str) -> None:
-    """Copies an object and reads what was written. Raises ObjectCorrupt, ObjectMissing, OSError."""
-    with source.open(hash_) as stream, target.temp() as incoming:
+def _copy(stream: BinaryIO, target: Store, hash_: str) -> None:
+    """Copies an object and reads what was written. Raises ObjectCorrupt, OSError."""
+    with target.temp() as incoming:
         copying.copy(stream.fileno(), incoming.stream.fileno())
         os.fsync(incoming.stream.fileno())
         incoming.stream.seek(0)

@@ -9,7 +9,8 @@ from urllib.parse import unquote_to_bytes
 
 from comfyvn_store.base import sharing
 from comfyvn_store.base.sharing import Sharing
-from comfyvn_store.vcs.git import Git, scrubbed_environment
+from comfyvn_store.vcs import foreign
+from comfyvn_store.vcs.git import Git
 
 
 class Neighbour(NamedTuple):
@@ -60,13 +61,7 @@ def sharing_of(common_dir: str) -> Sharing:
 def git_at(folder: str) -> Git:
     """Gives git for another repository on this machine."""
     # Whose it is does not matter here: nothing of it is run, and each byte is hashed.
-    environment = {
-        **scrubbed_environment(),
-        "GIT_CEILING_DIRECTORIES": os.path.dirname(folder),
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": "*",
-    }
+    environment = {**foreign.environment(), "GIT_CEILING_DIRECTORIES": os.path.dirname(folder)}
     return Git(folder, environment)
 
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from comfyvn_store.base import files, links
 from comfyvn_store.errors import GitFailed, Refused
-from comfyvn_store.vcs import blobs
-from comfyvn_store.vcs.git import Git, scrubbed_environment
+from comfyvn_store.vcs import blobs, foreign
+from comfyvn_store.vcs.git import Git
 
 # How a link, or what a merge or an editor made of one, names an object.
 NAMED = re.compile(rb"objects/([0-9a-f]{2})/([0-9a-f]{62})(?![0-9a-f])")
@@ -92,13 +92,9 @@ class Reach:
         # With replacements and grafts in effect git would not show what stands behind them; the replacing commits are
         # named by refs of their own, those of grafts are read from their file.
         self._environment = {
-            **scrubbed_environment(),
+            **foreign.environment(),
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_GRAFT_FILE": os.devnull,
-            "GIT_NO_LAZY_FETCH": "1",
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": "safe.directory",
-            "GIT_CONFIG_VALUE_0": "*",
         }
         self.git = self.git_of(common_dir)
         self._hashes: dict[str, frozenset[str]] = {} if known is None else known

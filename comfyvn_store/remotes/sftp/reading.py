@@ -152,6 +152,13 @@ async def sizes(link: Link, place: Place, hashes: Sequence[str]) -> dict[str, in
     return found
 
 
+async def shows(link: Link, place: Place, name: str) -> bool:
+    """Tells whether there is an ordinary file of that name in the folder."""
+    session = await link.session()
+    with link.busy(session) as client:
+        return await places.held(link, client, f"{place.root}/{name}") is not None
+
+
 async def fans(link: Link, place: Place) -> list[str]:
     """Gives the names of the folders that hold objects, in order."""
     session = await link.session()

@@ -94,6 +94,10 @@ class Sftp(Remote):
                 self._to_sync.add(self._place.fan(item.hash))
         return is_new
 
+    def shows(self, name: str) -> bool:
+        """Tells whether there is a file of that name, relative to the folder."""
+        return self._call(self._shows(name))
+
     def list(self) -> Iterator[Item]:
         """Gives all objects, in order."""
         fans = collections.deque(self._call(self._fans()))
@@ -225,6 +229,9 @@ class Sftp(Remote):
 
     async def _has(self, hashes: Sequence[str]) -> dict[str, int | None]:
         return await reading.sizes(await self._ready(), self._place, hashes)
+
+    async def _shows(self, name: str) -> bool:
+        return await reading.shows(await self._ready(), self._place, name)
 
     async def _begin_get(self, item: Item, start: int) -> tuple[reading.Download, bytes]:
         download = await reading.Download.begin(await self._ready(), self._place, item, start)
