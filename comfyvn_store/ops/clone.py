@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from comfyvn_store.base import links, names
+from comfyvn_store.base.telling import Progress
 from comfyvn_store.errors import GitFailed, Refused, UsageError
 from comfyvn_store.ops import init, locks, pull, rebuild
 from comfyvn_store.ops.pull import Pulled
@@ -15,8 +16,6 @@ from comfyvn_store.ops.session import open_session
 from comfyvn_store.remotes.progress import Tell
 from comfyvn_store.vcs.git import scrubbed_environment
 from comfyvn_store.vcs.repository import open_repository
-
-Progress = Callable[[str, int, int], None]
 
 
 class Cloned(NamedTuple):

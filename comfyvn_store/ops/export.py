@@ -11,12 +11,13 @@ import errno
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from comfyvn_store.asset import sidecar, worktree
 from comfyvn_store.base import canonical, durable, files, links, names
+from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import (
     GitFailed,
     MachineError,
@@ -33,7 +34,6 @@ from comfyvn_store.vcs.git import WITHOUT_FILTERS
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import CONFIG_FILE
 
-Progress = Callable[[str, int, int], None]
 _BLOCK = 1 << 20
 
 
@@ -73,7 +73,7 @@ def export(
         )
     target = _check_place(repository, folder)
     survey = _survey(repository, commit, sidecars)
-    tell = progress or (lambda what, done, total: None)
+    tell = progress or quietly
     _check_objects(repository, survey, tell)
     temp = files.temp_beside(target)
     try:

@@ -11,9 +11,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import ObjectCorrupt
 from comfyvn_store.ops import journal, roots
-from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.ops.roots import Roots
 from comfyvn_store.store import trash
 from comfyvn_store.store.lock import locked
@@ -117,7 +117,7 @@ def collect(
     """
     begun = float(int(time.time() if now is None else now))
     result = Collected(prune, grace, repository.settings.trash_grace)
-    tell = progress or (lambda what, done, total: None)
+    tell = progress or quietly
     if not prune:
         found = roots.find(repository, tell)
         result.freed = {each.hash: each.size for each in _candidates(repository.store, found, result, begun, tell)}

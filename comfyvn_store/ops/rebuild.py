@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from comfyvn_store.base import files, links, names
+from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import ComfyvnError, LockTimeout, ObjectCorrupt, from_os_error
 from comfyvn_store.hot import heal
 from comfyvn_store.index import catchup, questions
@@ -17,8 +17,6 @@ from comfyvn_store.ops import status as looking
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
 from comfyvn_store.vcs import staging
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass
@@ -65,7 +63,7 @@ def rebuild(
     done, how much of it, and of how much. Raises LockTimeout, MachineError; the old index stays then.
     """
     repository, index = session.repository, session.index
-    tell = progress or (lambda what, done, total: None)
+    tell = progress or quietly
     result = Rebuilt()
     tell("reading history", 0, 1)
     catchup.start_over_if_damaged(index)

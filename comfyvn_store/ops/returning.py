@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from comfyvn_store.base import names
+from comfyvn_store.base.telling import Progress
 from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, ObjectMissing
 from comfyvn_store.ops import moving, remotes, standing
 from comfyvn_store.ops.journal import Entry, Moved
-from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.remotes import transfer
 from comfyvn_store.remotes.remote import Item
 from comfyvn_store.store import trash

@@ -14,9 +14,9 @@ from functools import partial
 from typing import NamedTuple
 
 from comfyvn_store.base import names
+from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import ComfyvnError, Refused
 from comfyvn_store.ops import clones
-from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.store import users
 from comfyvn_store.store.objects import Store
 from comfyvn_store.vcs import foreign, keeplist, lying, reachable
@@ -71,11 +71,7 @@ class User(NamedTuple):
         return os.path.join(self.reach.common_dir, "comfyvn")
 
 
-def _quietly(what: str, done: int, total: int) -> None:
-    pass
-
-
-def find(repository: Repository, tell: Progress = _quietly, known: Known | None = None) -> Roots:
+def find(repository: Repository, tell: Progress = quietly, known: Known | None = None) -> Roots:
     """Finds everything that keeps objects of a repository's store; `tell` hears of each kind. Who looks twice gives the same
     `known`, so that no blob is read again.
 
@@ -140,7 +136,7 @@ def _user(common_dir: str, own: Repository | None, known: Known | None) -> User:
     return User(reach, trees, own is not None)
 
 
-def of_user(user: User, tell: Progress = _quietly) -> dict[str, set[str]]:
+def of_user(user: User, tell: Progress = quietly) -> dict[str, set[str]]:
     """Gives the hashes that each kind of root of one repository keeps. Raises Refused, OSError."""
     reach = user.reach
     by_kind: dict[str, list[str]] = {BRANCHES: [], STASH: [], JOURNAL: []}

@@ -12,10 +12,10 @@ from typing import Any
 
 from comfyvn_store.asset import worktree
 from comfyvn_store.base import names
+from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import ComfyvnError, Refused, UsageError, from_os_error
 from comfyvn_store.ops import journal, returning, setting_up_again, snapshots, standing
 from comfyvn_store.ops.journal import Entry
-from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.ops.session import Session, open_session
 from comfyvn_store.ops.snapshots import State
 from comfyvn_store.ops.standing import Standing
@@ -48,7 +48,7 @@ def undo(
     *,
     dry_run: bool = False,
     tell: Tell = lambda entry, why: None,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = quietly,
 ) -> Undone:
     """Reverses an operation, by default the newest that can be; `tell` hears of newer ones that cannot be any more.
 

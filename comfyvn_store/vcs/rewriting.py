@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.base import files
+from comfyvn_store.base.telling import Progress
 from comfyvn_store.errors import GitFailed, Refused
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.git import Git
@@ -24,8 +25,6 @@ BACKUPS = "refs/comfyvn/before-migration"
 _SIGNATURE = re.compile(rb"^-----BEGIN (?:PGP SIGNATURE|PGP MESSAGE|SSH SIGNATURE|SIGNED MESSAGE)-----$", re.MULTILINE)
 # They hold for the very bytes of a commit or a tag, or of what it names.
 _SIGNED = (b"gpgsig ", b"gpgsig-sha256 ", b"mergetag ")
-
-Progress = Callable[[str, int, int], None]
 
 
 class Step(NamedTuple):

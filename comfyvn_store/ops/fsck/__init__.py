@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import NotInitialised
 from comfyvn_store.ops.fsck import ground, index, objects, repair, scope, sidecars, strays, unchanged, verified, views
 from comfyvn_store.ops.fsck.finding import Finding, Repaired
 from comfyvn_store.ops.fsck.objects import Look
 from comfyvn_store.ops.fsck.scope import Scope
 from comfyvn_store.ops.fsck.verified import Verified
-from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.vcs import aside
 from comfyvn_store.vcs.repository import Repository, open_repository
 
@@ -61,7 +61,7 @@ def fsck(
     """
     if not repository.is_initialised:
         raise NotInitialised("comfyvn-store is not set up in this repository", hint="run `comfyvn-store init`")
-    tell = progress or (lambda what, done, total: None)
+    tell = progress or quietly
     gone = ground.store_gone(repository)
     if gone:
         return Checked(findings=gone)

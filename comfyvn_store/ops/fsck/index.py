@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from comfyvn_store.base import names
+from comfyvn_store.base.telling import Progress
 from comfyvn_store.index import catchup, database, schema
 from comfyvn_store.index.database import Index
 from comfyvn_store.ops.fsck.finding import INDEX_DAMAGED, INDEX_DIFFERS, REPAIR, Finding
-from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.vcs.repository import Repository
 
 # Table → its rows without local ids and `thumb`, which follow what was made when; the first column (or the first `keys`) tells

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from comfyvn_store.base import png
 from comfyvn_store.base.sharing import is_own
+from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.ops.fsck import markers, placement, scope
 from comfyvn_store.ops.fsck.finding import CORRUPT, MISSING, MODE, PULL, REPAIR, TIME, TRUNCATED, WRITTEN, Finding
 from comfyvn_store.ops.fsck.scope import Needed, Scope
 from comfyvn_store.ops.fsck.unchanged import State
 from comfyvn_store.ops.fsck.verified import Verified
-from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.ops.wiring import quoted
 from comfyvn_store.store.objects import BLOCK, Store, open_file
 from comfyvn_store.vcs.repository import Repository
@@ -35,7 +35,7 @@ class Look:
     verified: Verified
     is_full: bool = False
     is_incremental: bool = False
-    tell: Progress = field(default=lambda what, done, total: None)
+    tell: Progress = field(default=quietly)
     seen: int = 0
     hashed: int = 0
     skipped: int = 0

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from comfyvn_store.asset import worktree
+from comfyvn_store.base.telling import Progress
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.index import catchup
 from comfyvn_store.ops import init, rebuild
@@ -30,7 +31,6 @@ from comfyvn_store.ops.fsck.finding import (
     Repaired,
 )
 from comfyvn_store.ops.fsck.scope import Scope
-from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.ops.session import open_session
 from comfyvn_store.previews import worker
 from comfyvn_store.vcs.repository import Repository, open_repository

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from comfyvn_store.asset import ingest, record
 from comfyvn_store.base import durable, files, names
+from comfyvn_store.base.telling import Progress
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.ops import copies, remotes
 from comfyvn_store.ops.copies import Wanted
@@ -26,7 +27,6 @@ from comfyvn_store.ops.fsck.finding import (
     Repaired,
 )
 from comfyvn_store.ops.fsck.scope import Needed
-from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.remotes import transfer
 from comfyvn_store.remotes.remote import Item
 from comfyvn_store.store.objects import Store

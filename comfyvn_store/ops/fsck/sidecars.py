@@ -13,11 +13,11 @@ from comfyvn_store.asset import sidecar, worktree
 from comfyvn_store.asset.sidecar import BrokenSidecar
 from comfyvn_store.asset.worktree import Card
 from comfyvn_store.base import canonical, files, names
+from comfyvn_store.base.telling import Progress
 from comfyvn_store.ops.fsck import objects
 from comfyvn_store.ops.fsck.finding import CARD_BROKEN, CARD_MISSING, CARD_ORPHAN, CARD_OTHER, REPAIR, Finding
 from comfyvn_store.ops.fsck.scope import Scope
 from comfyvn_store.ops.fsck.views import Tracked
-from comfyvn_store.ops.rebuild import Progress
 from comfyvn_store.ops.wiring import quoted
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository

@@ -10,13 +10,14 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.ops.migrate import current
 from comfyvn_store.ops.migrate.annex import Annex
 from comfyvn_store.ops.migrate.choosing import top_relative
 from comfyvn_store.ops.migrate.claims import Kind
 from comfyvn_store.ops.migrate.dvc import Dvc
 from comfyvn_store.ops.migrate.lfs import Lfs
-from comfyvn_store.ops.migrate.outcome import Migrated, Progress
+from comfyvn_store.ops.migrate.outcome import Migrated
 from comfyvn_store.ops.migrate.raw import Raw
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import staging
@@ -63,7 +64,7 @@ def migrate(
     `paths`, as typed in the folder `here`, choose some. Raises Refused, UsageError, MachineError, OSError.
     """
     repository = session.repository
-    tell = progress or (lambda what, done, total: None)
+    tell = progress or quietly
     asked = top_relative(repository, paths, here or os.getcwd())
     program: Kind = KINDS[kind](repository)
     if history:

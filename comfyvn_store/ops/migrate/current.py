@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from comfyvn_store.asset import sidecar, views, worktree
 from comfyvn_store.base import files, links, names
+from comfyvn_store.base.telling import Progress
 from comfyvn_store.errors import Refused
 from comfyvn_store.ops import journal
 from comfyvn_store.ops.migrate import following, lines, records, rewrite
@@ -14,7 +15,7 @@ from comfyvn_store.ops.migrate.choosing import Chosen
 from comfyvn_store.ops.migrate.claims import Claim, Found, Kind, Left
 from comfyvn_store.ops.migrate.dvc import SUFFIX
 from comfyvn_store.ops.migrate.gathering import Gathered
-from comfyvn_store.ops.migrate.outcome import Migrated, Progress
+from comfyvn_store.ops.migrate.outcome import Migrated
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import attributes, blobs, staging
 from comfyvn_store.vcs.repository import Repository

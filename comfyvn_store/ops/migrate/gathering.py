@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterable, Sequence
 
 from comfyvn_store.base import durable, files
+from comfyvn_store.base.telling import Progress
 from comfyvn_store.ops import keep
 from comfyvn_store.ops.migrate.adopting import Intake, Taken
 from comfyvn_store.ops.migrate.choosing import Chosen
 from comfyvn_store.ops.migrate.claims import Claim, Kind, Left, Version
-from comfyvn_store.ops.migrate.outcome import MISSING, Migrated, Moved, Progress
+from comfyvn_store.ops.migrate.outcome import MISSING, Migrated, Moved
 from comfyvn_store.vcs.repository import Repository
 
 _BATCH = 1000

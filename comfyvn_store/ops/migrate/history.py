@@ -15,12 +15,13 @@ from typing import NamedTuple
 from comfyvn_store.asset import sidecar, worktree
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import files, links, names
+from comfyvn_store.base.telling import Progress
 from comfyvn_store.ops.migrate import current, following, lines, records, rewrite, safety
 from comfyvn_store.ops.migrate.choosing import Chosen
 from comfyvn_store.ops.migrate.claims import Claim, Kind
 from comfyvn_store.ops.migrate.firsts import Firsts
 from comfyvn_store.ops.migrate.gathering import Gathered
-from comfyvn_store.ops.migrate.outcome import Migrated, Progress, Rewrite
+from comfyvn_store.ops.migrate.outcome import Migrated, Rewrite
 from comfyvn_store.ops.session import Session
 from comfyvn_store.ops.wiring import split_block
 from comfyvn_store.vcs import attributes, rewriting, staging

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from comfyvn_store.ops.migrate.claims import Left
 
-Progress = Callable[[str, int, int], None]
 MISSING = "missing"
 
 

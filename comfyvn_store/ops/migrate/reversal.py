@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 from comfyvn_store.asset import ingest, marker, sidecar, worktree
 from comfyvn_store.base import canonical, links, names, png, pointers
+from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing
 from comfyvn_store.ops.migrate import lines, rewrite, safety
-from comfyvn_store.ops.migrate.outcome import Progress, Rewrite
+from comfyvn_store.ops.migrate.outcome import Rewrite
 from comfyvn_store.ops.session import Session
 from comfyvn_store.ops.wiring import split_block
 from comfyvn_store.vcs import attributes, blobs, rewriting, staging
@@ -32,7 +33,7 @@ def restore_history(session: Session, *, is_trial: bool, progress: Progress | No
     """Rewrites all branches and tags, and lets the work tree follow. Raises Refused where that would lose something,
     ObjectMissing and ObjectCorrupt naming the files, GitFailed, OSError, LockTimeout."""
     repository = session.repository
-    tell = progress or (lambda what, done, total: None)
+    tell = progress or quietly
     with worktree.alone(repository, worktree.PATIENCE):
         if not is_trial:
             rewrite.finish_pending(repository)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
+from comfyvn_store.base.telling import Progress
 from comfyvn_store.ops.migrate import safety
 from comfyvn_store.ops.migrate.following import follow
-from comfyvn_store.ops.migrate.outcome import Progress, Rewrite
+from comfyvn_store.ops.migrate.outcome import Rewrite
 from comfyvn_store.vcs import blobs, history, rewriting, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.rewriting import Rule
