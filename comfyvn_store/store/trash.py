@@ -1,29 +1,34 @@
 """The trash: objects that collection took from their names, kept for a while as `trash/<hash>-<uuid7>`.
 
-The id in a name says when the object came there. Going there and coming back are one rename or link each, so that a
-process that is killed leaves an object in one place or in both, and never in none. Only `empty` deletes.
+The id in a name says when the object came there, by the clock of then. Going there and coming back are one rename or link
+each, so that a process that is killed leaves an object in one place or in both, and never in none. Only `empty` deletes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from comfyvn_store.base import durable, files
 from comfyvn_store.base.uuid7 import uuid7
 from comfyvn_store.errors import ObjectCorrupt
-from comfyvn_store.store.objects import BLOCK, Store
+from comfyvn_store.store.objects import BLOCK, Store, open_file
 
 FOLDER = "trash"
 _NAME = re.compile(r"([0-9a-f]{64})-([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 
 class Trashed(NamedTuple):
-    """An object in the trash: its file, when it came there (seconds since 1970) and how many bytes it has."""
+    """An object in the trash: its file, when it came there (seconds since 1970) and how many bytes it has.
+
+    `at` is the later of what the id says and of the file's last change of name: a clock may have been behind at one of them.
+    """
 
     hash: str
     path: str
@@ -38,8 +43,9 @@ def listed(store: Store) -> list[Trashed]:
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         parts = _NAME.match(name)
         info = files.lstat(os.path.join(folder, name)) if parts else None
-        if parts is not None and info is not None:
-            found.append(Trashed(parts[1], os.path.join(folder, name), _moment(parts), info.st_size))
+        if parts is not None and info is not None and stat.S_ISREG(info.st_mode):
+            at = max(_moment(parts), info.st_ctime)
+            found.append(Trashed(parts[1], os.path.join(folder, name), at, info.st_size))
     return sorted(found, key=lambda each: (each.at, each.path))
 
 
@@ -66,8 +72,9 @@ def put(store: Store, hash_: str, used: float) -> Trashed | None:
         _rename(store, store.path(hash_), place)
     except FileNotFoundError:
         return None
-    moved = Trashed(hash_, place, _moment(parts), now.st_size)
-    if store.used_at(hash_, os.lstat(place)) != used:
+    info = os.lstat(place)
+    moved = Trashed(hash_, place, max(_moment(parts), info.st_ctime), info.st_size)
+    if store.used_at(hash_, info) != used:
         _put_back(store, moved)
         return None
     return moved
@@ -75,14 +82,16 @@ def put(store: Store, hash_: str, used: float) -> Trashed | None:
 
 def restore(store: Store, item: Trashed) -> None:
     """Gives an object out of the trash its name again, durably, dated as used now; where the store has a good one, that
-    stays. The bytes are hashed first. Raises ObjectCorrupt (nothing is changed then), OSError."""
+    stays, and what else has the name goes to quarantine.
+
+    The bytes are hashed first. Raises ObjectCorrupt (nothing is changed then), OSError.
+    """
     digest = hashlib.sha256()
-    with open(item.path, "rb") as stream:
+    with open_file(item.path) as stream:
         while block := stream.read(BLOCK):
             digest.update(block)
     if digest.hexdigest() != item.hash:
         raise ObjectCorrupt(f"object {item.hash[:16]} is damaged in the trash: '{item.path}' has other bytes")
-    store.has_good(item.hash, item.size)
     _put_back(store, item)
     store.settle(item.hash)
     store.sync([item.hash])
@@ -114,16 +123,32 @@ def _rename(store: Store, source: str, target: str) -> None:
 
 
 def _put_back(store: Store, item: Trashed) -> None:
-    """Gives a file in the trash its object's name; an object that was written meanwhile stays."""
+    """Gives a file in the trash its object's name; a good object that was written meanwhile stays, what else has the name
+    is put aside. The file leaves the trash only once the name stands for its bytes."""
     target = store.path(item.hash)
     store.make_folders(os.path.dirname(target))
-    try:
-        os.link(item.path, target, follow_symlinks=False)
-    except FileExistsError:
-        pass
-    except OSError:  # no hard links here
-        if not store.has(item.hash):
-            os.rename(item.path, target)
+    while True:
+        try:
+            _link(item.path, target)
+            break
+        except FileExistsError:
+            if store.has_good(item.hash, item.size):  # a wrong file has made way then; a folder or a link has not
+                break
+            with contextlib.suppress(FileNotFoundError):
+                if not store.has(item.hash):
+                    store.put_aside(target, item.hash)
     durable.sync_folder(os.path.dirname(target))
     with contextlib.suppress(FileNotFoundError):
         os.unlink(item.path)
+
+
+def _link(source: str, target: str) -> None:
+    """Gives a file a second name, or where there are no hard links another one. Raises FileExistsError, OSError."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:
+        if files.lstat(target) is not None:
+            raise FileExistsError(errno.EEXIST, "has that name", target) from None
+        os.rename(source, target)
