@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.base import files, links
@@ -30,6 +30,9 @@ _HEADS = (
     "REVERT_HEAD",
     "REBASE_HEAD",
     "BISECT_HEAD",
+    "BISECT_START",
+    "BISECT_LOG",
+    "NOTES_MERGE_PARTIAL",
     "AUTO_MERGE",
     "MERGE_AUTOSTASH",
     "FETCH_HEAD",
@@ -37,8 +40,11 @@ _HEADS = (
 )
 _SEQUENCES = ("rebase-merge", "rebase-apply", "sequencer")
 _LONGEST_NOTE = 64 << 20
-# The empty blob, which `git add -N` puts into an index without there being one, as rev-list prints what is missing.
-_EMPTY = tuple(f"?{blobs.blob_id(b'', name)}".encode() for name in ("sha1", "sha256"))
+# The mode of a submodule's commit in an index: no object of this repository.
+_SUBMODULE = b"160000"
+# The empty blob, which `git add -N` puts into an index without there being one.
+_EMPTY = tuple(blobs.blob_id(b"", name) for name in ("sha1", "sha256"))
+_FORMATS = {40: "sha1", 64: "sha256"}
 
 
 def linked_hashes(git: Git) -> set[str]:
@@ -135,8 +141,8 @@ class Reach:
             git = self.git_of(os.path.dirname(path), GIT_INDEX_FILE=path)
             done = git.outcome("ls-files", "-s", "-z", check=False)
             if done.returncode == 0:  # else git is writing it just now, and what it gets was added just now
-                oids = [os.fsdecode(item).split(" ")[1] for item in done.stdout.split(b"\0") if item]
-                found |= self.hashes_in(oids)
+                entries = [item.split(b" ", 2) for item in done.stdout.split(b"\0") if item]
+                found |= self.hashes_in(entry[1].decode("ascii") for entry in entries if entry[0] != _SUBMODULE)
         return found
 
     def index_files(self) -> list[str]:
@@ -156,7 +162,7 @@ class Reach:
         found = []
         for git_dir in self.git_dirs():
             for path in _note_files(git_dir):
-                text = files.read_small(path, _LONGEST_NOTE)
+                text = _decoded(path, files.read_small(path, _LONGEST_NOTE))
                 words = {word.decode("ascii") for word in re.findall(rb"\b[0-9a-f]{4,64}\b", text)}
                 found.append(Note(path, self._known(self.git, words), named(text)))
             # Where refs are no files (reftable) neither are those of these that git counts among them.
@@ -185,18 +191,28 @@ class Reach:
             data=data,
         )
         listed = out.split()
-        absent = next((oid for oid in listed if oid.startswith(b"?") and oid not in _EMPTY), None)
-        if absent is not None:
-            raise _not_here(os.fsdecode(absent[1:]))
+        absent = (oid[1:].decode("ascii") for oid in listed if oid.startswith(b"?"))
+        self._require(next((oid for oid in absent if oid not in _EMPTY), None))
         return self.hashes_in(oid.decode("ascii") for oid in listed if not oid.startswith(b"?"))
 
     def hashes_in(self, oids: Iterable[str]) -> set[str]:
-        """Gives the hashes of our objects that blobs name; what is no blob is passed over."""
+        """Gives the hashes of our objects that blobs name; what is no blob is passed over. Raises Refused where git has
+        one of them no more, or only damaged: nobody knows what it named."""
         wanted = list(dict.fromkeys(oids))
         new = [oid for oid in wanted if oid not in self._hashes]
-        texts = blobs.read_small_blobs(self.git, new, links.LONGEST_BENT)
-        for oid in new:
-            self._hashes[oid] = named(texts.get(oid, b""))
+        try:
+            found = blobs.sizes(self.git, new)
+            self._require(next((oid for oid in new if oid not in found and oid not in _EMPTY), None))
+            small = [oid for oid, each in found.items() if each.kind == "blob" and each.size <= links.LONGEST_BENT]
+            # What is no small blob is no link, nor what a merge made of one.
+            read = dict.fromkeys(new, frozenset[str]())
+            for oid, text in blobs.read_blobs(self.git, small):
+                if text is None or blobs.blob_id(text, _FORMATS[len(oid)]) != oid:
+                    raise _damaged(oid)
+                read[oid] = named(text)
+        except GitFailed as error:
+            raise _unlisted(self.common_dir, error.message) from None
+        self._hashes |= read
         return {hash_ for oid in wanted for hash_ in self._hashes[oid]}
 
     def blobs_of(self, hashes: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -204,7 +220,7 @@ class Reach:
         wanted = set(hashes)
         return {oid: found & wanted for oid, found in self._hashes.items() if found & wanted}
 
-    def _known(self, git: Git, words: Iterable[str]) -> tuple[str, ...]:
+    def _known(self, git: Git, words: Collection[str]) -> tuple[str, ...]:
         """Gives the git objects that words are names of in a work tree."""
         data = "".join(f"{word}\n" for word in sorted(words)).encode()
         if not data:
@@ -212,9 +228,20 @@ class Reach:
         out = self._asked(git, "cat-file", "--batch-check", data=data)
         lines = (line.split(b" ") for line in out.splitlines())
         kinds = (b"commit", b"tree", b"blob", b"tag")
-        return tuple(
-            dict.fromkeys(parts[0].decode("ascii") for parts in lines if len(parts) == 3 and parts[1] in kinds)
-        )
+        found = dict.fromkeys(parts[0].decode("ascii") for parts in lines if len(parts) == 3 and parts[1] in kinds)
+        # git often notes what it has let go of since; what is there and cannot be read is another matter.
+        for word in words:
+            if len(word) in _FORMATS and word not in found and os.path.lexists(self._loose(word)):
+                raise _damaged(word)
+        return tuple(found)
+
+    def _require(self, absent: str | None) -> None:
+        """Raises Refused for a git object that git says it has not got."""
+        if absent is not None:
+            raise _damaged(absent) if os.path.lexists(self._loose(absent)) else _not_here(absent)
+
+    def _loose(self, oid: str) -> str:
+        return os.path.join(self.common_dir, "objects", oid[:2], oid[2:])
 
     def _asked(self, git: Git, *words: str, data: bytes | None = None) -> bytes:
         try:
@@ -241,11 +268,29 @@ def _note_files(git_dir: str) -> Iterator[str]:
             yield from (os.path.join(folder, each) for each in sorted(found))
 
 
+def _decoded(path: str, text: bytes) -> bytes:
+    """Gives a note; a mail that `git am` has still to apply with what its encoding hides behind it."""
+    folder, name = os.path.split(path)
+    if os.path.basename(folder) != "rebase-apply" or not name.isdigit():
+        return text
+    import email  # rarely needed, and slow
+
+    parts = (part.get_payload(decode=True) for part in email.message_from_bytes(text).walk())
+    return b"\n".join([text, *(part for part in parts if isinstance(part, bytes))])
+
+
 def _not_here(oid: str) -> Refused:
     return Refused(
         f"git's object {oid[:10]} is not here, so nobody can tell which art it names",
         hint="in a partial clone: git config --unset remote.origin.partialclonefilter && git fetch --refetch; "
         "else look at `git fsck`",
+    )
+
+
+def _damaged(oid: str) -> Refused:
+    return Refused(
+        f"git's object {oid[:10]} is damaged, so nobody can tell which art it names",
+        hint="`git fsck` says more; get it from another clone (git fetch --refetch), or from a backup",
     )
 
 
