@@ -293,7 +293,8 @@ def test_keep_takes_paths_folders_revisions_and_hashes(art: GitRepo) -> None:
 
 def test_keep_is_one_line_an_object(art: GitRepo) -> None:
     art.tool("keep", HERO)
-    (line,) = (home(art) / "keep").read_text().splitlines()
+    first, line = (home(art) / "keep").read_text().splitlines()
+    assert first == "comfyvn-store keep 1 1"
     hash_, at, words = line.split(" ")
     assert (hash_, words) == (hash_at(art, HERO), HERO) and at.endswith("Z") and len(at) == 20
 
