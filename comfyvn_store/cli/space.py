@@ -28,7 +28,7 @@ def gc_command(prune: bool, grace: str, as_json: bool) -> int:
 
     Kept is what any branch, tag, stash or other ref, any reflog, index or link of any work tree, a merge or rebase under
     way, `comfyvn-store keep` or the journal names, here and in every clone that shares the store, and what was added
-    lately. Objects leave the trash for good with a later --prune, after comfyvn.trashGrace (14 days); until then
+    lately. Objects leave the trash for good with later runs, after comfyvn.trashGrace (14 days); until then
     `comfyvn-store undo` brings them back.
     """
     from comfyvn_store.ops import gc
@@ -66,11 +66,15 @@ def _show_collected(done: Collected) -> None:
     if done.back:
         output.line(f"{count(len(done.back), 'object')} {would}brought back from the trash: something names them")
     for hash_ in done.damaged:
-        output.line(f"{output.bad('damaged')} in the trash: {hash_[:16]}")
+        output.line(f"{output.bad('damaged')} in the trash, or not to be read there: {hash_[:16]}")
     if done.emptied.objects:
         output.line(f"trash: {would}emptied of {_amount(done.emptied)}")
     if done.waiting.objects:
         output.line(f"trash: {_amount(done.waiting)} {'stays' if done.waiting.objects == 1 else 'stay'} for now")
+    if done.due.objects:
+        output.line(
+            f"    {_amount(done.due)} of that long enough; a later gc --prune deletes what one of a day before saw so"
+        )
     for clone in done.gone:
         output.note(f"'{output.path(clone)}' used this store and is not there any more; it was not asked")
     if done.operation:

@@ -3,16 +3,22 @@
 Under the store's lock: the roots are found, objects that nothing keeps and nobody added lately leave their names, and the
 roots are looked at once more; what was named meanwhile comes back. A run that is cut short has lost nothing: each object is
 under its name or in the trash, and the next run brings back what is named.
+
+The trash is emptied of what an earlier run saw to be due (`base.due`) and what nothing names when it is looked at last, right
+before.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from comfyvn_store.errors import ComfyvnError, ObjectCorrupt
+from comfyvn_store.base import due
+from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, ObjectMissing
 from comfyvn_store.ops import journal, roots
+from comfyvn_store.ops.journal import Entry
 from comfyvn_store.ops.roots import Roots
 from comfyvn_store.store import trash
 from comfyvn_store.store.lock import locked
@@ -46,8 +52,8 @@ class Collected:
 
     `kept` counts each object once, under the first kind of root that keeps it (`roots.WORDS`), or as "young" (added within
     the grace), "written" (a program wrote to it) or "used" (named or added while this ran). `freed` are the objects that
-    went to the trash, `back` those that came back from it because something names them, `emptied` those that left it for
-    good, `waiting` what is in it then.
+    went to the trash, `back` those that came back from it because something names them, `damaged` those that could not,
+    `emptied` those that left it for good, `waiting` what is in it then, and `due` the part of that which a later run deletes.
     """
 
     is_pruned: bool
@@ -59,6 +65,7 @@ class Collected:
     damaged: list[str] = field(default_factory=list)
     emptied: Amount = NOTHING
     waiting: Amount = NOTHING
+    due: Amount = NOTHING
     swept: int = 0
     gone: list[str] = field(default_factory=list)
     operation: str | None = None
@@ -87,6 +94,7 @@ class Collected:
                 "damaged": self.damaged,
                 "emptied": self.emptied._asdict(),
                 "waiting": self.waiting._asdict(),
+                "due": self.due._asdict(),
             },
             "swept": self.swept,
             "gone_clones": self.gone,
@@ -106,10 +114,10 @@ def collect(
     """Finds what nothing names and nobody added within `grace` seconds; with `prune` moves it to the trash and empties that.
 
     Objects added in the second in which this begins, or later, are young whatever the grace. Raises Refused where
-    something cannot be asked what it needs, LockTimeout, OSError; nothing has changed then.
+    something cannot be asked what it needs, LockTimeout, OSError; nothing is deleted then.
     """
     begun = float(int(time.time() if now is None else now))
-    result = Collected(prune, grace, repository.settings.trash_grace)
+    result = Collected(prune, grace, roots.trash_grace(repository))
     if not prune:
         found = roots.find(repository)
         result.freed = {each.hash: each.size for each in _candidates(repository.store, found, result, begun)}
@@ -121,9 +129,9 @@ def collect(
         if candidates:
             found = _move(repository, candidates, found, result)
         _bring_back(repository.store, found, result)
-        _empty(repository, found, result, begun)
+        _empty(repository, result, begun)
         result.swept = repository.store.sweep()
-        journal.prune(repository)
+        journal.prune(repository, begun)
         journal.sweep(repository)
     return result
 
@@ -150,9 +158,10 @@ def _candidates(store: Store, found: Roots, result: Collected, begun: float) -> 
 
 
 def _is_whole(store: Store, hash_: str) -> bool:
+    """Tells whether the store has an object and can read it, and its bytes are right."""
     try:
         store.verify(hash_)
-    except ObjectCorrupt:
+    except (ObjectMissing, ObjectCorrupt, OSError):
         return False
     return True
 
@@ -174,17 +183,37 @@ def _move(repository: Repository, candidates: list[_Candidate], found: Roots, re
                 moved.append(item)
         found = roots.find(repository)
         named = found.all()
-    except BaseException:
-        for item in moved:
-            trash.restore(store, item)
-        journal.forget(repository, [entry.id])
+    except BaseException as error:
+        left = [item for item in moved if not _take_back(store, item, result)]
+        if not left:
+            journal.forget(repository, [entry.id])
+        elif isinstance(error, ComfyvnError):
+            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            said = f"damaged, so left in the trash: {left[0].hash[:16]}{more}"
+            error.hint = f"{error.hint}; {said}" if error.hint else said
         raise
     for item in moved:
-        if item.hash in named:
-            trash.restore(store, item)
-            result.keep(USED, item.size)
-        else:
+        if item.hash not in named:
             result.freed[item.hash] = item.size
+        elif _take_back(store, item, result):
+            result.keep(USED, item.size)
+    _finish(repository, entry, moved, result)
+    return found
+
+
+def _take_back(store: Store, item: Trashed, result: Collected) -> bool:
+    """Gives an object in the trash its name again; one that cannot get it is noted as damaged, and hinders no other."""
+    try:
+        trash.restore(store, item)
+    except (ComfyvnError, OSError):
+        if item.hash not in result.damaged:
+            result.damaged.append(item.hash)
+        return False
+    return True
+
+
+def _finish(repository: Repository, entry: Entry, moved: list[Trashed], result: Collected) -> None:
+    """Notes in the journal what stays in the trash."""
     gone = [journal.Moved(item.hash, trash=item.path) for item in moved if item.hash in result.freed]
     if gone:
         result.operation = entry.id
@@ -192,45 +221,75 @@ def _move(repository: Repository, candidates: list[_Candidate], found: Roots, re
         journal.finish(repository, entry, objects=tuple(gone), summary=f"gc --prune: {objects}")
     else:
         journal.forget(repository, [entry.id])
-    return found
 
 
 def _look_at_trash(repository: Repository, found: Roots, result: Collected, begun: float) -> None:
     """Says what a prune would do about the trash."""
-    named = found.all()
-    for item in trash.listed(repository.store):
-        if item.hash in named and not repository.store.has(item.hash):
+    store, named = repository.store, found.all()
+    ripe = {item.path for item in _ripe(repository, _old(store, result, begun), result, begun)}
+    for item in trash.listed(store):
+        if item.hash in named and not _is_whole(store, item.hash):
             if item.hash not in result.back:
                 result.back.append(item.hash)
-        elif trash.is_old(item.at, result.trash_grace, begun):
+        elif item.path in ripe and _may_go(store, item, named):
             result.emptied = result.emptied.plus(item.size)
         else:
-            result.waiting = result.waiting.plus(item.size)
+            _wait(item, result, begun)
 
 
 def _bring_back(store: Store, found: Roots, result: Collected) -> None:
-    """Gives objects that something names, and that are only in the trash, their names again."""
+    """Gives objects that something names, and that only the trash has whole, their names again."""
     named = found.all()
     for item in trash.listed(store):
-        if item.hash in named and not store.has(item.hash):
-            try:
-                trash.restore(store, item)
-                result.back.append(item.hash)
-            except ComfyvnError:
-                result.damaged.append(item.hash)
+        # Read, not believed: a rotten disk leaves size and time alone, and this may be the only good copy.
+        if item.hash in named and not _is_whole(store, item.hash) and _take_back(store, item, result):
+            result.back.append(item.hash)
 
 
-def _empty(repository: Repository, found: Roots, result: Collected, begun: float) -> None:
-    named = found.all()
-    items = trash.listed(repository.store)
-    old = [
-        item
-        for item in items
-        if trash.is_old(item.at, result.trash_grace, begun)
-        # The only bytes of something that is named, though they are damaged.
-        and (item.hash not in named or repository.store.has(item.hash))
-    ]
-    for item in trash.empty(repository.store, old):
-        result.emptied = result.emptied.plus(item.size)
-    for item in trash.listed(repository.store):
-        result.waiting = result.waiting.plus(item.size)
+def _empty(repository: Repository, result: Collected, begun: float) -> None:
+    """Deletes what an earlier run saw to be due, and notes what is due now."""
+    store = repository.store
+    old = _old(store, result, begun)
+    ripe = _ripe(repository, old, result, begun)
+    due.note(_due_path(store), map(_name, old), begun, store.sharing)
+    if ripe:
+        # What got a name since the roots were found is not to go.
+        found = roots.find(repository)
+        _bring_back(store, found, result)
+        named = found.all()
+        for item in trash.empty(store, [item for item in ripe if _may_go(store, item, named)]):
+            result.emptied = result.emptied.plus(item.size)
+    for item in trash.listed(store):
+        _wait(item, result, begun)
+
+
+def _old(store: Store, result: Collected, begun: float) -> list[Trashed]:
+    return [item for item in trash.listed(store) if trash.is_old(item.at, result.trash_grace, begun)]
+
+
+def _ripe(repository: Repository, old: list[Trashed], result: Collected, begun: float) -> list[Trashed]:
+    """Gives those in the trash that are due, and that were due when an earlier run looked."""
+    noted = due.read(_due_path(repository.store))
+    ripe = due.ripe(noted, map(_name, old), begun, result.trash_grace)
+    return [item for item in old if _name(item) in ripe]
+
+
+def _may_go(store: Store, item: Trashed, named: set[str]) -> bool:
+    """Tells whether the file is not the only one with the bytes of something that is named, or that has its name."""
+    if item.hash not in named and not store.has(item.hash):
+        return True
+    return _is_whole(store, item.hash)
+
+
+def _wait(item: Trashed, result: Collected, begun: float) -> None:
+    result.waiting = result.waiting.plus(item.size)
+    if trash.is_old(item.at, result.trash_grace, begun):
+        result.due = result.due.plus(item.size)
+
+
+def _name(item: Trashed) -> str:
+    return os.path.basename(item.path)
+
+
+def _due_path(store: Store) -> str:
+    return os.path.join(store.root, due.NAME)
