@@ -638,6 +638,32 @@ def test_a_broken_ref_stops_it(art: GitRepo) -> None:
     assert loose.is_there
 
 
+def test_packed_refs_that_were_emptied_stop_it(art: GitRepo) -> None:
+    loose, packed = Loose(art), art.path / ".git/packed-refs"
+    art.git("update-ref", "refs/heads/topic", loose.commit)
+    art.git("pack-refs", "--all")
+    packed.write_bytes(b"")
+    art.git("update-ref", "refs/heads/main", art.git("rev-parse", f"{loose.commit}^").out)
+    age(loose.store)
+    with pytest.raises(Refused, match="packed-refs' is empty"):
+        collect(art)
+    assert loose.is_there
+    packed.unlink()
+    assert list(collect(art).freed) == [loose.hash]
+
+
+@pytest.mark.parametrize("name", ["HEAD", "index"])
+def test_a_work_tree_of_which_git_knows_nothing_any_more_stops_it(art: GitRepo, tmp_path: Path, name: str) -> None:
+    loose, tree = Loose(art), GitRepo(tmp_path / "tree")
+    art.git("worktree", "add", "-q", str(tree.path))
+    tree.git("update-index", "--add", "--cacheinfo", f"120000,{loose.blob},assets/x.png")
+    (art.path / ".git/worktrees/tree" / name).write_bytes(b"")
+    age(loose.store)
+    with pytest.raises(Refused):
+        collect(art)
+    assert loose.is_there
+
+
 def test_a_damaged_database_stops_it(art: GitRepo) -> None:
     loose = Loose(art)
     tree = art.git("rev-parse", "HEAD:assets/characters").out

@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from comfyvn_store.base import files, links
+from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import GitFailed, Refused
 from comfyvn_store.vcs import blobs
 from comfyvn_store.vcs.git import Git, scrubbed_environment
@@ -121,6 +121,12 @@ class Reach:
 
     def refs(self) -> list[Ref]:
         """Gives all refs, those that only some work tree has (bisect, rewritten, worktree) too. Raises Refused."""
+        packed = files.lstat(os.path.join(self.common_dir, "packed-refs"))
+        if packed is not None and not packed.st_size:  # git's own always has a first line
+            raise Refused(
+                f"'{names.printable(self.common_dir)}/packed-refs' is empty, and which refs stood in it nobody can tell",
+                hint="look whether branches are missing, and get them back; then remove the empty file",
+            )
         found: dict[Ref, None] = {}
         for git_dir in self.git_dirs():
             done = self._asked(self.git_of(git_dir), "for-each-ref", "--format=%(objectname) %(refname)")
