@@ -1,5 +1,6 @@
 """`gc`: what it says and does, its grace and its trash; adding, killing and collecting at the same time."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from comfyvn_store.base import due
 from comfyvn_store.base.uuid7 import uuid7
 from comfyvn_store.ops import gc
 from comfyvn_store.ops.gc import Collected
@@ -407,7 +409,12 @@ def test_a_failure_on_the_way_takes_everything_back(art: GitRepo, tmp_path: Path
     assert art.tool("log", "--operations", "--json").json() == []
 
 
-NAMING = [("roots", "find", 1, "after"), ("gc", "_empty", 1, "before"), ("roots", "find", 2, "before")]
+NAMING = [
+    ("roots", "find", 1, "after"),
+    ("gc", "_empty", 1, "before"),
+    ("trash", "set_aside", 1, "before"),
+    ("roots", "find", 2, "before"),
+]
 
 
 @pytest.mark.parametrize("step", NAMING, ids=lambda step: "-".join(map(str, step)))
@@ -424,6 +431,50 @@ def test_what_is_named_while_the_trash_is_emptied_comes_back(
     art.git("update-ref", "refs/heads/topic", loose.commit)
     running.go_on()
     assert loose.is_there and trashed(loose.store) == set()
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_emptying_that_is_cut_short_leaves_it_in_the_trash(art: GitRepo, tmp_path: Path, is_killed: bool) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    art.git("config", "comfyvn.trashGrace", "0")
+    collect(art)
+    time.sleep(1.1)
+    collect(art)
+    (before,) = (loose.store / "trash").iterdir()
+    running = Stopped(art, tmp_path / "flag", ("roots", "find", 2, "before"))
+    (aside,) = (loose.store / "trash").iterdir()
+    assert aside.name == f"going-{before.name}"
+    if is_killed:
+        running.process.send_signal(signal.SIGKILL)
+        end(running.process)
+        art.git("config", "comfyvn.trashGrace", "1d")
+        assert collect(art).waiting.objects == 1
+    else:
+        broken = art.path / ".git/refs/heads/broken"
+        broken.write_text("")
+        Path(f"{running.flag}.go").touch()
+        assert end(running.process)[0] == 20
+        broken.unlink()
+    assert list((loose.store / "trash").iterdir()) == [before]
+    art.tool("keep", loose.hash)
+    assert loose.is_there
+
+
+def test_a_disk_that_is_full_keeps_nothing_in_the_trash(art: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may go goes though nothing can be noted any more."""
+    loose = Loose(art)
+    age(loose.store)
+    collect(art)
+    later(art, 15)
+    monkeypatch.setattr(due, "note", _full)
+    with pytest.raises(OSError, match="No space"):
+        later(art, 17)
+    assert trashed(loose.store) == set()
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize("is_broken", [False, True])

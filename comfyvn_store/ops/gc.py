@@ -4,8 +4,8 @@ Under the store's lock: the roots are found, objects that nothing keeps and nobo
 roots are looked at once more; what was named meanwhile comes back. A run that is cut short has lost nothing: each object is
 under its name or in the trash, and the next run brings back what is named.
 
-The trash is emptied of what an earlier run saw to be due (`base.due`) and what nothing names when it is looked at last, right
-before.
+The trash is emptied of what an earlier run saw to be due (`base.due`): that is set aside, the roots are found anew, and what
+nothing names goes. So what gets a name while it is in the trash comes back.
 """
 
 from __future__ import annotations
@@ -124,13 +124,14 @@ def collect(
         _look_at_trash(repository, found, result, begun)
         return result
     with locked(repository.store.lock_path, _PATIENCE, repository.settings.sharing):
+        trash.take_in(repository.store)
         found = roots.find(repository)
         candidates = _candidates(repository.store, found, result, begun)
         if candidates:
             found = _move(repository, candidates, found, result)
         _bring_back(repository.store, found, result)
-        _empty(repository, result, begun)
         result.swept = repository.store.sweep()
+        _empty(repository, result, begun)
         journal.prune(repository, begun)
         journal.sweep(repository)
     return result
@@ -249,16 +250,21 @@ def _bring_back(store: Store, found: Roots, result: Collected) -> None:
 def _empty(repository: Repository, result: Collected, begun: float) -> None:
     """Deletes what an earlier run saw to be due, and notes what is due now."""
     store = repository.store
-    old = _old(store, result, begun)
-    ripe = _ripe(repository, old, result, begun)
-    due.note(_due_path(store), map(_name, old), begun, store.sharing)
-    if ripe:
-        # What got a name since the roots were found is not to go.
-        found = roots.find(repository)
-        _bring_back(store, found, result)
-        named = found.all()
-        for item in trash.empty(store, [item for item in ripe if _may_go(store, item, named)]):
-            result.emptied = result.emptied.plus(item.size)
+    ripe = _ripe(repository, _old(store, result, begun), result, begun)
+    try:
+        aside = [gone for item in ripe if (gone := trash.set_aside(store, item)) is not None]
+        # Whatever got a name while a file was still in the trash is seen now, and is not to go.
+        found = roots.find(repository) if aside else Roots()
+    except BaseException:
+        trash.take_in(store)
+        raise
+    named = found.all()
+    for item in trash.empty(store, [item for item in aside if _may_go(store, item, named)]):
+        result.emptied = result.emptied.plus(item.size)
+    trash.take_in(store)
+    _bring_back(store, found, result)
+    # Last, for a full disk has no room for it before.
+    due.note(_due_path(store), map(_name, _old(store, result, begun)), begun, store.sharing)
     for item in trash.listed(store):
         _wait(item, result, begun)
 

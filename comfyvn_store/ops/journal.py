@@ -194,11 +194,14 @@ def prune(repository: Repository, now: float | None = None) -> None:
     old = [id_ for id_ in found if moment(id_) < at - grace]
     place = os.path.join(repository.home.path, FOLDER, due.NAME)
     ripe = due.ripe(due.read(place), old, at, grace)
-    due.note(place, old, at, repository.settings.sharing)
     beyond = len(found) - MOST + 1
     going = [id_ for number, id_ in enumerate(found) if number < beyond or id_ in ripe]
     there = {item.hash for item in trash.listed(repository.store)} if going else set()
     forget(repository, [id_ for id_ in going if not _is_in_trash(repository, id_, there)])
+    with contextlib.suppress(OSError):  # what is not noted stays longer
+        due.note(
+            place, [id_ for id_ in old if os.path.exists(_place(repository, id_))], at, repository.settings.sharing
+        )
 
 
 def forget(repository: Repository, which: Iterable[str]) -> None:

@@ -21,6 +21,8 @@ from comfyvn_store.errors import ObjectCorrupt
 from comfyvn_store.store.objects import BLOCK, Store, open_file
 
 FOLDER = "trash"
+# How the names of files begin that are about to be deleted.
+_GOING = "going-"
 _NAME = re.compile(r"([0-9a-f]{64})-([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 
@@ -95,6 +97,26 @@ def restore(store: Store, item: Trashed) -> None:
     _put_back(store, item)
     store.settle(item.hash)
     store.sync([item.hash])
+
+
+def set_aside(store: Store, item: Trashed) -> Trashed | None:
+    """Takes an object out of what is `listed`, for it is to be deleted; whoever sees it there before is not too late. None
+    where it has gone."""
+    place = os.path.join(store.root, FOLDER, _GOING + os.path.basename(item.path))
+    try:
+        os.rename(item.path, place)
+    except FileNotFoundError:
+        return None
+    return item._replace(path=place)
+
+
+def take_in(store: Store) -> None:
+    """Lists again what was set aside and not deleted, by this process or by one that was killed. The caller holds the
+    store's lock."""
+    folder = os.path.join(store.root, FOLDER)
+    for name in os.listdir(folder) if os.path.isdir(folder) else []:
+        if name.startswith(_GOING) and _NAME.match(name[len(_GOING) :]):
+            os.rename(os.path.join(folder, name), os.path.join(folder, name[len(_GOING) :]))
 
 
 def empty(store: Store, items: Iterable[Trashed]) -> list[Trashed]:
