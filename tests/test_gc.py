@@ -1,5 +1,6 @@
 """`gc`: what it says and does, its grace and its trash; adding, killing and collecting at the same time."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,10 +11,14 @@ from typing import Any
 
 import pytest
 
+from comfyvn_store.base import due
 from comfyvn_store.base.uuid7 import uuid7
+from comfyvn_store.ops import gc
+from comfyvn_store.ops.gc import Collected
+from comfyvn_store.vcs.repository import open_repository
 from tests import media, oracle
 from tests.collecting import HERO, Loose, age, begun, collect, home, objects, trashed
-from tests.gitrepo import GitRepo
+from tests.gitrepo import GitRepo, run
 from tests.processes import end, start, until
 from tests.templates import copied
 
@@ -138,9 +143,9 @@ def test_an_uninitialised_repository_is_refused(repo: GitRepo) -> None:
 # -- the trash ---------------------------------------------------------------------------------------------------------
 
 
-def dated(place: Path, seconds: float) -> Path:
-    """Lets a file in the trash have come there so long ago."""
-    return place.rename(place.with_name(f"{place.name[:64]}-{uuid7(int((time.time() - seconds) * 1000))}"))
+def later(repo: GitRepo, days: float) -> Collected:
+    """Collects when so many days have passed."""
+    return gc.collect(open_repository(str(repo.path)), prune=True, grace=0, now=time.time() + days * DAY)
 
 
 def test_the_trash_is_emptied_after_its_own_grace(art: GitRepo) -> None:
@@ -148,13 +153,16 @@ def test_the_trash_is_emptied_after_its_own_grace(art: GitRepo) -> None:
     age(loose.store)
     collect(art)
     (place,) = (loose.store / "trash").iterdir()
-    place = dated(place, 13 * DAY)
-    assert art.tool("gc", "--prune", "--json").json()["trash"]["waiting"]["objects"] == 1
-    place = dated(place, 15 * DAY)
-    assert art.tool("gc", "--json").json()["trash"]["emptied"]["objects"] == 1
+    assert later(art, 13).waiting.objects == 1 and not (loose.store / "due").exists()
+    found = later(art, 15)
+    assert (found.emptied.objects, found.waiting.objects, found.due.objects) == (0, 1, 1)
     assert place.exists()
-    assert art.tool("gc", "--prune", "--json").json()["trash"]["emptied"]["objects"] == 1
+    found = gc.collect(open_repository(str(art.path)), now=time.time() + 16.5 * DAY)
+    assert found.emptied.objects == 1 and place.exists()
+    found = later(art, 16.5)
+    assert (found.emptied.objects, found.waiting.objects, found.due.objects) == (1, 0, 0)
     assert not place.exists()
+    art.tool("fsck")
     assert art.tool("undo", check=False).code in (2, 12, 20)
 
 
@@ -162,25 +170,71 @@ def test_the_grace_of_the_trash_is_a_setting(art: GitRepo) -> None:
     loose = Loose(art)
     age(loose.store)
     collect(art)
-    (place,) = (loose.store / "trash").iterdir()
-    dated(place, DAY)
-    art.git("config", "comfyvn.trashGrace", "2h")
+    art.git("config", "comfyvn.trashGrace", "0")
+    time.sleep(1.1)  # what came in this second did not lie there for any time
+    done = art.tool("gc", "--prune")
+    assert "of that long enough; a later gc --prune deletes" in done.out
+    assert art.tool("gc", "--json").json()["trash"]["emptied"]["objects"] == 1
     assert art.tool("gc", "--prune", "--json").json()["trash"]["emptied"]["objects"] == 1
+    assert trashed(loose.store) == set()
     art.git("config", "comfyvn.trashGrace", "soon")
     assert "comfyvn.trashGrace is 'soon'" in art.tool("gc", check=False).err
+
+
+def test_a_clock_that_is_wrong_for_one_run_empties_nothing(art: GitRepo) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    collect(art)
+    (place,) = (loose.store / "trash").iterdir()
+    place.rename(place.with_name(f"{place.name[:64]}-{uuid7(1_000_000_000_000)}"))  # it was behind
+    assert (collect(art).emptied.objects, later(art, 2).emptied.objects) == (0, 0)
+    assert later(art, 1000).emptied.objects == 0  # it is ahead
+    assert collect(art).emptied.objects == 0
+    assert trashed(loose.store) == {loose.hash}
+    art.tool("undo")
+    assert loose.is_there
 
 
 def test_what_is_named_again_comes_back(art: GitRepo) -> None:
     loose = Loose(art)
     age(loose.store)
     collect(art)
-    (place,) = (loose.store / "trash").iterdir()
-    dated(place, 15 * DAY)
+    later(art, 15)
     art.git("update-ref", "refs/heads/topic", loose.commit)
     assert art.tool("gc", "--json").json()["trash"]["back"] == [loose.hash]
     assert not loose.is_there
-    assert art.tool("gc", "--prune", "--json").json()["trash"]["back"] == [loose.hash]
+    assert later(art, 17).back == [loose.hash]
     assert loose.is_there and trashed(loose.store) == set()
+
+
+def test_the_only_good_copy_does_not_leave_the_trash_but_for_its_name(art: GitRepo) -> None:
+    """The disk rotted the object: its size and time are as they were."""
+    loose = Loose(art)
+    age(loose.store)
+    collect(art)
+    later(art, 15)
+    place = art.object_path(loose.hash)
+    (good,) = (loose.store / "trash").iterdir()
+    place.write_bytes(good.read_bytes()[:-1] + b"!")
+    place.chmod(0o444)
+    os.utime(place, (1_700_000_000, 1_700_000_000))
+    art.git("update-ref", "refs/heads/topic", loose.commit)
+    assert later(art, 17).back == [loose.hash]
+    assert loose.is_there and len(list((loose.store / "bad").iterdir())) == 1
+
+
+def test_what_is_named_and_damaged_everywhere_stays_in_the_trash(art: GitRepo) -> None:
+    loose, other = Loose(art), Loose(art, 8)
+    age(loose.store)
+    collect(art)
+    place = next(each for each in (loose.store / "trash").iterdir() if each.name.startswith(loose.hash))
+    place.chmod(0o644)
+    place.write_bytes(b"bad")
+    for name, each in (("a", loose), ("b", other)):
+        art.git("update-ref", f"refs/heads/{name}", each.commit)
+    later(art, 15)
+    found = later(art, 17)
+    assert found.damaged == [loose.hash] and place.read_bytes() == b"bad" and other.is_there
 
 
 def test_keep_and_recover_bring_back(art: GitRepo) -> None:
@@ -189,6 +243,17 @@ def test_keep_and_recover_bring_back(art: GitRepo) -> None:
     collect(art)
     art.tool("keep", loose.hash[:10])
     assert loose.is_there and trashed(loose.store) == set()
+
+
+def test_what_is_damaged_in_the_trash_does_not_hinder_keep(art: GitRepo) -> None:
+    hashes = sorted(Loose(art, seed).hash for seed in (7, 8))
+    age(home(art))
+    collect(art)
+    place = next(each for each in (home(art) / "trash").iterdir() if each.name.startswith(hashes[0]))
+    place.chmod(0o644)
+    place.write_bytes(b"bad")
+    done = art.tool("keep", *hashes, "--json").json()
+    assert done["missing"] == [hashes[0]] and hashes[1] in objects(home(art)) and place.exists()
 
 
 def test_quarantine_is_left_alone(art: GitRepo) -> None:
@@ -388,3 +453,119 @@ def test_a_failure_on_the_way_takes_everything_back(art: GitRepo, tmp_path: Path
     assert code == 20 and "broken ref" in err
     assert loose.is_there and trashed(loose.store) == set()
     assert art.tool("log", "--operations", "--json").json() == []
+
+
+NAMING = [
+    ("roots", "find", 1, "after"),
+    ("gc", "_empty", 1, "before"),
+    ("trash", "set_aside", 1, "before"),
+    ("roots", "find", 2, "before"),
+]
+
+
+@pytest.mark.parametrize("step", NAMING, ids=lambda step: "-".join(map(str, step)))
+def test_what_is_named_while_the_trash_is_emptied_comes_back(
+    art: GitRepo, tmp_path: Path, step: tuple[str, str, int, str]
+) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    art.git("config", "comfyvn.trashGrace", "0")
+    collect(art)
+    time.sleep(1.1)
+    assert collect(art).due.objects == 1
+    running = Stopped(art, tmp_path / "flag", step)
+    art.git("update-ref", "refs/heads/topic", loose.commit)
+    running.go_on()
+    assert loose.is_there and trashed(loose.store) == set()
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_emptying_that_is_cut_short_leaves_it_in_the_trash(art: GitRepo, tmp_path: Path, is_killed: bool) -> None:
+    loose = Loose(art)
+    age(loose.store)
+    art.git("config", "comfyvn.trashGrace", "0")
+    collect(art)
+    time.sleep(1.1)
+    collect(art)
+    (before,) = (loose.store / "trash").iterdir()
+    running = Stopped(art, tmp_path / "flag", ("roots", "find", 2, "before"))
+    (aside,) = (loose.store / "trash").iterdir()
+    assert aside.name == f"going-{before.name}"
+    if is_killed:
+        running.process.send_signal(signal.SIGKILL)
+        end(running.process)
+        art.git("config", "comfyvn.trashGrace", "1d")
+        assert collect(art).waiting.objects == 1
+    else:
+        broken = art.path / ".git/refs/heads/broken"
+        broken.write_text("")
+        Path(f"{running.flag}.go").touch()
+        assert end(running.process)[0] == 20
+        broken.unlink()
+    assert list((loose.store / "trash").iterdir()) == [before]
+    art.tool("keep", loose.hash)
+    assert loose.is_there
+
+
+def test_a_disk_that_is_full_keeps_nothing_in_the_trash(art: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may go goes though nothing can be noted any more."""
+    loose = Loose(art)
+    age(loose.store)
+    collect(art)
+    later(art, 15)
+    monkeypatch.setattr(due, "note", _full)
+    with pytest.raises(OSError, match="No space"):
+        later(art, 17)
+    assert trashed(loose.store) == set()
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_one_damaged_object_does_not_hinder_the_others(art: GitRepo, tmp_path: Path, is_broken: bool) -> None:
+    several = [Loose(art, seed) for seed in (7, 8, 9)]
+    store = several[0].store
+    age(store)
+    running = Stopped(art, tmp_path / "flag", ("roots", "find", 2, "before"))
+    rotten = sorted((store / "trash").iterdir())[0]
+    rotten.chmod(0o644)
+    rotten.write_bytes(b"bad")
+    for number, each in enumerate(several):
+        art.git("update-ref", f"refs/heads/{number}", each.commit)
+    if is_broken:
+        (art.path / ".git/refs/heads/broken").write_text("")
+    Path(f"{running.flag}.go").touch()
+    code, out, err = end(running.process)
+    assert {each.hash for each in several if not each.is_there} == {rotten.name[:64]}
+    assert rotten.read_bytes() == b"bad"
+    if is_broken:
+        assert code == 20 and f"damaged, so left in the trash: {rotten.name[:16]}" in err
+        assert [each["state"] for each in art.tool("log", "--operations", "--json").json()] == ["begun"]
+    else:
+        assert code == 0 and rotten.name[:64] in out
+
+
+def test_pulling_while_it_runs_again_and_again(art: GitRepo, tmp_path: Path) -> None:
+    for number in range(30):
+        art.write(f"assets/{number}.png", media.png(seed=100 + number))
+    art.git("add", "assets")
+    art.commit("many")
+    (tmp_path / "remote").mkdir()
+    art.tool("remote", "add", "disk", str(tmp_path / "remote"))
+    art.tool("push")
+    run(["git", "clone", "-q", str(art.path), "other"], cwd=tmp_path)
+    other = GitRepo(tmp_path / "other")
+    other.tool("init")
+    other.tool("remote", "add", "disk", str(tmp_path / "remote"))
+    other.commit("where bytes are")
+    pulling = start(other, "pull")
+    rounds = 0
+    while pulling.poll() is None or not rounds:
+        collect(other)
+        rounds += 1
+    assert end(pulling)[0] == 0
+    collect(other)
+    assert trashed(home(other)) == set()
+    oracle.check_all(other)

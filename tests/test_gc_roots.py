@@ -1,15 +1,21 @@
 """Whatever names an object keeps it: one test for each kind of root, which ends with the object going once that is gone."""
 
+import base64
 import os
+import quopri
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from comfyvn_store.errors import MachineError, Refused
+from comfyvn_store.ops import gc
 from comfyvn_store.vcs import lying
+from comfyvn_store.vcs.reachable import Reach
+from comfyvn_store.vcs.repository import open_repository
 from tests import media, oracle
 from tests.collecting import HERO, Loose, age, begun, collect, home, loose_in, objects, pair, trashed
 from tests.gitrepo import GitRepo, run
@@ -217,6 +223,39 @@ def test_a_patch_that_is_to_be_applied_keeps(art: GitRepo) -> None:
     check(loose, lambda: shutil.rmtree(place.parent))
 
 
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_a_mail_that_is_to_be_applied_keeps(art: GitRepo, encoding: str) -> None:
+    """The whole way: `git am` stops at the first of two mails, and only the second names the object."""
+    loose = Loose(art)
+    patch = art.git("format-patch", "--stdout", "-1", loose.commit).out + "\n"
+    head, _, body = patch.partition("\n\n")
+    coded = base64.encodebytes(body.encode()) if encoding == "base64" else quopri.encodestring(body.encode())
+    assert loose.text not in coded.decode()
+    first = patch.replace(loose.hash[2:], "0" * 62).replace("new file mode", "old mode")
+    second = f"{head}\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: {encoding}\n\n"
+    (art.path / "mails").write_text(f"{first}\n{second}{coded.decode()}")
+    art.git("gc", "-q", "--prune=now")
+    assert art.git("am", "mails", check=False).code
+    assert (art.path / ".git/rebase-apply/0002").exists()
+    check(loose, lambda: art.git("am", "--abort"))
+
+
+def test_where_a_bisection_began_is_kept(art: GitRepo) -> None:
+    loose = Loose(art)
+    art.git("checkout", "-q", loose.commit)
+    art.git("bisect", "start")
+    art.git("bisect", "good", "HEAD^")
+    art.git("checkout", "-q", "HEAD^")
+    assert loose.commit not in art.git("for-each-ref").out
+    check(loose, lambda: (art.git("symbolic-ref", "HEAD", "refs/heads/main"), art.git("bisect", "reset", "HEAD")))
+
+
+def test_a_merge_of_notes_keeps(art: GitRepo) -> None:
+    loose, place = Loose(art), art.path / ".git/NOTES_MERGE_PARTIAL"
+    place.write_text(f"{loose.commit}\n")
+    check(loose, place.unlink)
+
+
 def test_a_rebase_that_stopped_keeps_what_is_still_to_come(art: GitRepo) -> None:
     """The whole way, as a person goes it."""
     art.git("switch", "-q", "-c", "topic")
@@ -269,6 +308,15 @@ def test_the_index_of_a_commit_under_way_keeps(art: GitRepo, name: str) -> None:
     art.git("update-index", "--add", "--cacheinfo", f"120000,{loose.blob},x", env={"GIT_INDEX_FILE": str(other)})
     other.rename(place)
     check(loose, place.unlink)
+
+
+def test_a_submodule_in_the_index_of_a_commit_under_way_is_no_hindrance(art: GitRepo) -> None:
+    loose, other = Loose(art), art.path / ".git/other"
+    art.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub", env={"GIT_INDEX_FILE": str(other)})
+    art.git("update-index", "--add", "--cacheinfo", f"160000,{'2' * 40},sub")
+    other.rename(art.path / ".git/next-index-1.lock")
+    age(loose.store)
+    assert list(collect(art).freed) == [loose.hash]
 
 
 def test_the_index_counts_though_another_one_is_named_for_the_moment(
@@ -329,16 +377,85 @@ def test_a_copy_that_was_not_staged_keeps(art: GitRepo) -> None:
     assert hash_ not in objects(home(art))
 
 
-def test_a_work_tree_that_is_away_stops_it(art: GitRepo, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_locked", [True, False])
+@pytest.mark.parametrize("is_mounted_on", [True, False])
+def test_a_work_tree_that_is_away_stops_it(art: GitRepo, tmp_path: Path, is_locked: bool, is_mounted_on: bool) -> None:
     loose, tree = Loose(art), tmp_path / "tree"
-    art.git("worktree", "add", "-q", "--lock", str(tree))
+    art.git("worktree", "add", "-q", *(["--lock"] if is_locked else []), str(tree))
+    (tree / "assets/x.png").symlink_to(loose.text)
     tree.rename(tmp_path / "away")
+    if is_mounted_on:
+        tree.mkdir()
     age(loose.store)
-    with pytest.raises(Refused, match="is locked and not there"):
+    with pytest.raises(Refused, match="is locked and not there" if is_locked else "is not there") as caught:
+        collect(art)
+    assert "git worktree prune" in (caught.value.hint or "") and loose.is_there
+    if is_mounted_on:
+        tree.rmdir()
+    if is_locked:
+        art.git("worktree", "unlock", str(tree))
+    art.git("worktree", "repair", str(tmp_path / "away"))
+    collect(art)
+    assert loose.is_there
+    shutil.rmtree(tmp_path / "away")
+    art.git("worktree", "prune")
+    age(loose.store)
+    assert list(collect(art).freed) == [loose.hash]
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_work_tree_that_git_lost_sight_of_stops_it(art: GitRepo, tmp_path: Path, is_gone: bool) -> None:
+    loose, tree = Loose(art), tmp_path / "tree"
+    art.git("worktree", "add", "-q", str(tree))
+    (tree / "assets/x.png").symlink_to(loose.text)
+    note = art.path / ".git/worktrees/tree/gitdir"
+    if is_gone:
+        note.unlink()
+    else:
+        note.write_bytes(b"")
+    assert str(tree) not in art.git("worktree", "list").out
+    age(loose.store)
+    with pytest.raises(Refused, match="linked work trees"):
         collect(art)
     assert loose.is_there
-    art.git("worktree", "unlock", str(tree))
+    art.git("worktree", "prune")
     assert list(collect(art).freed) == [loose.hash]
+
+
+def test_two_work_trees_of_one_place_are_no_hindrance(art: GitRepo, tmp_path: Path) -> None:
+    loose, tree = Loose(art), tmp_path / "tree"
+    art.git("worktree", "add", "-q", str(tree))
+    shutil.copytree(art.path / ".git/worktrees/tree", art.path / ".git/worktrees/copy")
+    age(loose.store)
+    assert list(collect(art).freed) == [loose.hash]
+
+
+def test_a_work_tree_apart_that_is_away_stops_it(art: GitRepo, tmp_path: Path) -> None:
+    loose, tree = Loose(art), tmp_path / "apart"
+    tree.mkdir()
+    art.git("config", "core.worktree", str(tree))
+    age(loose.store)
+    (tree / "x.png").symlink_to(loose.text)
+    reach = Reach(str(art.path / ".git"))
+    (found,) = [each for each in lying.work_trees(reach.git, reach.common_dir) if each.top == str(tree)]
+    assert [each.path for each in lying.lying(found, "assets")] == ["x.png"]
+    tree.rename(tmp_path / "away")
+    with pytest.raises(Refused, match="is not there"):
+        list(lying.lying(found, "assets"))
+
+
+def test_folders_may_be_nested_deeper_than_calls(art: GitRepo) -> None:
+    loose, deep = Loose(art), art.path / "deep"
+    folder = str(deep)
+    os.mkdir(folder)
+    for _ in range(1500):
+        folder += "/d"
+        os.mkdir(folder)
+    os.symlink(loose.text, f"{folder}/x.png")
+    try:
+        check(loose, lambda: run(["rm", "-rf", "deep"], cwd=art.path))
+    finally:  # who clears up after tests may do so by recursion
+        run(["rm", "-rf", "deep"], cwd=art.path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can look at files as somebody else")
@@ -441,6 +558,24 @@ def test_a_clone_that_cannot_be_asked_stops_it(two: tuple[GitRepo, GitRepo], tmp
     assert loose.hash in objects(store)
 
 
+def test_the_longest_grace_of_all_clones_counts(two: tuple[GitRepo, GitRepo], tmp_path: Path) -> None:
+    mine, other = two
+    store = tmp_path / "shared"
+    loose_in(other, store)
+    age(store)
+    mine.git("config", "comfyvn.trashGrace", "2h")
+    assert collect(mine).trash_grace == 14 * 86400
+    other.git("config", "comfyvn.trashGrace", "30d")
+    for days in (20, 25):
+        found = gc.collect(open_repository(str(mine.path)), prune=True, now=time.time() + days * 86400)
+        assert (found.waiting.objects, found.due.objects, found.trash_grace) == (1, 0, 30 * 86400)
+    other.git("config", "comfyvn.trashGrace", "1h")
+    assert collect(mine).trash_grace == 2 * 3600
+    other.git("config", "comfyvn.trashGrace", "soon")
+    with pytest.raises(Refused, match="soon"):
+        collect(mine)
+
+
 # -- what git cannot list ----------------------------------------------------------------------------------------------
 
 
@@ -471,6 +606,32 @@ def test_a_broken_ref_stops_it(art: GitRepo) -> None:
     assert loose.is_there
 
 
+def test_packed_refs_that_were_emptied_stop_it(art: GitRepo) -> None:
+    loose, packed = Loose(art), art.path / ".git/packed-refs"
+    art.git("update-ref", "refs/heads/topic", loose.commit)
+    art.git("pack-refs", "--all")
+    packed.write_bytes(b"")
+    art.git("update-ref", "refs/heads/main", art.git("rev-parse", f"{loose.commit}^").out)
+    age(loose.store)
+    with pytest.raises(Refused, match="packed-refs' is empty"):
+        collect(art)
+    assert loose.is_there
+    packed.unlink()
+    assert list(collect(art).freed) == [loose.hash]
+
+
+@pytest.mark.parametrize("name", ["HEAD", "index"])
+def test_a_work_tree_of_which_git_knows_nothing_any_more_stops_it(art: GitRepo, tmp_path: Path, name: str) -> None:
+    loose, tree = Loose(art), GitRepo(tmp_path / "tree")
+    art.git("worktree", "add", "-q", str(tree.path))
+    tree.git("update-index", "--add", "--cacheinfo", f"120000,{loose.blob},assets/x.png")
+    (art.path / ".git/worktrees/tree" / name).write_bytes(b"")
+    age(loose.store)
+    with pytest.raises(Refused):
+        collect(art)
+    assert loose.is_there
+
+
 def test_a_damaged_database_stops_it(art: GitRepo) -> None:
     loose = Loose(art)
     tree = art.git("rev-parse", "HEAD:assets/characters").out
@@ -488,3 +649,102 @@ def test_a_keep_list_that_is_broken_stops_it(art: GitRepo) -> None:
     with pytest.raises(MachineError, match="names no object"):
         collect(art)
     assert loose.is_there
+
+
+@pytest.mark.parametrize("text", ["", "head", "tail", "cut", "zeros"])
+def test_a_keep_list_that_is_not_whole_stops_it(art: GitRepo, text: str) -> None:
+    loose = Loose(art)
+    art.tool("keep", loose.hash, HERO)
+    place = loose.store / "keep"
+    head, *lines = place.read_text().splitlines(keepends=True)
+    assert head == "comfyvn-store keep 1 2\n" and len(lines) == 2
+    texts = {"head": head, "tail": head + lines[0], "cut": head + lines[0] + lines[1][:-3], "zeros": "\0" * 99}
+    place.write_text(texts.get(text, ""))
+    age(loose.store)
+    with pytest.raises((Refused, MachineError), match="keep"):
+        collect(art)
+    assert loose.is_there
+
+
+def test_keep_lists_of_before_are_read(art: GitRepo) -> None:
+    loose = Loose(art)
+    art.tool("keep", loose.hash, HERO)
+    place = loose.store / "keep"
+    place.write_text("".join(place.read_text().splitlines(keepends=True)[1:]))
+    check(loose, lambda: art.tool("keep", "--remove", loose.hash))
+    art.tool("keep", "--remove", HERO)
+    assert place.read_text() == "comfyvn-store keep 1 0\n"
+    collect(art)
+
+
+# -- what is damaged ---------------------------------------------------------------------------------------------------
+
+
+def _empty(place: Path, other: Path) -> None:
+    place.write_bytes(b"")
+
+
+def _garbage(place: Path, other: Path) -> None:
+    place.write_bytes(b"garbage" * 9)
+
+
+def _cut(place: Path, other: Path) -> None:
+    place.write_bytes(place.read_bytes()[:-9])
+
+
+def _swapped(place: Path, other: Path) -> None:
+    place.write_bytes(other.read_bytes())
+
+
+DAMAGES = [_empty, _garbage, _cut, _swapped]
+
+
+def damage(art: GitRepo, oid: str, how: Callable[[Path, Path], None]) -> None:
+    places = [art.path / ".git/objects" / name[:2] / name[2:] for name in (oid, _another(art))]
+    places[0].chmod(0o644)
+    how(*places)
+
+
+def _another(art: GitRepo) -> str:
+    return art.git("hash-object", "-w", "--stdin", input="another").out
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("what", ["blob", "tree", "commit"])
+def test_a_damaged_git_object_stops_it(art: GitRepo, what: str, how: Callable[[Path, Path], None]) -> None:
+    loose = Loose(art)
+    art.git("update-ref", "refs/heads/topic", loose.commit)
+    damage(art, getattr(loose, what), how)
+    age(loose.store)
+    with pytest.raises(Refused):
+        collect(art)
+    assert loose.is_there
+
+
+@pytest.mark.parametrize("how", DAMAGES[:2])
+@pytest.mark.parametrize("where", ["reflog", "ORIG_HEAD", "index.lock"])
+def test_a_damaged_git_object_that_no_ref_names_stops_it(
+    art: GitRepo, where: str, how: Callable[[Path, Path], None]
+) -> None:
+    loose = Loose(art)
+    if where == "reflog":
+        art.git("-c", "core.logAllRefUpdates=true", "update-ref", "--create-reflog", "HEAD", loose.commit)
+        art.git("-c", "core.logAllRefUpdates=true", "update-ref", "HEAD", f"{loose.commit}^")
+    elif where == "ORIG_HEAD":
+        (art.path / ".git/ORIG_HEAD").write_text(f"{loose.commit}\n")
+    else:
+        other = art.path / ".git/other"
+        art.git("update-index", "--add", "--cacheinfo", f"120000,{loose.blob},x", env={"GIT_INDEX_FILE": str(other)})
+        other.rename(art.path / ".git/index.lock")
+    damage(art, loose.blob if where == "index.lock" else loose.commit, how)
+    age(loose.store)
+    with pytest.raises(Refused):
+        collect(art)
+    assert loose.is_there
+
+
+def test_what_git_noted_and_has_let_go_of_is_no_hindrance(art: GitRepo) -> None:
+    loose = Loose(art)
+    (art.path / ".git/ORIG_HEAD").write_text("1" * 40 + "\n")
+    age(loose.store)
+    assert list(collect(art).freed) == [loose.hash]

@@ -15,7 +15,7 @@ from comfyvn_store.errors import UsageError
 from comfyvn_store.ops import journal
 from comfyvn_store.vcs.repository import Repository, open_repository
 from tests import media, oracle
-from tests.collecting import HERO, begun, home
+from tests.collecting import HERO, Loose, age, begun, collect, home
 from tests.gitrepo import GitRepo
 from tests.templates import copied
 
@@ -171,12 +171,56 @@ def fake(repo: GitRepo, seconds: float) -> str:
 
 
 def test_old_entries_are_forgotten_with_what_they_keep(art: GitRepo) -> None:
-    old, young = fake(art, 15 * DAY), fake(art, 13 * DAY)
+    old, young = fake(art, 15 * DAY), fake(art, 12 * DAY)
+    journal.prune(opened(art), time.time() - DAY)
+    assert journal.ids(opened(art)) == [old, young]  # it is noted, and a later run believes it
     art.tool("edit", HERO)
     kept = journal.ids(opened(art))
     assert old not in kept and young in kept and len(kept) == 2
     refs = art.git("for-each-ref", "--format=%(refname)", "refs/comfyvn/operations").out
     assert old not in refs and young in refs
+
+
+def test_a_clock_that_jumps_forgets_nothing(art: GitRepo) -> None:
+    entries = [fake(art, DAY), fake(art, 1)]
+    for days in (365, 365, 0, 1):
+        journal.prune(opened(art), time.time() + days * DAY)
+        assert journal.ids(opened(art)) == entries
+
+
+def test_a_collection_is_not_forgotten_while_something_is_in_the_trash(
+    art: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MOST", 5)
+    art.git("config", "core.logAllRefUpdates", "false")
+    loose = Loose(art)
+    age(loose.store)
+    operation = collect(art).operation
+    assert operation is not None
+    for number in range(7):
+        fake(art, -1 - number)
+    for days in (20, 40):
+        journal.prune(opened(art), time.time() + days * DAY)
+    assert operation in journal.ids(opened(art))
+    art.tool("undo", operation)
+    assert loose.is_there
+    for days in (41, 43):
+        journal.prune(opened(art), time.time() + days * DAY)
+    assert operation not in journal.ids(opened(art))
+
+
+@pytest.mark.parametrize("where", ["entry", "ref"])
+def test_names_that_are_no_ids_are_left_alone(art: GitRepo, where: str) -> None:
+    name = "zzzzzzzz-zzzz-7zzz-zzzz-zzzzzzzzzzzz"
+    art.tool("edit", HERO)
+    place = home(art) / "operations" / f"{name}.json"
+    if where == "entry":
+        place.write_text("{}")
+    else:
+        art.git("update-ref", f"refs/comfyvn/operations/{name}", "HEAD^{tree}")
+    assert len(log(art)) == 1
+    art.tool("gc", "--prune")
+    assert place.exists() if where == "entry" else name in art.git("for-each-ref").out
 
 
 def test_there_are_never_more_than_a_thousand(art: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:

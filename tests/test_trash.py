@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,82 @@ def test_the_folder_may_be_missing(store: Store) -> None:
     assert trash.listed(store) == []
     put(store, add(store, b"art"))
     assert len(trash.listed(store)) == 1
+
+
+# -- what stands in an object's place ----------------------------------------------------------------------------------
+
+
+def _folder(place: Path, outside: Path) -> None:
+    place.mkdir()
+    (place / "work").write_text("mine")
+
+
+def _link(place: Path, outside: Path) -> None:
+    place.symlink_to(outside)
+
+
+def _dangling(place: Path, outside: Path) -> None:
+    place.symlink_to("nowhere")
+
+
+def _rotten(place: Path, outside: Path) -> None:
+    place.write_bytes(b"aRt")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+@pytest.mark.parametrize("stand", [_folder, _link, _dangling, _rotten])
+def test_what_has_the_name_of_an_object_makes_way_for_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand: Callable[..., None], has_links: bool
+) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"art")
+    outside.chmod(0o600)
+    item = put(store, add(store, b"art"))
+    place = Path(store.path(item.hash))
+    stand(place, outside)
+    if not has_links:
+        monkeypatch.setattr(os, "link", _refuse)
+    trash.restore(store, item)
+    assert not place.is_symlink() and place.read_bytes() == b"art" and place.stat().st_mode & 0o777 == 0o444
+    (aside,) = Path(store.root, "bad").iterdir()
+    assert aside.is_symlink() or aside.is_dir() or aside.read_bytes() == b"aRt"
+    assert outside.stat().st_mode & 0o777 == 0o600 and trash.listed(store) == []
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+def test_a_good_object_stays_where_there_are_no_hard_links(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = put(store, add(store, b"art"))
+    add(store, b"art")
+    inode = os.stat(store.path(item.hash)).st_ino
+    monkeypatch.setattr(os, "link", _refuse)
+    trash.restore(store, item)
+    assert os.stat(store.path(item.hash)).st_ino == inode and trash.listed(store) == []
+
+
+@pytest.mark.parametrize("stand", [_folder, _link])
+def test_what_is_no_file_is_not_settled(store: Store, tmp_path: Path, stand: Callable[..., None]) -> None:
+    (tmp_path / "outside").write_bytes(b"art")
+    (tmp_path / "outside").chmod(0o600)
+    place = Path(store.path(oracle.digest(b"art")))
+    place.parent.mkdir()
+    stand(place, tmp_path / "outside")
+    before = place.stat().st_mode
+    store.settle(oracle.digest(b"art"))
+    assert place.stat().st_mode == before
+
+
+@pytest.mark.parametrize("stand", [_folder, _link])
+def test_what_is_no_file_in_the_trash_is_left_alone(store: Store, tmp_path: Path, stand: Callable[..., None]) -> None:
+    (tmp_path / "outside").write_bytes(b"art")
+    stand(Path(store.root, "trash", f"{oracle.digest(b'art')}-{uuid7()}"), tmp_path / "outside")
+    assert trash.listed(store) == []
+
+
+def test_what_came_there_while_the_clock_was_behind_is_young(store: Store) -> None:
+    item = put(store, add(store, b"art"))
+    os.rename(item.path, f"{item.path[:-36]}{uuid7(1_000_000_000_000)}")
+    (found,) = trash.listed(store)
+    assert time.time() - found.at < 60

@@ -340,7 +340,8 @@ def test_keep_takes_off_what_was_put_there_under_that_name(art: GitRepo) -> None
 
 def test_keep_is_one_line_an_object(art: GitRepo) -> None:
     art.tool("keep", HERO)
-    (line,) = (home(art) / "keep").read_text().splitlines()
+    first, line = (home(art) / "keep").read_text().splitlines()
+    assert first == "comfyvn-store keep 1 1"
     hash_, at, words = line.split(" ")
     assert (hash_, words) == (hash_at(art, HERO), HERO) and at.endswith("Z") and len(at) == 20
 

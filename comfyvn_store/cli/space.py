@@ -43,7 +43,7 @@ def gc_command(prune: bool, grace: str, forget_clone: tuple[str, ...], as_json: 
     Kept is what any branch, tag, stash or other ref, any reflog (git's list of where a branch was before), index or link
     of any work tree, a merge or rebase under way, `comfyvn-store keep` or the journal (what `undo` needs) names, here and
     in every clone that shares the store, and what was added lately. The trash is a folder in the store. Objects leave it
-    for good with a later --prune, after comfyvn.trashGrace (14 days); until then `comfyvn-store undo` brings them back.
+    for good with later runs, after comfyvn.trashGrace (14 days); until then `comfyvn-store undo` brings them back.
     A clone that cannot be asked stops it.
     """
     from comfyvn_store.ops import clones, gc
@@ -87,11 +87,15 @@ def _show_collected(done: Collected, words: str) -> None:
     if done.back:
         output.line(f"{count(len(done.back), 'object')} {would}brought back from the trash: something names them")
     for hash_ in done.damaged:
-        output.line(f"{output.bad('damaged')} in the trash: {hash_[:16]}")
+        output.line(f"{output.bad('damaged')} in the trash, or not to be read there: {hash_[:16]}")
     if done.emptied.objects:
         output.line(f"trash: {would}emptied of {_amount(done.emptied)}")
     if done.waiting.objects:
         output.line(f"trash: {_amount(done.waiting)} {'stays' if done.waiting.objects == 1 else 'stay'} for now")
+    if done.due.objects:
+        output.line(
+            f"    {_amount(done.due)} of that long enough; a later gc --prune deletes what one of a day before saw so"
+        )
     if done.operation:
         output.line(f"to bring them back: comfyvn-store undo {done.operation}")
     elif not done.is_pruned and (done.freed or done.back or done.emptied.objects):

@@ -3,7 +3,7 @@
 One JSON file an entry, `<home>/operations/<id>.json`, written durably before anything is changed and again when all of it
 is done. What was in git's index and in sidecars is named by a tree under `refs/comfyvn/operations/<id>`, so that neither
 git's collection nor ours takes what an undo needs. Entries go when they are older than the trash's grace, and the oldest
-beyond a thousand.
+beyond a thousand; none of a collection whose objects are still in the trash.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import contextlib
 import contextvars
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from comfyvn_store.base import canonical, files, links
+from comfyvn_store.base import canonical, due, files, links
 from comfyvn_store.base.uuid7 import uuid7
 from comfyvn_store.errors import ComfyvnError, GitFailed, UsageError
 from comfyvn_store.ops import snapshots
 from comfyvn_store.ops.snapshots import State
+from comfyvn_store.store import trash
 from comfyvn_store.vcs import blobs, reachable, staging
 from comfyvn_store.vcs.history import iso_time
 from comfyvn_store.vcs.repository import Repository
@@ -31,6 +33,7 @@ SCHEMA = 1
 BEGUN, DONE, FAILED = "begun", "done", "failed"
 MOST = 1000
 _LONGEST = 256 << 20
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
 # Whether an operation is being recorded: one that another one is made of leaves no entry of its own.
 _recording: contextvars.ContextVar[bool] = contextvars.ContextVar("recording", default=False)
@@ -186,11 +189,22 @@ def find(repository: Repository, name: str) -> Entry:
 
 
 def prune(repository: Repository, now: float | None = None) -> None:
-    """Forgets entries beyond their age and number."""
+    """Forgets entries beyond their age, once an earlier run saw that (`base.due`), and beyond their number; none of a
+    collection of which something is still in the trash."""
+    at = time.time() if now is None else now
+    grace = repository.settings.trash_grace
     found = ids(repository)
-    oldest = (time.time() if now is None else now) - repository.settings.trash_grace
+    old = [id_ for id_ in found if moment(id_) < at - grace]
+    place = os.path.join(repository.home.path, FOLDER, due.NAME)
+    ripe = due.ripe(due.read(place), old, at, grace)
     beyond = len(found) - MOST + 1
-    forget(repository, [id_ for number, id_ in enumerate(found) if number < beyond or moment(id_) < oldest])
+    going = [id_ for number, id_ in enumerate(found) if number < beyond or id_ in ripe]
+    there = {item.hash for item in trash.listed(repository.store)} if going else set()
+    forget(repository, [id_ for id_ in going if not _is_in_trash(repository, id_, there)])
+    with contextlib.suppress(OSError):  # what is not noted stays longer
+        due.note(
+            place, [id_ for id_ in old if os.path.exists(_place(repository, id_))], at, repository.settings.sharing
+        )
 
 
 def forget(repository: Repository, which: Iterable[str]) -> None:
@@ -246,12 +260,18 @@ def _read(repository: Repository, id_: str) -> Entry | None:
         return None
 
 
+def _is_in_trash(repository: Repository, id_: str, there: set[str]) -> bool:
+    """Tells whether an entry is a collection's, and the trash (`there`) has one of its objects."""
+    entry = _read(repository, id_) if there else None
+    return entry is not None and entry.verb == "gc" and any(each.hash in there for each in entry.objects)
+
+
 def _place(repository: Repository, id_: str) -> str:
     return os.path.join(repository.home.path, FOLDER, f"{id_}.json")
 
 
 def _is_id(text: str) -> bool:
-    return len(text) == 36 and text.count("-") == 4 and text.replace("-", "").isalnum() and text[14] == "7"
+    return _ID.fullmatch(text) is not None
 
 
 def _ident(repository: Repository) -> str | None:

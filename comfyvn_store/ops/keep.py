@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from comfyvn_store.base import links, names
-from comfyvn_store.errors import AmbiguousAsset, ObjectMissing, UnknownAsset, UnknownRevision, UsageError
+from comfyvn_store.errors import AmbiguousAsset, ComfyvnError, ObjectMissing, UnknownAsset, UnknownRevision, UsageError
 from comfyvn_store.ops import versions
 from comfyvn_store.ops.session import Session
 from comfyvn_store.store import trash
@@ -158,4 +159,6 @@ def _beginning_with(repository: Repository, target: str, off_list: bool) -> list
 def _take_from_trash(repository: Repository, hashes: set[str]) -> None:
     for item in trash.listed(repository.store):
         if item.hash in hashes and not repository.store.has(item.hash):
-            trash.restore(repository.store, item)
+            # One that is damaged there hinders no other; that it is not here is said.
+            with contextlib.suppress(ComfyvnError, OSError):
+                trash.restore(repository.store, item)

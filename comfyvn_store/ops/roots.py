@@ -15,18 +15,19 @@ from typing import NamedTuple
 
 from comfyvn_store.base import names
 from comfyvn_store.base.telling import Progress, quietly
-from comfyvn_store.errors import ComfyvnError, Refused
+from comfyvn_store.errors import ComfyvnError, Refused, UsageError
 from comfyvn_store.ops import clones
 from comfyvn_store.store import users
 from comfyvn_store.store.objects import Store
-from comfyvn_store.vcs import foreign, keeplist, lying, reachable
+from comfyvn_store.vcs import foreign, keeplist, lying, reachable, settings
 from comfyvn_store.vcs.lying import Lying, WorkTree
 from comfyvn_store.vcs.reachable import Reach
 from comfyvn_store.vcs.repository import Repository, open_repository
-from comfyvn_store.vcs.settings import DEFAULT_ROOT
+from comfyvn_store.vcs.settings import DEFAULT_ROOT, TRASH_GRACE
 
 # By repository, the objects that each blob names.
 Known = dict[str, dict[str, frozenset[str]]]
+TRASH_GRACE_SETTING = "comfyvn.trashGrace"
 # The kinds of roots in the order in which an object that several keep is counted, with the words for people.
 BRANCHES, STASH, REFLOG, OPERATION = "refs", "stash", "reflog", "operation"
 INDEX, WORK_TREE, KEEP, JOURNAL, CLONE = "index", "work-tree", "keep", "journal", "clone"
@@ -119,8 +120,25 @@ def user_at(common_dir: str, store: Store, known: Known | None = None) -> User:
 def links_in(user: User) -> Iterator[tuple[WorkTree, Lying]]:
     """Gives what lies in the work trees of a repository and names objects. Raises Refused."""
     for tree in user.trees:
+        lying.require(tree)
         for each in lying.lying(tree, _assets_root(tree)):
             yield tree, each
+
+
+def trash_grace(repository: Repository) -> float:
+    """Gives the longest time that some repository which uses the store wants things to stay in its trash, in seconds.
+
+    Raises UsageError for a setting of this repository that means nothing, Refused for one of another.
+    """
+    longest = repository.settings.trash_grace
+    for user in all_users(repository):
+        for git_dir in user.reach.git_dirs():
+            said = user.reach.git_of(git_dir).text("config", "--get", TRASH_GRACE_SETTING, check=False)
+            try:
+                longest = max(longest, settings.span(TRASH_GRACE_SETTING, said, 0.0 if user.is_own else TRASH_GRACE))
+            except UsageError as error:
+                raise _unreadable(git_dir, error.message) from None
+    return longest
 
 
 def _user(common_dir: str, own: Repository | None, known: Known | None) -> User:

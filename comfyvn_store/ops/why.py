@@ -79,7 +79,7 @@ def _told(repository: Repository, hash_: str, reasons: list[Reason], item: trash
     if info is None:
         if item is None:
             return Why(hash_, MISSING, None, reasons)
-        return Why(hash_, IN_TRASH, item.size, reasons, item.at + repository.settings.trash_grace)
+        return Why(hash_, IN_TRASH, item.size, reasons, item.at + roots.trash_grace(repository))
     used = repository.store.used_at(hash_, info)
     until = None
     if not trash.is_old(used, gc.GRACE, now):

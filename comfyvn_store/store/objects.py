@@ -265,8 +265,9 @@ class Store:
 
     def settle(self, hash_: str) -> None:
         """Gives an object whose bytes are known to be right the mode and the time of one that nobody touched."""
-        with contextlib.suppress(OSError):
-            os.chmod(self.path(hash_), self.sharing.object_mode(0o444))
+        if self.has(hash_):
+            with contextlib.suppress(OSError):
+                os.chmod(self.path(hash_), self.sharing.object_mode(0o444))
         self.refresh(hash_)
 
     def suspect(self, hash_: str) -> None:

@@ -1,31 +1,38 @@
 """The trash: objects that collection took from their names, kept for a while as `trash/<hash>-<uuid7>`.
 
-The id in a name says when the object came there. Going there and coming back are one rename or link each, so that a
-process that is killed leaves an object in one place or in both, and never in none. Only `empty` deletes.
+The id in a name says when the object came there, by the clock of then. Going there and coming back are one rename or link
+each, so that a process that is killed leaves an object in one place or in both, and never in none. Only `empty` deletes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.base import durable, files
 from comfyvn_store.base.uuid7 import uuid7
 from comfyvn_store.errors import ObjectCorrupt
-from comfyvn_store.store.objects import BLOCK, Store
+from comfyvn_store.store.objects import BLOCK, Store, open_file
 
 FOLDER = "trash"
 # So many objects at a time are made durable.
 _AT_ONCE = 1000
+# How the names of files begin that are about to be deleted.
+_GOING = "going-"
 _NAME = re.compile(r"([0-9a-f]{64})-([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 
 class Trashed(NamedTuple):
-    """An object in the trash: its file, when it came there (seconds since 1970) and how many bytes it has."""
+    """An object in the trash: its file, when it came there (seconds since 1970) and how many bytes it has.
+
+    `at` is the later of what the id says and of the file's last change of name: a clock may have been behind at one of them.
+    """
 
     hash: str
     path: str
@@ -47,8 +54,9 @@ def listed(store: Store) -> list[Trashed]:
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         parts = _NAME.match(name)
         info = files.lstat(os.path.join(folder, name)) if parts else None
-        if parts is not None and info is not None:
-            found.append(Trashed(parts[1], os.path.join(folder, name), _moment(parts), info.st_size))
+        if parts is not None and info is not None and stat.S_ISREG(info.st_mode):
+            at = max(_moment(parts), info.st_ctime)
+            found.append(Trashed(parts[1], os.path.join(folder, name), at, info.st_size))
     return sorted(found, key=lambda each: (each.at, each.path))
 
 
@@ -75,8 +83,9 @@ def put(store: Store, hash_: str, used: float) -> Trashed | None:
         _rename(store, store.path(hash_), place)
     except FileNotFoundError:
         return None
-    moved = Trashed(hash_, place, _moment(parts), now.st_size)
-    if store.used_at(hash_, os.lstat(place)) != used:
+    info = os.lstat(place)
+    moved = Trashed(hash_, place, max(_moment(parts), info.st_ctime), info.st_size)
+    if store.used_at(hash_, info) != used:
         _put_back(store, moved)
         return None
     return moved
@@ -84,7 +93,10 @@ def put(store: Store, hash_: str, used: float) -> Trashed | None:
 
 def restore(store: Store, item: Trashed) -> None:
     """Gives an object out of the trash its name again, durably, dated as used now; where the store has a good one, that
-    stays. The bytes are hashed first. Raises ObjectCorrupt (nothing is changed then), OSError."""
+    stays, and what else has the name goes to quarantine.
+
+    The bytes are hashed first. Raises ObjectCorrupt (nothing is changed then), OSError.
+    """
     if _restore(store, [item]):
         raise ObjectCorrupt(f"object {item.hash[:16]} is damaged in the trash: '{item.path}' has other bytes")
 
@@ -113,17 +125,13 @@ def restore_each(store: Store, items: Iterable[Trashed], tell: Callable[[int], N
 
 
 def _restore(store: Store, items: Sequence[Trashed]) -> list[Trashed]:
-    """Gives good ones their names and takes them out of the trash once that is durable; gives the damaged ones."""
+    """Gives good ones their names and takes them out of the trash once that is durable; gives those that are damaged, or
+    cannot be read."""
     damaged, back = [], []
     for item in items:
-        digest = hashlib.sha256()
-        with open(item.path, "rb") as stream:
-            while block := stream.read(BLOCK):
-                digest.update(block)
-        if digest.hexdigest() != item.hash:
+        if not _is_right(item):
             damaged.append(item)
             continue
-        store.has_good(item.hash, item.size)
         _name(store, item)
         store.settle(item.hash)
         back.append(item)
@@ -132,6 +140,37 @@ def _restore(store: Store, items: Sequence[Trashed]) -> list[Trashed]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(item.path)
     return damaged
+
+
+def _is_right(item: Trashed) -> bool:
+    digest = hashlib.sha256()
+    try:
+        with open_file(item.path) as stream:
+            while block := stream.read(BLOCK):
+                digest.update(block)
+    except OSError:
+        return False
+    return digest.hexdigest() == item.hash
+
+
+def set_aside(store: Store, item: Trashed) -> Trashed | None:
+    """Takes an object out of what is `listed`, for it is to be deleted; whoever sees it there before is not too late. None
+    where it has gone."""
+    place = os.path.join(store.root, FOLDER, _GOING + os.path.basename(item.path))
+    try:
+        os.rename(item.path, place)
+    except FileNotFoundError:
+        return None
+    return item._replace(path=place)
+
+
+def take_in(store: Store) -> None:
+    """Lists again what was set aside and not deleted, by this process or by one that was killed. The caller holds the
+    store's lock."""
+    folder = os.path.join(store.root, FOLDER)
+    for name in os.listdir(folder) if os.path.isdir(folder) else []:
+        if name.startswith(_GOING) and _NAME.match(name[len(_GOING) :]):
+            os.rename(os.path.join(folder, name), os.path.join(folder, name[len(_GOING) :]))
 
 
 def empty(store: Store, items: Iterable[Trashed]) -> list[Trashed]:
@@ -168,13 +207,29 @@ def _put_back(store: Store, item: Trashed) -> None:
 
 
 def _name(store: Store, item: Trashed) -> None:
-    """Gives a file in the trash its object's name as well; an object that was written meanwhile stays."""
+    """Gives a file in the trash its object's name as well; a good object that was written meanwhile stays, what else has the
+    name is put aside. The file is to leave the trash only once the name stands for its bytes."""
     target = store.path(item.hash)
     store.make_folders(os.path.dirname(target))
+    while True:
+        try:
+            _link(item.path, target)
+            return
+        except FileExistsError:
+            if store.has_good(item.hash, item.size):  # a wrong file has made way then; a folder or a link has not
+                return
+            with contextlib.suppress(FileNotFoundError):
+                if not store.has(item.hash):
+                    store.put_aside(target, item.hash)
+
+
+def _link(source: str, target: str) -> None:
+    """Gives a file a second name, or where there are no hard links another one. Raises FileExistsError, OSError."""
     try:
-        os.link(item.path, target, follow_symlinks=False)
+        os.link(source, target, follow_symlinks=False)
     except FileExistsError:
-        pass
-    except OSError:  # no hard links here
-        if not store.has(item.hash):
-            os.rename(item.path, target)
+        raise
+    except OSError:
+        if files.lstat(target) is not None:
+            raise FileExistsError(errno.EEXIST, "has that name", target) from None
+        os.rename(source, target)

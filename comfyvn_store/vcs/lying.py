@@ -24,14 +24,17 @@ class Lying(NamedTuple):
 
 
 class WorkTree(NamedTuple):
-    """A work tree as git lists it. `locked` says that it may be away for a while."""
+    """A work tree as git lists it. `is_locked`: somebody said that it may be away for a while; `is_linked`: made by
+    `git worktree add`."""
 
     top: str
     is_locked: bool
+    is_linked: bool = False
 
 
 def work_trees(git: Git, common_dir: str) -> list[WorkTree]:
     """Gives all work trees of a repository. Raises Refused where git cannot say."""
+    known = _noted(common_dir)
     done = git.outcome("worktree", "list", "--porcelain", "-z", check=False)
     if done.returncode != 0:
         raise Refused(
@@ -44,30 +47,55 @@ def work_trees(git: Git, common_dir: str) -> list[WorkTree]:
     if apart:
         top = os.path.normpath(os.path.join(common_dir, apart))
         found[top] = WorkTree(top, False)
-    for record in done.stdout.split(b"\0\0"):
+    records = done.stdout.split(b"\0\0")
+    for number, record in enumerate(records):
         lines = [os.fsdecode(line) for line in record.split(b"\0") if line]
         if lines and lines[0].startswith("worktree ") and "bare" not in lines:
             top = lines[0][len("worktree ") :]
             is_locked = any(line == "locked" or line.startswith("locked ") for line in lines)
             if os.path.realpath(top) != os.path.realpath(common_dir):
-                found.setdefault(top, WorkTree(top, is_locked))
+                found.setdefault(top, WorkTree(top, is_locked, is_linked=number > 0))
+    linked = sum(record.startswith(b"worktree ") for record in records[1:])
+    if linked < len(known):
+        raise Refused(
+            f"git notes {len(known)} linked work trees in '{names.printable(common_dir)}', and lists only {linked}",
+            hint="something in its folder `worktrees` is damaged: git worktree repair PATH of each; of one that has gone for "
+            "good: git worktree prune",
+        )
     return list(found.values())
+
+
+def _noted(common_dir: str) -> list[str]:
+    """Gives the folders in which git keeps what belongs to linked work trees; it lists none whose `gitdir` is damaged."""
+    top = os.path.join(common_dir, "worktrees")
+    found = os.listdir(top) if os.path.isdir(top) else []
+    return [name for name in found if os.path.exists(os.path.join(top, name, "HEAD"))]
+
+
+def require(tree: WorkTree) -> None:
+    """Raises Refused for a work tree that git lists and that is not there: unmounted, moved, or gone. OSError."""
+    # Of a linked one git's file is looked for, too: what a disk is mounted on stays there without it.
+    mark = os.path.join(tree.top, ".git") if tree.is_linked else tree.top
+    if files.lstat(mark) is not None:
+        return
+    gone = "git worktree unlock and git worktree prune" if tree.is_locked else "git worktree prune"
+    raise Refused(
+        f"the work tree '{names.printable(tree.top)}' is {'locked and ' if tree.is_locked else ''}not there, "
+        "and its links cannot be read",
+        hint=f"mount its disk, or, in it, git worktree repair where it was moved; if it has gone for good: {gone}"
+        if tree.is_linked
+        else "mount its disk; where it was moved, set core.worktree of its repository",
+    )
 
 
 def lying(tree: WorkTree, root: str) -> Iterator[Lying]:
     """Gives the files of a work tree that name objects; ordinary files count below the assets root.
 
-    Nothing for a work tree that has gone. Raises Refused where it cannot be read to its end, or is away.
+    Raises Refused where it cannot be read to its end, or is away.
     """
-    if files.lstat(tree.top) is None:
-        if tree.is_locked:
-            raise Refused(
-                f"the work tree '{names.printable(tree.top)}' is locked and not there, and its links cannot be read",
-                hint="mount its disk; if it has gone for good: git worktree unlock and git worktree prune",
-            )
-        return
+    require(tree)
     try:
-        yield from _below(tree.top, "", root)
+        yield from _files_of(tree.top, root)
     except OSError as error:
         raise Refused(
             f"cannot look for links in '{names.printable(tree.top)}': {names.printable(str(error))}",
@@ -75,23 +103,33 @@ def lying(tree: WorkTree, root: str) -> Iterator[Lying]:
         ) from None
 
 
-def _below(top: str, folder: str, root: str) -> Iterator[Lying]:
-    is_art = folder == root or folder.startswith(root + "/")
-    with os.scandir(os.path.join(top, folder)) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        path = f"{folder}/{entry.name}" if folder else entry.name
+def _files_of(top: str, root: str) -> Iterator[Lying]:
+    # Not by recursion: folders may be nested deeper than calls.
+    pending = [_entries(top, "")]
+    while pending:
+        found = next(pending[-1], None)
+        if found is None:
+            pending.pop()
+            continue
+        path, entry = found
         if entry.is_symlink():
             text = files.read_link(entry.path)
             hashes = named(os.fsencode(text)) if text is not None else frozenset()
         elif entry.is_dir(follow_symlinks=False):
             if entry.name != ".git":
-                yield from _below(top, path, root)
+                pending.append(_entries(top, path))
             continue
         else:
-            hashes = _said_by(entry.path) if is_art else frozenset()
+            hashes = _said_by(entry.path) if path.startswith(root + "/") else frozenset()
         if hashes:
             yield Lying(path, hashes)
+
+
+def _entries(top: str, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Gives what is in a folder, in order, each with its path."""
+    with os.scandir(os.path.join(top, folder)) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    return iter([(f"{folder}/{entry.name}" if folder else entry.name, entry) for entry in found])
 
 
 def _said_by(place: str) -> frozenset[str]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from comfyvn_store.base import files, links
+from comfyvn_store.base import files, links, names
 from comfyvn_store.errors import GitFailed, Refused
 from comfyvn_store.vcs import blobs, foreign
 from comfyvn_store.vcs.git import Git
@@ -30,6 +30,9 @@ _HEADS = (
     "REVERT_HEAD",
     "REBASE_HEAD",
     "BISECT_HEAD",
+    "BISECT_START",
+    "BISECT_LOG",
+    "NOTES_MERGE_PARTIAL",
     "AUTO_MERGE",
     "MERGE_AUTOSTASH",
     "FETCH_HEAD",
@@ -39,8 +42,11 @@ _SEQUENCES = ("rebase-merge", "rebase-apply", "sequencer")
 _LONGEST_NOTE = 64 << 20
 # So many git objects are looked at at a time.
 _BATCH = 20_000
-# The empty blob, which `git add -N` puts into an index without there being one, as rev-list prints what is missing.
-_EMPTY = tuple(f"?{blobs.blob_id(b'', name)}".encode() for name in ("sha1", "sha256"))
+# The mode of a submodule's commit in an index: no object of this repository.
+_SUBMODULE = b"160000"
+# The empty blob, which `git add -N` puts into an index without there being one.
+_EMPTY = tuple(blobs.blob_id(b"", name) for name in ("sha1", "sha256"))
+_FORMATS = {40: "sha1", 64: "sha256"}
 
 
 def linked_hashes(git: Git) -> set[str]:
@@ -114,6 +120,12 @@ class Reach:
 
     def refs(self) -> list[Ref]:
         """Gives all refs, those that only some work tree has (bisect, rewritten, worktree) too. Raises Refused."""
+        packed = files.lstat(os.path.join(self.common_dir, "packed-refs"))
+        if packed is not None and not packed.st_size:  # git's own always has a first line
+            raise Refused(
+                f"'{names.printable(self.common_dir)}/packed-refs' is empty, and which refs stood in it nobody can tell",
+                hint="look whether branches are missing, and get them back; then remove the empty file",
+            )
         found: dict[Ref, None] = {}
         for git_dir in self.git_dirs():
             done = self._asked(self.git_of(git_dir), "for-each-ref", "--format=%(objectname) %(refname)")
@@ -134,8 +146,8 @@ class Reach:
             git = self.git_of(os.path.dirname(path), GIT_INDEX_FILE=path)
             done = git.outcome("ls-files", "-s", "-z", check=False)
             if done.returncode == 0:  # else git is writing it just now, and what it gets was added just now
-                oids = [os.fsdecode(item).split(" ")[1] for item in done.stdout.split(b"\0") if item]
-                found |= self.hashes_in(oids)
+                entries = [item.split(b" ", 2) for item in done.stdout.split(b"\0") if item]
+                found |= self.hashes_in(entry[1].decode("ascii") for entry in entries if entry[0] != _SUBMODULE)
         return found
 
     def index_files(self) -> list[str]:
@@ -155,7 +167,7 @@ class Reach:
         found = []
         for git_dir in self.git_dirs():
             for path in _note_files(git_dir):
-                text = files.read_small(path, _LONGEST_NOTE)
+                text = _decoded(path, files.read_small(path, _LONGEST_NOTE))
                 words = {word.decode("ascii") for word in re.findall(rb"\b[0-9a-f]{4,64}\b", text)}
                 found.append(Note(path, self._known(self.git, words), named(text)))
             # Where refs are no files (reftable) neither are those of these that git counts among them.
@@ -184,30 +196,40 @@ class Reach:
             data=data,
         )
         listed = out.split()
-        absent = next((oid for oid in listed if oid.startswith(b"?") and oid not in _EMPTY), None)
-        if absent is not None:
-            raise _not_here(os.fsdecode(absent[1:]))
+        absent = (oid[1:].decode("ascii") for oid in listed if oid.startswith(b"?"))
+        self._require(next((oid for oid in absent if oid not in _EMPTY), None))
         return self.hashes_in(oid.decode("ascii") for oid in listed if not oid.startswith(b"?"))
 
     def hashes_in(self, oids: Iterable[str]) -> set[str]:
-        """Gives the hashes of our objects that blobs name; what is no blob is passed over."""
+        """Gives the hashes of our objects that blobs name; what is no blob is passed over. Raises Refused where git has
+        one of them no more, or only damaged: nobody knows what it named."""
         wanted = list(dict.fromkeys(oids))
         new = [oid for oid in wanted if oid not in self._hashes]
-        for start in range(0, len(new), _BATCH):
-            batch = new[start : start + _BATCH]
-            there = blobs.sizes(self.git, batch)
-            small = (oid for oid, each in there.items() if each.kind == "blob" and each.size <= links.LONGEST_BENT)
-            texts = dict(blobs.read_blobs(self.git, small))
-            for oid in there:  # what is not here may come yet
-                self._hashes[oid] = named(texts.get(oid) or b"")
-        return {hash_ for oid in wanted for hash_ in self._hashes.get(oid, ())}
+        try:
+            for start in range(0, len(new), _BATCH):
+                self._hashes |= self._read(new[start : start + _BATCH])
+        except GitFailed as error:
+            raise _unlisted(self.common_dir, error.message) from None
+        return {hash_ for oid in wanted for hash_ in self._hashes[oid]}
+
+    def _read(self, oids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Gives what git objects name: nothing, if they are no small blobs, and so no links nor what a merge made of one."""
+        found = blobs.sizes(self.git, oids)
+        self._require(next((oid for oid in oids if oid not in found and oid not in _EMPTY), None))
+        small = [oid for oid, each in found.items() if each.kind == "blob" and each.size <= links.LONGEST_BENT]
+        read = dict.fromkeys(oids, frozenset[str]())
+        for oid, text in blobs.read_blobs(self.git, small):
+            if text is None or blobs.blob_id(text, _FORMATS[len(oid)]) != oid:
+                raise _damaged(oid)
+            read[oid] = named(text)
+        return read
 
     def blobs_of(self, hashes: Iterable[str]) -> dict[str, frozenset[str]]:
         """Gives those blobs seen so far that name one of the hashes, with what they name."""
         wanted = set(hashes)
         return {oid: found & wanted for oid, found in self._hashes.items() if found & wanted}
 
-    def _known(self, git: Git, words: Iterable[str]) -> tuple[str, ...]:
+    def _known(self, git: Git, words: Collection[str]) -> tuple[str, ...]:
         """Gives the git objects that words are names of in a work tree."""
         data = "".join(f"{word}\n" for word in sorted(words)).encode()
         if not data:
@@ -215,9 +237,20 @@ class Reach:
         out = self._asked(git, "cat-file", "--batch-check", data=data)
         lines = (line.split(b" ") for line in out.splitlines())
         kinds = (b"commit", b"tree", b"blob", b"tag")
-        return tuple(
-            dict.fromkeys(parts[0].decode("ascii") for parts in lines if len(parts) == 3 and parts[1] in kinds)
-        )
+        found = dict.fromkeys(parts[0].decode("ascii") for parts in lines if len(parts) == 3 and parts[1] in kinds)
+        # git often notes what it has let go of since; what is there and cannot be read is another matter.
+        for word in words:
+            if len(word) in _FORMATS and word not in found and os.path.lexists(self._loose(word)):
+                raise _damaged(word)
+        return tuple(found)
+
+    def _require(self, absent: str | None) -> None:
+        """Raises Refused for a git object that git says it has not got."""
+        if absent is not None:
+            raise _damaged(absent) if os.path.lexists(self._loose(absent)) else _not_here(absent)
+
+    def _loose(self, oid: str) -> str:
+        return os.path.join(self.common_dir, "objects", oid[:2], oid[2:])
 
     def _asked(self, git: Git, *words: str, data: bytes | None = None) -> bytes:
         try:
@@ -244,11 +277,29 @@ def _note_files(git_dir: str) -> Iterator[str]:
             yield from (os.path.join(folder, each) for each in sorted(found))
 
 
+def _decoded(path: str, text: bytes) -> bytes:
+    """Gives a note; a mail that `git am` has still to apply with what its encoding hides behind it."""
+    folder, name = os.path.split(path)
+    if os.path.basename(folder) != "rebase-apply" or not name.isdigit():
+        return text
+    import email  # rarely needed, and slow
+
+    parts = (part.get_payload(decode=True) for part in email.message_from_bytes(text).walk())
+    return b"\n".join([text, *(part for part in parts if isinstance(part, bytes))])
+
+
 def _not_here(oid: str) -> Refused:
     return Refused(
         f"git's object {oid[:10]} is not here, so nobody can tell which art it names",
         hint="in a partial clone: git config --unset remote.origin.partialclonefilter && git fetch --refetch; "
         "else look at `git fsck`",
+    )
+
+
+def _damaged(oid: str) -> Refused:
+    return Refused(
+        f"git's object {oid[:10]} is damaged, so nobody can tell which art it names",
+        hint="`git fsck` says more; get it from another clone (git fetch --refetch), or from a backup",
     )
 
 

@@ -30,7 +30,7 @@ KINDS = frozenset((STRAY_TEMP, STRAY_PART, STRAY_FILE, STRAY_PREVIEW, STRAY_MIRR
 # Seconds that something may be on its way.
 AGE = 86400.0
 # What belongs into a store, and into a repository's own folder beside one (`docs/formats/store.md`).
-_STORE = frozenset(("format", "objects", "tmp", "bad", "trash", "lock", "users"))
+_STORE = frozenset(("format", "objects", "tmp", "bad", "trash", "lock", "users", "due"))
 _HOME = frozenset(
     # of the home itself, then of those who keep something there
     ("format", "store", "uninstalled", "lock", "hooks", "unstaged", "config-said")
