@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +19,7 @@ from comfyvn_store.ops import journal
 from comfyvn_store.vcs.repository import Repository, open_repository
 from tests import media, oracle
 from tests.collecting import HERO, Loose, age, begun, collect, home
-from tests.gitrepo import GitRepo
+from tests.gitrepo import GitRepo, run
 from tests.templates import copied
 
 DAY = 86400
@@ -258,3 +261,55 @@ def test_an_id_that_means_nothing_or_several(art: GitRepo, name: str) -> None:
         fake(art, 2)
     with pytest.raises(UsageError, match="the id"):
         journal.find(opened(art), name)
+
+
+def spoiled(repo: GitRepo, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes the only entry as somebody might who can write there."""
+    (place,) = (home(repo) / "operations").glob("*.json")
+    value = json.loads(place.read_text())
+    change(value)
+    place.write_text(json.dumps(value))
+
+
+HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
+    "above": lambda value: value["before"].update({"../victim": {"index": [], "file": None, "unstaged": False}}),
+    "absolute": lambda value: value["before"].update({"/victim": {"index": [], "file": None, "unstaged": False}}),
+    "inside git": lambda value: value["before"].update({".git/x": {"index": [], "file": None, "unstaged": False}}),
+    "a mode": lambda value: value["before"][HERO]["index"].append(["100777", "a" * 40, 0]),
+    "an id": lambda value: value["before"][HERO]["index"].append(["100644", "--help", 0]),
+    "a stage": lambda value: value["before"][HERO]["index"].append(["100644", "a" * 40, 7]),
+    "a kind": lambda value: value["before"][HERO].update(file={"device": "x"}),
+    "an object": lambda value: value["before"][HERO].update(file={"object": "../../x"}),
+    "a type": lambda value: value.update(summary=7),
+    "a list": lambda value: value.update(before=[]),
+    "a stranger": lambda value: value.update(more=1),
+    "an object that left": lambda value: value.update(objects=[{"hash": "../x", "trash": None, "remotes": []}]),
+}
+
+
+@pytest.mark.parametrize("what", list(HOSTILE))
+def test_an_entry_that_says_what_none_can_say_is_none(art: GitRepo, what: str) -> None:
+    art.tool("edit", HERO)
+    spoiled(art, HOSTILE[what])
+    assert log(art) == []
+    done = art.tool("undo", check=False)
+    assert done.code == 2 and "nothing to undo" in done.err
+    assert not (art.path.parent / "victim").exists()
+
+
+def test_an_entry_nested_beyond_measure_is_none(art: GitRepo) -> None:
+    art.tool("edit", HERO)
+    (place,) = (home(art) / "operations").glob("*.json")
+    place.write_text("[" * 200_000)
+    assert log(art) == [] and art.tool("undo", check=False).code == 2
+
+
+def test_undo_does_not_write_through_a_folder_that_leads_elsewhere_now(art: GitRepo, tmp_path: Path) -> None:
+    remove = f"comfyvn_store.AssetRegistry().remove_asset({HERO.removeprefix('assets/')!r})"
+    run([sys.executable, "-P", "-c", f"import comfyvn_store; {remove}"], cwd=art.path)
+    folder = (art.path / HERO).parent
+    shutil.rmtree(folder, ignore_errors=True)
+    (tmp_path / "elsewhere").mkdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    done = art.tool("undo", check=False)
+    assert done.code == 20 and list((tmp_path / "elsewhere").iterdir()) == []

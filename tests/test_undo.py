@@ -1,7 +1,9 @@
 """`undo`: every operation there and back, and what is in its way."""
 
 import errno
+import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -364,3 +366,14 @@ def test_uninstall_is_undone_by_setting_up_again(art: GitRepo) -> None:
     art.tool("undo")
     assert picture(art) == before and art.status() == [] and objects(home(art)) == stored
     assert art.tool("doctor", "--json").json()["findings"] == []
+
+
+def test_of_two_at_once_each_takes_back_one(art: GitRepo) -> None:
+    art.tool("annotate", HERO, "--tag", "night")
+    art.tool("annotate", DOOR, "--tag", "day")
+    command = [sys.executable, "-P", "-m", "comfyvn_store", "undo", "--json"]
+    running = [subprocess.Popen(command, cwd=art.path, stdout=subprocess.PIPE) for _ in range(2)]
+    said = [json.loads(process.communicate(timeout=60)[0]) for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    assert len({each["undone"]["id"] for each in said}) == 2
+    assert {path for each in said for path in each["paths"]} == {f"{HERO}{SUFFIX}", f"{DOOR}{SUFFIX}"}

@@ -24,6 +24,7 @@ from comfyvn_store.errors import ComfyvnError, GitFailed, UsageError
 from comfyvn_store.ops import snapshots
 from comfyvn_store.ops.snapshots import State
 from comfyvn_store.store import trash
+from comfyvn_store.store.lock import locked
 from comfyvn_store.vcs import blobs, reachable, staging
 from comfyvn_store.vcs.history import iso_time
 from comfyvn_store.vcs.repository import Repository
@@ -33,7 +34,12 @@ SCHEMA = 1
 BEGUN, DONE, FAILED = "begun", "done", "failed"
 MOST = 1000
 _LONGEST = 256 << 20
+# Seconds to wait for another undo.
+_PATIENCE = 30.0
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+# What an entry says in words, always or where it is known.
+_TEXTS = ("verb", "summary", "at", "state", "work_tree")
+_MAYBE_TEXTS = ("user", "branch", "head", "undoes", "undone_by", "git_dir")
 _UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
 # Whether an operation is being recorded: one that another one is made of leaves no entry of its own.
 _recording: contextvars.ContextVar[bool] = contextvars.ContextVar("recording", default=False)
@@ -166,6 +172,18 @@ def write(repository: Repository, entry: Entry) -> None:
     files.write_atomic(_place(repository, entry.id), data, durable=True, sharing=repository.settings.sharing)
 
 
+@contextlib.contextmanager
+def alone(repository: Repository) -> Iterator[None]:
+    """Keeps others from choosing an entry to reverse. Raises LockTimeout; where nothing can be written nothing is locked."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            folder = os.path.join(repository.home.path, FOLDER)
+            if os.path.isdir(folder):
+                place = os.path.join(folder, "lock")
+                stack.enter_context(locked(place, _PATIENCE, repository.settings.sharing))
+        yield
+
+
 def listed(repository: Repository) -> list[Entry]:
     """Gives the entries, newest first; files that are none are left out."""
     return [entry for id_ in reversed(ids(repository)) if (entry := _read(repository, id_)) is not None]
@@ -245,19 +263,34 @@ def _read(repository: Repository, id_: str) -> Entry | None:
         value = json.loads(files.read_small(_place(repository, id_), _LONGEST))
         if value.pop("schema") != SCHEMA or value["id"] != id_:
             return None
+        if not all(isinstance(value.get(name), str) for name in _TEXTS):
+            return None
+        if not all(isinstance(value.get(name, None), str | None) for name in _MAYBE_TEXTS):
+            return None
         return Entry(
             **{
                 **value,
                 "under_way": tuple(value["under_way"]),
-                "before": {path: State.parse(said) for path, said in value["before"].items()},
-                "after": {path: State.parse(said) for path, said in value["after"].items()},
-                "objects": tuple(
-                    Moved(said["hash"], said["trash"], tuple(said["remotes"])) for said in value["objects"]
-                ),
+                "before": _states(value["before"]),
+                "after": _states(value["after"]),
+                "objects": tuple(map(_moved, value["objects"])),
             }
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _states(said: Mapping[str, Any]) -> dict[str, State]:
+    if not all(map(snapshots.is_path, said)):
+        raise ValueError("a path leads out of the work tree")
+    return {path: State.parse(state) for path, state in said.items()}
+
+
+def _moved(said: Mapping[str, Any]) -> Moved:
+    hash_, remotes = said["hash"], said["remotes"]
+    if not links.is_hash(hash_) or not all(isinstance(name, str) for name in remotes):
+        raise ValueError("no object that left")
+    return Moved(hash_, said["trash"], tuple(remotes))
 
 
 def _is_in_trash(repository: Repository, id_: str, there: set[str]) -> bool:

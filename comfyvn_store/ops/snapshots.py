@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar, worktree
@@ -55,9 +56,30 @@ class State(NamedTuple):
     @classmethod
     def parse(cls, said: Mapping[str, Any]) -> State:
         """Reads what `as_dict` gave. Raises KeyError, TypeError, ValueError for anything else."""
-        entries = tuple((str(mode), str(oid), int(stage)) for mode, oid, stage in said["index"])
+        entries = tuple((mode, oid, stage) for mode, oid, stage in said["index"])
+        for mode, oid, stage in entries:
+            if not _MODE.fullmatch(mode) or not _OID.fullmatch(oid) or stage not in range(4):
+                raise ValueError("no entry of git's index")
         lies = Lies(*next(iter(said["file"].items()))) if said["file"] else None
+        if lies is not None and not _MEANINGS[lies.kind](lies.value):
+            raise ValueError("nothing that can lie at a path")
         return cls(entries, lies, bool(said["unstaged"]))
+
+
+_MODE = re.compile(r"(100644|100755|120000|160000)")
+_OID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_MEANINGS: Mapping[str, Callable[[str], object]] = {
+    LINK: lambda value: value and "\0" not in value,
+    TEXT: _OID.fullmatch,
+    OBJECT: links.is_hash,
+    OTHER: lambda value: value == "",
+}
+
+
+def is_path(path: str) -> bool:
+    """Tells whether a path is one below the top that git could have: none that leads outside, or into `.git`."""
+    parts = path.split("/")
+    return "\0" not in path and not any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
 
 
 def take(repository: Repository, paths: Iterable[str], *, keep: bool) -> dict[str, State]:
@@ -166,6 +188,8 @@ def _with_commit(session: Session, text: bytes) -> bytes:
 def _put_file(
     repository: Repository, path: str, now: Lies | None, wanted: Lies | None, texts: Mapping[str, bytes]
 ) -> None:
+    if repository.is_beyond_link(path):  # a folder of it leads elsewhere now
+        raise _changed(path)
     place = repository.absolute(path)
     seen, link = worktree.print_at(place), files.read_link(place)
     if _lies(repository, path, None, None) != now or OTHER in {each.kind for each in (now, wanted) if each}:

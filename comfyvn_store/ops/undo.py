@@ -55,6 +55,11 @@ def undo(
     Raises UsageError for one that there is not, Refused where it cannot be reversed, ObjectMissing, RemoteUnreachable.
     """
     repository = open_repository()
+    with journal.alone(repository):  # of two at once the second sees what the first took back
+        return _undo(repository, name, dry_run, tell, progress)
+
+
+def _undo(repository: Repository, name: str | None, dry_run: bool, tell: Tell, progress: Progress) -> Undone:
     entry = _chosen(repository, name, tell)
     done = Undone(entry)
     if entry.verb == standing.UNINSTALL:
