@@ -72,12 +72,37 @@ def test_an_object_that_was_cut_off_is_called_so(art: GitRepo, length: int) -> N
 def test_missing_objects_are_those_that_somebody_needs(art: GitRepo) -> None:
     object_of(art, HERO, "HEAD~1").unlink()
     assert look(art).kinds == []
-    assert look(art, "--full").kinds == []
+    said = look(art, "--full").of("object-missing")
+    assert [(each["paths"], "no remote is set up" in each["remedy"]) for each in said] == [([HERO], True)]
     assert look(art, "HEAD~1").kinds == ["object-missing"]
     object_of(art, CLUB).unlink()
     assert [each["paths"] for each in look(art).of("object-missing")] == [[CLUB]]
     assert look(art, HERO).kinds == []
     assert look(art, "assets/bg").kinds == ["object-missing"]
+
+
+def test_older_versions_that_a_remote_may_have_are_counted(art: GitRepo, tmp_path: Path) -> None:
+    art.tool("remote", "add", "disk", str(tmp_path / "disk"))
+    object_of(art, HERO, "HEAD~1").unlink()
+    done = art.tool("fsck", "--full")
+    assert done.code == 0 and "1 older version not here: `comfyvn-store pull --all`" in done.out
+    assert art.tool("fsck", "--full", "--json").json()["absent"] == 1
+
+
+def test_what_to_type_for_missing_bytes_depends_on_who_needs_them(art: GitRepo, tmp_path: Path) -> None:
+    art.tool("remote", "add", "disk", str(tmp_path / "disk"))
+    art.tool("push")
+    object_of(art, HERO, "HEAD~1").unlink()
+    (said,) = look(art, "HEAD~1").of("object-missing")
+    assert said["remedy"] == "comfyvn-store pull --rev 'HEAD~1'"
+    art.tool("pull", "--rev", "HEAD~1")
+    assert look(art, "HEAD~1").kinds == []
+    art.git("rm", "-q", "--cached", CLUB, f"{CLUB}.asset.json")
+    object_of(art, CLUB, "HEAD").unlink()
+    (said,) = look(art).of("object-missing")
+    assert said["remedy"] == "comfyvn-store pull --rev HEAD" and "that HEAD has" in said["message"]
+    art.tool("pull", "--rev", "HEAD")
+    assert "object-missing" not in look(art).kinds
 
 
 def test_an_object_of_a_folder_a_pipe_or_a_link_is_missing_and_named(art: GitRepo, tmp_path: Path) -> None:
@@ -201,7 +226,7 @@ def test_what_nobody_has_remains_a_finding(art: GitRepo) -> None:
     assert said.repaired == ["object-corrupt"]
     assert not place.exists()
     done = art.tool("fsck", check=False)
-    assert (done.code, "comfyvn-store pull" in done.out) == (1, True)
+    assert (done.code, "no remote is set up" in done.out) == (1, True)
 
 
 def test_bytes_written_through_a_view_are_left_to_recover(art: GitRepo, tmp_path: Path) -> None:

@@ -53,6 +53,10 @@ def fsck_command(what: tuple[str, ...], full: bool, incremental: bool, mends: bo
     output.line(
         f"{summary}: nothing wrong" if not done.findings else f"{summary}: {count(len(done.findings), 'finding')}"
     )
+    if done.absent:
+        output.line(
+            f"{count(done.absent, 'older version')} not here: `comfyvn-store pull --all` asks the remotes for them"
+        )
     if not mends and any(finding.is_repairable for finding in done.findings):
         output.line("`comfyvn-store fsck --repair` puts right what needs no decision of yours")
     return 1 if done.findings else 0

@@ -3,14 +3,27 @@ folders agree with it. Looking changes nothing, not even a time; repairing is a 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from comfyvn_store.base.telling import Progress, quietly
-from comfyvn_store.errors import NotInitialised
-from comfyvn_store.ops.fsck import ground, index, objects, repair, scope, sidecars, strays, unchanged, verified, views
+from comfyvn_store.errors import NotInitialised, from_os_error
+from comfyvn_store.ops.fsck import (
+    ground,
+    index,
+    objects,
+    older,
+    repair,
+    scope,
+    sidecars,
+    strays,
+    unchanged,
+    verified,
+    views,
+)
 from comfyvn_store.ops.fsck.finding import Finding, Repaired
 from comfyvn_store.ops.fsck.objects import Look
 from comfyvn_store.ops.fsck.scope import Scope
@@ -18,17 +31,24 @@ from comfyvn_store.ops.fsck.verified import Verified
 from comfyvn_store.vcs import aside
 from comfyvn_store.vcs.repository import Repository, open_repository
 
+_TRY_AGAIN = {
+    errno.ENOSPC: "free some space and run the command again",
+    errno.EROFS: "the file system is mounted read-only",
+}
+
 
 @dataclass
 class Checked:
     """What a run found; after a repair `findings` is what remains and `repaired` what was done.
 
-    `objects` were seen, `hashed` of them read, `skipped` not read because an earlier incremental run did.
+    `objects` were seen, `hashed` of them read, `skipped` not read because an earlier incremental run did; `absent` are older
+    versions that are not here, and that remotes may have.
     """
 
     objects: int = 0
     hashed: int = 0
     skipped: int = 0
+    absent: int = 0
     findings: list[Finding] = field(default_factory=list)
     repaired: list[Repaired] = field(default_factory=list)
 
@@ -38,6 +58,7 @@ class Checked:
             "objects": self.objects,
             "hashed": self.hashed,
             "skipped": self.skipped,
+            "absent": self.absent,
             "findings": [{**each._asdict(), "paths": list(each.paths)} for each in self.findings],
             "repaired": [{**each._asdict(), "paths": list(each.paths)} for each in self.repaired],
         }
@@ -90,7 +111,7 @@ def _examine(look: Look) -> Checked:
         is_right = all(finding.kind in strays.KINDS for finding in findings)
         for name, digest in (("tree", look.state.tree), ("index", look.state.database)):
             look.verified.note_state(f"{name}/{look.state.place}", digest if is_right else None)
-    return Checked(look.seen, look.hashed, look.skipped, findings)
+    return Checked(look.seen, look.hashed, look.skipped, look.absent, findings)
 
 
 def _freeze(finding: Finding) -> Finding:
@@ -102,6 +123,8 @@ def _findings(look: Look) -> Iterator[Finding]:
     if found.is_whole:
         yield from ground.store(repository)
     yield from objects.examine(look)
+    if found.is_whole and look.is_full:
+        yield from older.examine(look)
     if found.revisions:
         yield from ground.committed(repository, found)
         return
@@ -130,7 +153,14 @@ def _of_work_tree(look: Look) -> Iterator[Finding]:
 def _mend(look: Look, words: Sequence[str], before: Checked) -> Checked:
     """Repairs and looks again; what was read and right before is not read once more."""
     scope.complete(look.repository, look.scope)
-    done = list(repair.repair(look.repository, look.scope, before.findings, look.tell))
+    done = []
+    try:
+        for each in repair.repair(look.repository, look.scope, before.findings, look.tell):
+            done.append(each)
+    except OSError as error:
+        failure = from_os_error(error, "repair that")
+        failure.hint = f"what is put right by now stays; {_TRY_AGAIN.get(error.errno or 0, 'run the command again')}"
+        raise failure from error
     repository = open_repository(look.repository.top, environment=look.repository.git.environment)
     again = Look(repository, scope.read(repository, words), look.verified, look.is_full, True, look.tell)
     after = _examine(again)
@@ -143,7 +173,10 @@ def _mend(look: Look, words: Sequence[str], before: Checked) -> Checked:
         and finding.hash not in touched
         and not any(each.kind == finding.kind or set(each.paths) & set(finding.paths) for each in done)
     ]
-    return Checked(before.objects, before.hashed, before.skipped, after.findings, [*done, *unsaid])
+    # On a disk that cannot be written to nothing is made anew, whatever was tried.
+    kept = {(finding.kind, tuple(finding.paths)) for finding in after.findings}
+    done = [each for each in done if (each.kind, tuple(each.paths)) not in kept]
+    return Checked(after.objects, before.hashed, before.skipped, after.absent, after.findings, [*done, *unsaid])
 
 
 __all__ = ["Checked", "Finding", "Repaired", "Scope", "fsck"]

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 REPAIR = "comfyvn-store fsck --repair"
 PULL = "comfyvn-store pull"
+# There is nobody to ask.
+NO_REMOTE = "no remote is set up: get the file from a colleague's clone or a backup, then comfyvn-store fsck --repair"
 
 CORRUPT, TRUNCATED, WRITTEN = "object-corrupt", "object-truncated", "object-written"
 MISSING, MISPLACED, FOREIGN = "object-missing", "object-misplaced", "object-foreign"

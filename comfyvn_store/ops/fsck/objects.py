@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from comfyvn_store.base import png
 from comfyvn_store.base.sharing import is_own
 from comfyvn_store.base.telling import Progress, quietly
+from comfyvn_store.ops import cutoff, remotes
 from comfyvn_store.ops.fsck import markers, placement, scope
-from comfyvn_store.ops.fsck.finding import CORRUPT, MISSING, MODE, PULL, REPAIR, TIME, TRUNCATED, WRITTEN, Finding
+from comfyvn_store.ops.fsck.finding import (
+    CORRUPT,
+    MISSING,
+    MODE,
+    NO_REMOTE,
+    PULL,
+    REPAIR,
+    TIME,
+    TRUNCATED,
+    WRITTEN,
+    Finding,
+)
 from comfyvn_store.ops.fsck.scope import Needed, Scope
 from comfyvn_store.ops.fsck.unchanged import State
 from comfyvn_store.ops.fsck.verified import Verified
@@ -27,7 +41,7 @@ class Look:
     """One look at the objects: what for, what is believed unread, and how much was seen, read, and skipped as verified.
 
     `is_full`: every object is read, and not only what is needed or was touched. `state` is what an incremental run compares
-    with that of an earlier one; None to examine everything.
+    with that of an earlier one; None to examine everything. `absent` are older versions that only remotes may have.
     """
 
     repository: Repository
@@ -40,6 +54,15 @@ class Look:
     hashed: int = 0
     skipped: int = 0
     state: State | None = None
+    absent: int = 0
+
+    @functools.cached_property
+    def has_remotes(self) -> bool:
+        """Whether there is anybody who can be asked for bytes."""
+        opened = remotes.for_reading(self.repository)
+        for remote in opened:
+            remote.close()
+        return bool(opened)
 
     @property
     def knows_tree(self) -> bool:
@@ -79,7 +102,16 @@ def examine(look: Look) -> Iterator[Finding]:
                 look.tell("verifying objects", look.seen, len(needed))
     for hash_, need in needed.items():
         if bytes.fromhex(hash_) not in here:
-            yield Finding(MISSING, "the bytes are not in this store", PULL, need.paths, hash_, True)
+            of = f" that {need.revision} has" if need.revision else ""
+            yield Finding(
+                MISSING, f"the bytes{of} are not in this store", _fetching(look, need), need.paths, hash_, True
+            )
+
+
+def _fetching(look: Look, need: Needed) -> str:
+    if not look.has_remotes:
+        return NO_REMOTE
+    return f"{PULL} --rev {shlex.quote(need.revision)}" if need.revision else PULL
 
 
 def _judge(look: Look, hash_: str, info: os.stat_result, keeps_modes: bool) -> Iterator[Finding]:
@@ -133,7 +165,7 @@ def _read(look: Look, hash_: str, info: os.stat_result, need: Needed, is_touched
 def _damage(look: Look, hash_: str, info: os.stat_result, need: Needed, reason: str, is_touched: bool) -> Finding:
     """Says how an object is wrong. One that a program wrote to holds what a person made, perhaps its only copy."""
     paths = need.paths or [look.repository.store.path(hash_)]
-    if is_touched and info.st_size:
+    if is_touched and info.st_size and not _is_cut_short(look, hash_, need):
         if need.paths:
             remedy = f"comfyvn-store recover {' '.join(map(quoted, need.paths[:20]))}"
             return Finding(WRITTEN, f"a program wrote into an object: {reason}", remedy, paths, hash_)
@@ -143,6 +175,13 @@ def _damage(look: Look, hash_: str, info: os.stat_result, need: Needed, reason: 
         of = f" of {need.size}" if need.size is not None else ""
         return Finding(TRUNCATED, f"an object is cut off: {info.st_size}{of} bytes", REPAIR, paths, hash_, True)
     return Finding(CORRUPT, f"an object is damaged: {reason}", REPAIR, paths, hash_, True)
+
+
+def _is_cut_short(look: Look, hash_: str, need: Needed) -> bool:
+    try:
+        return cutoff.is_cut_short(look.repository, hash_, need.size)
+    except OSError:
+        return False
 
 
 def _keeps_modes(repository: Repository) -> bool:

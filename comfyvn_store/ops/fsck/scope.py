@@ -32,10 +32,12 @@ class Said(NamedTuple):
 
 @dataclass
 class Needed:
-    """An object that is needed: the paths (relative to the top) at which it is, and what sidecars say of it."""
+    """An object that is needed: the paths (relative to the top) at which it is, and what sidecars say of it. `revision` is
+    where it was found, None for git's index."""
 
     paths: list[str] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+    revision: str | None = None
 
     @property
     def size(self) -> int | None:
@@ -74,15 +76,17 @@ def read(repository: Repository, words: Sequence[str]) -> Scope:
     scope = Scope(tuple(revisions), tuple(limits))
     entries: list[Entry] = []
     listings = (
-        (versions.entries_at(repository, revision) for revision in revisions)
+        ((revision, versions.entries_at(repository, revision)) for revision in revisions)
         if revisions
         else _of_work_tree(repository)
     )
-    for listing in listings:
-        entries += (entry for entry in listing if scope.covers(entry.path))
-    linked = versions.linked(repository, entries)
-    for hash_, path in dict.fromkeys((version.hash, version.path) for version in linked):
-        scope.needed.setdefault(hash_, Needed()).paths.append(path)
+    for revision, listing in listings:
+        covered = [entry for entry in listing if scope.covers(entry.path)]
+        entries += covered
+        for version in versions.linked(repository, covered):
+            scope.needed.setdefault(version.hash, Needed(revision=revision)).paths.append(version.path)
+    for need in scope.needed.values():
+        need.paths = list(dict.fromkeys(need.paths))
     for entry in entries:
         if entry.mode in (staging.FILE, staging.EXECUTABLE) and names.is_sidecar(entry.path):
             scope.cards.setdefault(entry.oid, entry.path)
@@ -94,11 +98,14 @@ def read(repository: Repository, words: Sequence[str]) -> Scope:
     return scope
 
 
-def _of_work_tree(repository: Repository) -> Iterator[Sequence[Entry]]:
-    yield staging.entries(repository.git, [""])
+def _of_work_tree(repository: Repository) -> Iterator[tuple[str | None, Sequence[Entry]]]:
+    yield None, staging.entries(repository.git, [""])
     if blobs.resolve(repository.git, "HEAD") is not None:  # of what both have once is enough
         changes = staging.staged_changes(repository.git, "HEAD", "")
-        yield [Entry(each.path, each.old_mode, each.old_oid) for each in changes if each.old_mode != staging.GONE]
+        yield (
+            "HEAD",
+            [Entry(each.path, each.old_mode, each.old_oid) for each in changes if each.old_mode != staging.GONE],
+        )
 
 
 def _parse(repository: Repository, words: Sequence[str]) -> tuple[list[str], list[str]]:
