@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from comfyvn_store.errors import Refused
+from comfyvn_store.ops import fsck, init
+from comfyvn_store.vcs import staging
+from comfyvn_store.vcs.repository import open_repository
 from tests import hostile_clones, media
 from tests.fsckrepo import snapshot
 from tests.gitrepo import GitRepo, Result, run
@@ -171,6 +175,21 @@ def test_a_folder_with_very_many_files_is_lived_through(ground: Ground) -> None:
     assert len(listed) == hostile_clones.CROWD + 3
     found = json.loads(ground.tool("fsck", "--json").out)["findings"]
     assert {each["kind"] for each in found} == {"object-missing", "sidecar-missing"}
+
+
+def test_more_files_than_are_looked_at_are_refused(store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        store_repo.write(f"assets/bg/{number}.png", media.png(seed=number))
+    store_repo.git("add", "-A")
+    store_repo.commit("three")
+    monkeypatch.setattr(staging, "MOST", 5)
+    repository = open_repository(str(store_repo.path))
+    for asked in (init.init, fsck.fsck):
+        with pytest.raises(Refused, match="more than the 5 that comfyvn-store looks at") as caught:
+            asked(repository)
+        assert "git config comfyvn.mostFiles" in (caught.value.hint or "")
+    store_repo.git("config", "comfyvn.mostFiles", "7")
+    assert fsck.fsck(repository).findings == []
 
 
 def test_the_watch_would_see_a_file_that_is_read_or_written_outside(ground: Ground) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from comfyvn_store.errors import GitFailed
+from comfyvn_store.errors import GitFailed, Refused
 from comfyvn_store.vcs import aside, holders
 from comfyvn_store.vcs.git import WITHOUT_FILTERS, Git
 
@@ -16,6 +16,9 @@ FILE = "100644"
 EXECUTABLE = "100755"
 GITLINK = "160000"
 GONE = "000000"
+# Of an index with more entries none is looked at: nobody's art is so much, and a clone that means ill would take all memory
+# and hours. `comfyvn.mostFiles` says another number.
+MOST = 500_000
 # Seconds a command of a person's waits for another git to let go of the index.
 PATIENCE = 10.0
 
@@ -64,7 +67,24 @@ def filtered_listing(git: Git, root: str, *drivers: str) -> bytes:
     # git 2.39 looks attributes up under the path without the pathspecs' common folder; `.git`, which no index has,
     # sees to it that there is none.
     specs = [*(f":(top,literal,attr:filter={driver}){root}" for driver in drivers), literal(".git")]
-    return git.run("ls-files", "-s", "-z", "--", *specs)
+    return _bounded(git, git.run("ls-files", "-s", "-z", "--", *specs))
+
+
+def require_bounded(git: Git, root: str) -> None:
+    """Raises Refused if more lies below `root` than is looked at."""
+    _bounded(git, git.run("ls-files", "-z", "--", literal(root)))
+
+
+def _bounded(git: Git, listing: bytes) -> bytes:
+    number = listing.count(b"\0")
+    if number > MOST:
+        said = git.text("config", "--type=int", "--get", "comfyvn.mostFiles", check=False)
+        if number > int(said or 0):
+            raise Refused(
+                f"git's index has {number} files here, more than the {MOST} that comfyvn-store looks at",
+                hint=f"if they are meant to be there: git config comfyvn.mostFiles {2 * number}",
+            )
+    return listing
 
 
 def unmerged(git: Git, root: str) -> set[str]:
@@ -84,7 +104,7 @@ def skipped(git: Git, root: str) -> set[str]:
 
 
 def _entries(git: Git, pathspecs: list[str]) -> list[Entry]:
-    return _parsed(git.run("ls-files", "-s", "-z", "--", *pathspecs))
+    return _parsed(_bounded(git, git.run("ls-files", "-s", "-z", "--", *pathspecs)))
 
 
 def _parsed(listing: bytes) -> list[Entry]:
