@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from comfyvn_store.base import names
-from comfyvn_store.errors import StoreUnreachable, UsageError
+from comfyvn_store.errors import Refused, StoreUnreachable, UsageError
 from comfyvn_store.hot import follow
 from comfyvn_store.vcs import leftovers, staging
 from comfyvn_store.vcs.repository import Repository, open_repository
@@ -26,10 +26,12 @@ def run(name: str, arguments: Sequence[str]) -> int:
         return 0
     try:
         repository.require_store()
-    except StoreUnreachable as error:
+        staging.require_bounded(repository.git, repository.index_path, repository.root)
+    except (StoreUnreachable, Refused) as error:
         if name == "pre-commit":
             raise
-        sys.stderr.write(f"comfyvn-store: {error}; what is due here the next command does\n")
+        rest = error.hint if isinstance(error, Refused) else "what is due here the next command does"
+        sys.stderr.write(f"comfyvn-store: {error}; {rest}\n")
         return 0
     leftovers.settle(repository)
     if name == "pre-commit":

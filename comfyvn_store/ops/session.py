@@ -12,7 +12,7 @@ from comfyvn_store.hot import follow, heal
 from comfyvn_store.index import catchup, database, questions
 from comfyvn_store.index.database import Index
 from comfyvn_store.ops import relocation, switching
-from comfyvn_store.vcs import aside, leftovers
+from comfyvn_store.vcs import aside, leftovers, staging
 from comfyvn_store.vcs.repository import Repository, open_repository
 from comfyvn_store.vcs.settings import DEFAULT_THUMBS
 
@@ -87,6 +87,7 @@ def open_session(
         folder, environment=environment, assets_root=assets_root, db_path=db_path, thumbs_root=thumbs_root
     )
     repository.require_initialised()
+    staging.require_bounded(repository.git, repository.index_path, repository.root)
     leftovers.settle(repository)
     relocation.keep_noted(repository)
     repository.ensure_store_link()

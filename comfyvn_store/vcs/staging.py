@@ -70,9 +70,15 @@ def filtered_listing(git: Git, root: str, *drivers: str) -> bytes:
     return _bounded(git, git.run("ls-files", "-s", "-z", "--", *specs))
 
 
-def require_bounded(git: Git, root: str) -> None:
-    """Raises Refused if more lies below `root` than is looked at."""
-    _bounded(git, git.run("ls-files", "-z", "--", literal(root)))
+def require_bounded(git: Git, index_path: str, root: str) -> None:
+    """Raises Refused if git's index has more below `root` than is looked at. Costs nothing where it has less in all."""
+    try:
+        with open(index_path, "rb") as stream:
+            head = stream.read(12)  # the signature, the version, and how many entries there are (gitformat-index)
+    except OSError:
+        return
+    if head[:4] == b"DIRC" and int.from_bytes(head[8:12], "big") > MOST:
+        _bounded(git, git.run("ls-files", "-z", "--", literal(root)))
 
 
 def _bounded(git: Git, listing: bytes) -> bytes:
