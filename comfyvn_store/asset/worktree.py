@@ -11,7 +11,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar
@@ -225,26 +225,36 @@ def print_at(place: str) -> Print | None:
 # -- the mirror for older tools -------------------------------------------------------------------------------------
 
 
-def mirror(repository: Repository, folder: str, present: Iterable[str], group: str) -> None:
-    """Brings the mirrors of one group of assets in one folder to their sidecars on disk.
+def mirror_all(repository: Repository, folder: str, groups: Mapping[str, Sequence[str]]) -> None:
+    """Brings the mirrors of groups of assets in one folder to their sidecars on disk.
 
-    `folder` is relative to the assets root ("" for the root itself), `present` the names of the group's assets there
-    now, `group` the part before the first dot that they share. Files in `_meta/` that are not ours stay.
+    `folder` is relative to the assets root ("" for the root itself). A group is the part before the first dot that names
+    share; with it come the names of its assets that are there now. Files in `_meta/` that are not ours stay.
     """
-    if repository.is_beyond_link(repository.full(f"{names.META_FOLDER}/{folder}/{group}")):
+    if repository.is_beyond_link(repository.full(f"{names.META_FOLDER}/{folder}/x")):
         return
     base = repository.absolute(repository.root)
     target = os.path.join(base, names.META_FOLDER, folder) if folder else os.path.join(base, names.META_FOLDER)
+    # Read once: a folder may have very many, each a group of its own.
+    found: dict[str, list[str]] = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir(target):
+            found.setdefault(name.partition(".")[0], []).append(name)
+    has_any = False
+    for group, present in groups.items():
+        has_any |= _mirror(repository, folder, present, target, found.get(group, ()))
+    if not has_any:
+        files.remove_empty_folders(target, base)
+
+
+def _mirror(repository: Repository, folder: str, present: Iterable[str], target: str, found: Iterable[str]) -> bool:
+    """Does it for one group, of which `found` lie in `target`; tells whether it has any mirror."""
     wanted = {}
     for name, mirrored in names.mirror_names(list(present)).items():
         inside = f"{folder}/{name}" if folder else name
         text = read_sidecar(repository, repository.full(names.sidecar_path(inside)))
         if text is not None:
             wanted[mirrored] = text
-    try:
-        found = [name for name in os.listdir(target) if name == f"{group}.json" or name.startswith(f"{group}.")]
-    except OSError:
-        found = []
     for name in found:
         if name.endswith(".json") and name not in wanted and _is_own_mirror(os.path.join(target, name), folder):
             with contextlib.suppress(OSError):
@@ -253,8 +263,7 @@ def mirror(repository: Repository, folder: str, present: Iterable[str], group: s
         place = os.path.join(target, name)
         if _small(place) != text:
             files.write_atomic(place, text)
-    if not wanted:
-        files.remove_empty_folders(target, base)
+    return bool(wanted)
 
 
 def has_mirrors(repository: Repository) -> bool:

@@ -82,22 +82,19 @@ def _cards(index: Index, repository: Repository, paths: Iterable[str]) -> Iterab
 
 def mirror(index: Index, repository: Repository, paths: Iterable[str]) -> None:
     """Brings the mirrors for older tools along with the sidecars of these assets."""
-    groups = set()
+    groups: dict[str, dict[str, list[str]]] = {}
     for path in paths:
         folder, _, name = path.rpartition("/")
-        groups.add((folder, name.partition(".")[0]))
-    for folder, group in groups:
-        prefix = f"{folder}/{group}" if folder else group
-        rows = index.db.execute(
-            "SELECT path FROM assets_registry WHERE path >= ? AND path < ?", (prefix, prefix + "\U0010ffff")
-        )
-        present = [
-            name
-            for (path,) in rows
-            for name in (_name_in(path, folder),)
-            if name is not None and name.partition(".")[0] == group
-        ]
-        worktree.mirror(repository, folder, present, group)
+        groups.setdefault(folder, {})[name.partition(".")[0]] = []
+    for folder, inside in groups.items():
+        for group in inside:
+            prefix = f"{folder}/{group}" if folder else group
+            rows = index.db.execute(
+                "SELECT path FROM assets_registry WHERE path >= ? AND path < ?", (prefix, prefix + "\U0010ffff")
+            )
+            found = (_name_in(path, folder) for (path,) in rows)
+            inside[group] = [name for name in found if name is not None and name.partition(".")[0] == group]
+        worktree.mirror_all(repository, folder, inside)
 
 
 def _name_in(path: str, folder: str) -> str | None:

@@ -166,9 +166,12 @@ def _remove_derived(session: Session) -> None:
     """Removes the index, the mirrors and the previews, which `git add -A` would take in now."""
     repository = session.repository
     _remove_previews(repository)
+    groups: dict[str, dict[str, list[str]]] = {}
     for path, _, _ in questions.sized_hashes(session.index):
         folder, _, name = path.rpartition("/")
-        worktree.mirror(repository, folder, [], name.partition(".")[0])
+        groups.setdefault(folder, {})[name.partition(".")[0]] = []
+    for folder, inside in groups.items():
+        worktree.mirror_all(repository, folder, inside)
     session.index.close()
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(OSError):
