@@ -278,7 +278,8 @@ def test_unfinished_files_are_swept(art: GitRepo) -> None:
 # Runs `gc --prune` that stops at a step until a file appears, as a process of its own. STEP names a function of ours; it
 # stops before (or after) its N-th call.
 STOPPING = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests behind itself has it ignored
 import comfyvn_store.ops.roots as roots, comfyvn_store.store.trash as trash, comfyvn_store.ops.journal as journal
 import comfyvn_store.ops.gc as gc
 module, name, number, when, flag = sys.argv[1:6]

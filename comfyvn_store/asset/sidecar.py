@@ -163,8 +163,6 @@ def decode(data: bytes) -> Sidecar:
         if b"<<<<<<< " in data[: canonical.LONGEST_JSON]:
             raise BrokenSidecar("it holds merge markers") from None
         raise BrokenSidecar(f"it does not parse as JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise BrokenSidecar(f"it holds a {type(value).__name__}, not an object")
     return from_dict(value)
 
 
@@ -176,8 +174,10 @@ def decode_if_whole(data: bytes | None) -> Sidecar | None:
         return None
 
 
-def from_dict(value: Mapping[str, Any]) -> Sidecar:
+def from_dict(value: Any) -> Sidecar:
     """Reads a sidecar out of plain data. Raises BrokenSidecar."""
+    if not isinstance(value, Mapping):
+        raise BrokenSidecar(f"it holds a {type(value).__name__}, not an object")
     schema = value.get("schema")
     if schema != SCHEMA or isinstance(schema, bool):
         raise BrokenSidecar(f"it has schema {schema!r}, and this version knows {SCHEMA}")
