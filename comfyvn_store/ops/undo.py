@@ -55,6 +55,8 @@ def undo(
     Raises UsageError for one that there is not, Refused where it cannot be reversed, ObjectMissing, RemoteUnreachable.
     """
     repository = open_repository()
+    if dry_run:
+        return _undo(repository, name, dry_run, tell, progress)
     with journal.alone(repository):  # of two at once the second sees what the first took back
         return _undo(repository, name, dry_run, tell, progress)
 
