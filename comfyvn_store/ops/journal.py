@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from comfyvn_store.base import canonical, due, files, links
+from comfyvn_store.base import due, files, links
 from comfyvn_store.base.uuid7 import uuid7
-from comfyvn_store.errors import ComfyvnError, GitFailed, UsageError
+from comfyvn_store.errors import ComfyvnError, GitFailed, MachineError, UsageError
 from comfyvn_store.ops import snapshots
 from comfyvn_store.ops.snapshots import State
 from comfyvn_store.store import trash
@@ -102,7 +102,7 @@ class Entry:
 def recording(repository: Repository, verb: str, paths: Iterable[str], summary: str) -> Iterator[None]:
     """Keeps the states of paths before and after what runs inside, however that ends.
 
-    What changed nothing leaves no entry. Raises OSError, GitFailed where that cannot be written; nothing was changed then.
+    What changed nothing leaves no entry. Raises OSError, MachineError where that cannot be written; nothing was changed then.
     """
     wanted = list(dict.fromkeys(paths))
     if _recording.get() or not wanted:
@@ -135,7 +135,7 @@ def begin(
 ) -> Entry:
     """Notes, durably, an operation that is about to begin; `keeps` are further states that its undo may need.
 
-    Raises OSError, GitFailed.
+    Raises OSError, MachineError; nothing was changed then.
     """
     prune(repository)
     git = repository.git
@@ -154,7 +154,13 @@ def begin(
         undoes=undoes,
         git_dir=own_dir(repository),
     )
-    _anchor(repository, entry, [*(before or {}).values(), *(keeps or {}).values()])
+    try:
+        _anchor(repository, entry, [*(before or {}).values(), *(keeps or {}).values()])
+    except GitFailed as error:
+        raise MachineError(
+            f"cannot note what is about to be done: {error.message}",
+            hint="nothing was changed; run the command again when git can write here again",
+        ) from error
     write(repository, entry)
     return entry
 
@@ -168,7 +174,8 @@ def finish(repository: Repository, entry: Entry, **changed: Any) -> Entry:
 
 def write(repository: Repository, entry: Entry) -> None:
     """Writes an entry, durably. Raises OSError."""
-    data = canonical.dump_pretty(entry.as_dict())
+    # In ASCII: a path need not be UTF-8, and an escape keeps each of its bytes.
+    data = (json.dumps(entry.as_dict(), indent=2) + "\n").encode("ascii")
     files.write_atomic(_place(repository, entry.id), data, durable=True, sharing=repository.settings.sharing)
 
 
