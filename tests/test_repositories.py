@@ -295,7 +295,5 @@ def test_where_git_cannot_be_written_reads_answer_and_the_rest_says_so(store_rep
         for folder in folders:
             os.chmod(folder, 0o755)
         index.chmod(0o644)
-    assert store_repo.sidecar(life.SKY)["tags"] == []
-    store_repo.git("add", "-A")
-    store_repo.commit("tag")
+    assert store_repo.sidecar(life.SKY)["tags"] == [] and store_repo.status() == []
     oracle.check_all(store_repo)
