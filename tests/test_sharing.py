@@ -48,6 +48,16 @@ def refused(repo: GitRepo, *words: str, code: int) -> str:
 # -- a clone finds its art ---------------------------------------------------------------------------------------------
 
 
+def repainted_and_cloned(team: Team, mika: GitRepo) -> GitRepo:
+    """Mika repaints Alice and pushes; Noor's clone, which this gives, pulls what git's index holds and no older version."""
+    mika.write(ALICE, media.comfy_png(7))
+    mika.commit("repainted", "-a")
+    mika.git("push", "-q")
+    noor = team.clone("noor")
+    noor.tool("pull")
+    return noor
+
+
 def test_clone_init_pull_is_enough(team: Team, mika: GitRepo) -> None:
     other = team.clone("noor")
     assert present(other) == set()
@@ -203,11 +213,7 @@ def test_push_says_what_is_neither_here_nor_there(team: Team, mika: GitRepo) -> 
 
 
 def test_what_a_clone_has_not_is_no_secret_and_pull_all_mends_it(team: Team, mika: GitRepo) -> None:
-    mika.write(ALICE, media.comfy_png(7))
-    mika.commit("repainted", "-a")
-    mika.git("push", "-q")
-    noor = team.clone("noor")
-    noor.tool("pull")
+    noor = repainted_and_cloned(team, mika)
     usb = team.folder / "usb"
     noor.tool("remote", "add", "--local", "usb", str(usb))
     said = refused(noor, "push", code=12)
@@ -1011,11 +1017,7 @@ def test_a_remote_of_the_repositorys_hides_no_git_remote(team: Team, mika: GitRe
 
 
 def test_pushing_to_a_second_place_what_only_the_first_has(team: Team, mika: GitRepo) -> None:
-    mika.write(ALICE, media.comfy_png(7))
-    mika.commit("repainted", "-a")
-    mika.git("push", "-q")
-    noor = team.clone("noor")
-    noor.tool("pull")
+    noor = repainted_and_cloned(team, mika)
     other = team.folder / "other.git"
     run(["git", "init", "-q", "--bare", str(other)], cwd=team.folder)
     noor.git("push", "-q", str(other), "main")

@@ -18,7 +18,12 @@ _HEX = frozenset("0123456789abcdef")
 
 def is_hash(text: str) -> bool:
     """Tells whether `text` is a full SHA-256 in lower-case hex."""
-    return len(text) == 64 and _HEX.issuperset(text)
+    return len(text) == 64 and is_hex(text)
+
+
+def is_hex(text: str) -> bool:
+    """Tells whether `text` is made of lower-case hexadecimal digits."""
+    return bool(text) and _HEX.issuperset(text)
 
 
 def object_name(hash_: str) -> str:

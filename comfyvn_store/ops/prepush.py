@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from comfyvn_store.base import names
+from comfyvn_store.base import links, names
 from comfyvn_store.errors import ComfyvnError, ObjectMissing, Refused, RemoteUnreachable
 from comfyvn_store.hot import locked
 from comfyvn_store.ops import locks, moving, push, remotes, versions
@@ -44,15 +44,11 @@ def parse(text: str) -> list[Update]:
     found = []
     for line in filter(None, text.split("\n")):
         words = line.rsplit(" ", 3)
-        if len(words) != 4 or not _is_oid(words[1]) or not _is_oid(words[3]):
+        if len(words) != 4 or not links.is_hex(words[1]) or not links.is_hex(words[3]):
             raise Refused(f"git says something that is not understood: {names.printable(line)}", hint=_AHEAD)
         if words[1].strip("0") and not words[2].startswith(shelf.PREFIX):
             found.append(Update(words[0], words[1], words[3] if words[3].strip("0") else "", words[2]))
     return found
-
-
-def _is_oid(word: str) -> bool:
-    return bool(word) and set(word) <= set("0123456789abcdef")
 
 
 def with_remotes_of(repository: Repository, updates: Sequence[Update]) -> Repository:

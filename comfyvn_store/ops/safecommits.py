@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from comfyvn_store.base import files
+from comfyvn_store.base import files, links
 from comfyvn_store.vcs.repository import Repository
 
 # Commits that one file keeps, the newest; and its size in bytes, at most.
@@ -32,7 +32,7 @@ class SafeCommits:
             words = files.read_small(self._path, _LONGEST).decode("ascii", "replace").split()
         except OSError:
             return []
-        return [word for word in words if len(word) in (40, 64) and set(word) <= set("0123456789abcdef")]
+        return [word for word in words if len(word) in (40, 64) and links.is_hex(word)]
 
     def add(self, commits: Sequence[str]) -> None:
         """Notes more of them; where that cannot be written, the next push asks again."""

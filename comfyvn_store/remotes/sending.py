@@ -18,18 +18,14 @@ class Sending(Work):
         sizes = {item.hash: info.st_size for item in items if (info := self._store.stat(item.hash)) is not None}
         asked = [Item(item.hash, sizes.get(item.hash, item.size)) for item in items]
         said = self._remote.has(asked)
-        held = {item.hash for item in asked if item.hash in said and said[item.hash] in (None, item.size)}
-        held |= {hash_ for hash_ in said if hash_ not in sizes}
+        held = {
+            item.hash
+            for item in asked
+            if item.hash in said and (item.hash not in sizes or said[item.hash] in (None, item.size))
+        }
         self._outcome.there = [item.hash for item in items if item.hash in held]
-        due = []
-        for item in items:
-            info = self._store.stat(item.hash)
-            if item.hash in held:
-                continue
-            if info is None:
-                self._outcome.absent.append(item.hash)
-            else:
-                due.append(Item(item.hash, info.st_size))
+        self._outcome.absent += [item.hash for item in items if item.hash not in held and item.hash not in sizes]
+        due = [item for item in asked if item.hash not in held and item.hash in sizes]
         self._progress = Progress(due, tell)
         self._each(due, jobs, self._send, upload=True)
         try:
