@@ -7,13 +7,12 @@ where a person had edited them; so none is deleted unless the store has its byte
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
 
-from comfyvn_store.asset import ingest
-from comfyvn_store.base import files, names
+from comfyvn_store.base import digest, files, names
+from comfyvn_store.base.processes import is_alive
 from comfyvn_store.store.objects import Store
 from comfyvn_store.vcs.repository import Repository
 
@@ -49,14 +48,9 @@ def _is_at_work(name: str) -> bool:
     if process == str(os.getpid()):
         return False
     try:
-        os.kill(int(process), 0)
+        return is_alive(int(process))
     except ValueError:
         return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _clear(store: Store, place: str) -> None:
@@ -64,11 +58,9 @@ def _clear(store: Store, place: str) -> None:
     if info is None or not (stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode)):
         return
     if stat.S_ISREG(info.st_mode) and info.st_size:
-        digest = hashlib.sha256()
         with open(place, "rb") as stream:
-            for block in ingest.file_blocks(stream):
-                digest.update(block)
-        if not store.has_good(digest.hexdigest(), info.st_size):
-            store.put_aside(place, digest.hexdigest())
+            hash_ = digest.sha256(stream)
+        if not store.has_good(hash_, info.st_size):
+            store.put_aside(place, hash_)
             return
     os.unlink(place)

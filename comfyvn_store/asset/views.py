@@ -7,14 +7,13 @@ symlinks it writes that text into a file; such a stand-in is filled with the byt
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import stat
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from comfyvn_store.asset import ingest, worktree
+from comfyvn_store.asset import worktree
 from comfyvn_store.asset.worktree import Staged
-from comfyvn_store.base import files, links, png
+from comfyvn_store.base import digest, files, links, png
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import GitFailed, ObjectCorrupt, ObjectMissing
 from comfyvn_store.vcs import staging
@@ -105,7 +104,7 @@ def behind(repository: Repository, assets: Sequence[Staged]) -> list[tuple[str, 
             continue
         # Of one length, only a picture that had the marker of another one before can differ.
         is_long = before.size == stored.st_size
-        if is_long and ((asset.is_vouched and not _is_png(place)) or _has_bytes(place, asset.hash)):
+        if is_long and ((asset.is_vouched and not _is_png(place)) or has_bytes(place, asset.hash)):
             continue
         if asset.is_vouched or worktree.holds(repository, place, asset.hash):
             found.append((asset.path, asset.hash, before))
@@ -139,7 +138,7 @@ def mend(repository: Repository, views: Sequence[View]) -> None:
         if before is None or stored is None:
             continue
         is_long = before.size == stored.st_size
-        if is_long and (view.path not in doubtful or _has_bytes(place, view.hash)):
+        if is_long and (view.path not in doubtful or has_bytes(place, view.hash)):
             if view.path in doubtful:
                 held.append(view)
         elif view.path not in doubtful or worktree.holds(repository, place, view.hash):
@@ -154,7 +153,7 @@ def place_copy(repository: Repository, path: str, hash_: str, link: str | None, 
     """Puts a copy of an object where the symlink with the text `link`, the file `file` or, with neither, nothing lies;
     tells whether that was so. Raises ObjectMissing, OSError."""
     place = repository.absolute(path)
-    if file is not None and worktree.print_at(place) == file and _has_bytes(place, hash_):
+    if file is not None and worktree.print_at(place) == file and has_bytes(place, hash_):
         return True
     temp = worktree.copy_object(repository, hash_, path)
     files.settle(temp)
@@ -217,13 +216,10 @@ def _is_png(place: str) -> bool:
         return False
 
 
-def _has_bytes(place: str, hash_: str) -> bool:
+def has_bytes(place: str, hash_: str) -> bool:
     """Tells whether a file holds exactly an object's bytes."""
-    digest = hashlib.sha256()
     try:
         with open(place, "rb") as stream:
-            for block in ingest.file_blocks(stream):
-                digest.update(block)
+            return digest.sha256(stream) == hash_
     except OSError:
         return False
-    return digest.hexdigest() == hash_

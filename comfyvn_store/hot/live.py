@@ -7,6 +7,7 @@ import os
 import time
 
 from comfyvn_store.base import files
+from comfyvn_store.base.processes import is_alive
 from comfyvn_store.vcs.repository import Repository
 
 NAME = "commit.pid"
@@ -40,7 +41,7 @@ def is_going_on(repository: Repository) -> bool:
     except (OSError, ValueError):
         return False
     # A git that was killed leaves its note, and its id is another program's one day.
-    return _is_alive(process) and began in ("", _began(process))
+    return is_alive(process) and began in ("", _began(process))
 
 
 def _began(process: int) -> str | None:
@@ -69,15 +70,3 @@ def _git_above(parent: int) -> int:
             return process
         process = int(after.split()[1])
     return parent
-
-
-def _is_alive(process: int) -> bool:
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

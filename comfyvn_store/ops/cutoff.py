@@ -7,10 +7,9 @@ is there is no more than its beginning; without one it cannot be told, and count
 
 from __future__ import annotations
 
-import hashlib
 import os
 
-from comfyvn_store.base import ending
+from comfyvn_store.base import digest, ending
 from comfyvn_store.errors import ObjectMissing
 from comfyvn_store.ops import copies
 from comfyvn_store.ops.copies import Wanted
@@ -63,8 +62,5 @@ def is_beginning(short: str, long: str) -> bool:
 
 def _has_whole(repository: Repository, wanted: Wanted, length: int) -> bool:
     """Tells whether a whole copy nearby begins with what is left."""
-    digest = hashlib.sha256()
     with repository.store.open(wanted.hash) as stream:
-        while block := stream.read(BLOCK):
-            digest.update(block)
-    return copies.is_beginning(repository, wanted, length, digest.hexdigest())
+        return copies.is_beginning(repository, wanted, length, digest.sha256(stream))

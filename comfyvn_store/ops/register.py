@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from comfyvn_store.asset import ingest, record, sidecar, views, worktree
 from comfyvn_store.asset.generators import comfyui
 from comfyvn_store.asset.known import KnownSidecars, on_disk
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import canonical, files, links, names, pointers
+from comfyvn_store.base import canonical, digest, files, links, names, pointers
 from comfyvn_store.errors import ComfyvnError, LockTimeout, Refused, UnknownFile, UsageError, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.index import sight
@@ -248,16 +247,14 @@ def _adopt(repository: Repository, source: str) -> str | None:
     if os.lstat(source).st_nlink > 1:
         return None
     before = files.print_of(os.lstat(source))
-    digest = hashlib.sha256()
     with open(source, "rb") as stream:
-        for block in ingest.file_blocks(stream):
-            digest.update(block)
+        hash_ = digest.sha256(stream)
     if files.print_of(os.lstat(source)) != before:
         raise Refused(
             f"'{names.printable(source)}' changed while it was read",
             hint="wait until it is saved, then try again",
         )
-    return digest.hexdigest() if repository.store.adopt(source, digest.hexdigest()) else None
+    return hash_ if repository.store.adopt(source, hash_) else None
 
 
 # -- git -----------------------------------------------------------------------------------------------------------

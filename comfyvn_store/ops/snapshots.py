@@ -7,7 +7,6 @@ may have to come back are in the store, texts of sidecars in git's database, bef
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import stat
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar, worktree
-from comfyvn_store.base import canonical, files, links, names, pointers
+from comfyvn_store.base import canonical, digest, files, links, names, pointers
 from comfyvn_store.errors import Refused
 from comfyvn_store.index import sight
 from comfyvn_store.vcs import blobs, staging
@@ -148,11 +147,8 @@ def _text(repository: Repository, path: str, size: int) -> bytes | None:
 
 
 def _hash(place: str) -> str:
-    digest = hashlib.sha256()
     with open(place, "rb") as stream:
-        for block in ingest.file_blocks(stream):
-            digest.update(block)
-    return digest.hexdigest()
+        return digest.sha256(stream)
 
 
 # -- putting back ------------------------------------------------------------------------------------------------------

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Iterable
 from typing import BinaryIO, NamedTuple
 
-from comfyvn_store.base import copying, durable, files
+from comfyvn_store.base import copying, digest, durable, files
 from comfyvn_store.base.sharing import is_own
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing
 from comfyvn_store.store import trash
-from comfyvn_store.store.objects import BLOCK, Store, open_file
+from comfyvn_store.store.objects import Store, open_file
 
 
 class Taken(NamedTuple):
@@ -156,10 +155,7 @@ def _copy(stream: BinaryIO, target: Store, hash_: str) -> None:
         copying.copy(stream.fileno(), incoming.stream.fileno())
         os.fsync(incoming.stream.fileno())
         incoming.stream.seek(0)
-        digest = hashlib.sha256()
-        while block := incoming.stream.read(BLOCK):
-            digest.update(block)
-        if digest.hexdigest() != hash_:
+        if digest.sha256(incoming.stream) != hash_:
             raise ObjectCorrupt(f"object {hash_[:16]} is damaged: its bytes have another hash")
         incoming.keep(hash_, is_durable=True)
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import hashlib
 import os
 import stat
 import time
 from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
-from comfyvn_store.base import copying, durable, files, links, names
+from comfyvn_store.base import copying, digest, durable, files, links, names
 from comfyvn_store.base.sharing import PRIVATE, Sharing, is_own
 from comfyvn_store.errors import NewerStore, ObjectCorrupt, ObjectMissing, StoreUnreachable
 from comfyvn_store.store.incoming import Incoming
@@ -161,12 +160,10 @@ class Store:
     def verify(self, hash_: str) -> None:
         """Reads an object and compares. Raises ObjectMissing or ObjectCorrupt."""
         with self.open(hash_) as stream:
-            digest = hashlib.sha256()
-            while block := stream.read(BLOCK):
-                digest.update(block)
-        if digest.hexdigest() != hash_:
+            found = digest.sha256(stream)
+        if found != hash_:
             raise ObjectCorrupt(
-                f"object {hash_[:16]} is damaged: its bytes have the hash {digest.hexdigest()[:16]}",
+                f"object {hash_[:16]} is damaged: its bytes have the hash {found[:16]}",
                 hint="`comfyvn-store recover FILE` keeps what was written as a new version and looks for the old bytes",
             )
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from comfyvn_store.base import durable, files
+from comfyvn_store.base import digest, durable, files
 from comfyvn_store.base.uuid7 import uuid7
 from comfyvn_store.errors import ObjectCorrupt
-from comfyvn_store.store.objects import BLOCK, Store, open_file
+from comfyvn_store.store.objects import Store, open_file
 
 FOLDER = "trash"
 # So many objects at a time are made durable.
@@ -143,14 +142,11 @@ def _restore(store: Store, items: Sequence[Trashed]) -> list[Trashed]:
 
 
 def _is_right(item: Trashed) -> bool:
-    digest = hashlib.sha256()
     try:
         with open_file(item.path) as stream:
-            while block := stream.read(BLOCK):
-                digest.update(block)
+            return digest.sha256(stream) == item.hash
     except OSError:
         return False
-    return digest.hexdigest() == item.hash
 
 
 def set_aside(store: Store, item: Trashed) -> Trashed | None:

@@ -11,6 +11,7 @@ import os
 import time
 
 from comfyvn_store.base import files
+from comfyvn_store.base.processes import is_alive
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.vcs.git import Git
 
@@ -113,7 +114,7 @@ def release_abandoned(git: Git) -> bool:
     for other in os.listdir(folder):
         place = os.path.join(folder, other)
         process = other.removeprefix(name + _SUFFIX).partition("-")[0]
-        if not other.startswith(name + _SUFFIX) or not process.isdigit() or _is_alive(int(process)):
+        if not other.startswith(name + _SUFFIX) or not process.isdigit() or is_alive(int(process)):
             continue
         with contextlib.suppress(OSError):
             if os.path.samestat(os.lstat(place), lock):
@@ -123,16 +124,6 @@ def release_abandoned(git: Git) -> bool:
                 os.unlink(claimed)
                 return True
     return False
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _sweep(index: str) -> None:

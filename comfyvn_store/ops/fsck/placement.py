@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from comfyvn_store.base import links
+from comfyvn_store.base.digest import sha256
 from comfyvn_store.ops.fsck.finding import FOREIGN, MISPLACED, REPAIR, Finding
 from comfyvn_store.ops.wiring import quoted
-from comfyvn_store.store.objects import BLOCK, Store, open_file
+from comfyvn_store.store.objects import Store, open_file
 
 
 class Placed(NamedTuple):
@@ -90,14 +90,11 @@ def judge(store: Store, placed: Placed, needed: Collection[str]) -> Finding:
 
 def digest_of(path: str) -> str | None:
     """Gives the hash of an ordinary file's bytes, None if it cannot be read."""
-    digest = hashlib.sha256()
     try:
         with open_file(path) as stream:
-            while block := stream.read(BLOCK):
-                digest.update(block)
+            return sha256(stream)
     except OSError:
         return None
-    return digest.hexdigest()
 
 
 def _spelt(store: Store, path: str) -> str:

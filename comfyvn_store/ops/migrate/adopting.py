@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from comfyvn_store.asset import ingest
-from comfyvn_store.base import copying, files, names
+from comfyvn_store.base import copying, digest, files, names
 from comfyvn_store.base.sharing import is_own
 from comfyvn_store.errors import Refused
 from comfyvn_store.ops.migrate.claims import Kind, Version
@@ -127,7 +127,7 @@ class Intake:
         with open(place, "rb") as stream, store.temp() as incoming:
             copying.copy(stream.fileno(), incoming.stream.fileno())
             incoming.stream.seek(0)
-            if _digest(incoming.stream.fileno()) != sums.hash:
+            if digest.sha256(incoming.stream) != sums.hash:
                 raise Refused(f"'{names.printable(place)}' changed while it was copied", hint="run the command again")
             incoming.keep(sums.hash)
         return Taken(sums.hash, sums.size, COPIED, place)
@@ -168,13 +168,6 @@ class Intake:
         if other is None and version.hash is None:
             is_right = version.size in (None, size)
         return _Sums(whole.hexdigest(), size, is_right)
-
-
-def _digest(descriptor: int) -> str:
-    digest = hashlib.sha256()
-    while block := os.read(descriptor, 1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _is_file(place: str) -> bool:

@@ -88,7 +88,7 @@ def _place_view(repository: Repository, change: Change, hash_: str, is_new: bool
     before = files.print_of(info)
     stored = repository.store.stat(hash_)
     is_object = stored is not None and os.path.samestat(stored, info)
-    is_meant = is_object or _stands_for(repository, change, hash_) or has_bytes(place, hash_)
+    is_meant = is_object or _stands_for(repository, change, hash_) or views.has_bytes(place, hash_)
     if is_meant or (old_hash is not None and worktree.holds(repository, place, old_hash)):
         return _make(repository, change.path, hash_, None, before, text)
     return False
@@ -184,18 +184,6 @@ def _stands_for(repository: Repository, change: Change, hash_: str) -> bool:
     """Whether a file is no more than the text that git had for it: a link or the pointer of another program."""
     found = _content(repository.absolute(change.path))
     return found is not None and (links.parse_written(found) == hash_ or _is_old(repository, change, found))
-
-
-def has_bytes(place: str, hash_: str) -> bool:
-    """Tells whether a file has exactly the bytes with this hash."""
-    digest = hashlib.sha256()
-    try:
-        with open(place, "rb") as stream:
-            for block in ingest.file_blocks(stream):
-                digest.update(block)
-    except OSError:
-        return False
-    return digest.hexdigest() == hash_
 
 
 def is_unchanged(repository: Repository, entry: Entry) -> bool:

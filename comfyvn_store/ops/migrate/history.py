@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from comfyvn_store.asset import sidecar, worktree
+from comfyvn_store.asset import sidecar, views, worktree
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import files, links, names
 from comfyvn_store.base.telling import Progress
-from comfyvn_store.ops.migrate import current, following, lines, records, rewrite, safety
+from comfyvn_store.ops.migrate import current, lines, records, rewrite, safety
 from comfyvn_store.ops.migrate.choosing import Chosen
 from comfyvn_store.ops.migrate.claims import Claim, Kind
 from comfyvn_store.ops.migrate.firsts import Firsts
@@ -89,7 +89,7 @@ def _as_committed(repository: Repository, claims: Sequence[Claim]) -> set[str]:
     for claim in claims:
         place = repository.absolute(claim.path)
         is_file = claim.carrier[:3] in entries and worktree.print_at(place) is not None
-        if is_file and claim.version.hash is not None and following.has_bytes(place, claim.version.hash):
+        if is_file and claim.version.hash is not None and views.has_bytes(place, claim.version.hash):
             found.add(claim.path)
     return found
 
