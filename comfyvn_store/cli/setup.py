@@ -181,8 +181,9 @@ def _title(title: str, *lines: str) -> None:
 
 def _pathspec(root: str) -> str:
     """Gives what means the assets root on a shell's command line, wherever that stands in the work tree."""
-    is_plain = all(c.isalnum() or c in "/._-" for c in root)
-    return f":/{root}" if is_plain else shlex.quote(f":(top,literal){root}")
+    from comfyvn_store.ops import wiring
+
+    return f":/{root}" if wiring.is_plain(root) else shlex.quote(f":(top,literal){root}")
 
 
 @click.command("uninstall", short_help="give back ordinary files and the previous hooks")

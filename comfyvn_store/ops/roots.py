@@ -23,11 +23,10 @@ from comfyvn_store.vcs import foreign, keeplist, lying, reachable, settings
 from comfyvn_store.vcs.lying import Lying, WorkTree
 from comfyvn_store.vcs.reachable import Reach
 from comfyvn_store.vcs.repository import Repository, open_repository
-from comfyvn_store.vcs.settings import DEFAULT_ROOT, TRASH_GRACE
+from comfyvn_store.vcs.settings import DEFAULT_ROOT, TRASH_GRACE, TRASH_GRACE_SETTING
 
 # By repository, the objects that each blob names.
 Known = dict[str, dict[str, frozenset[str]]]
-TRASH_GRACE_SETTING = "comfyvn.trashGrace"
 # The kinds of roots in the order in which an object that several keep is counted, with the words for people.
 BRANCHES, STASH, REFLOG, OPERATION = "refs", "stash", "reflog", "operation"
 INDEX, WORK_TREE, KEEP, JOURNAL, CLONE = "index", "work-tree", "keep", "journal", "clone"

@@ -64,14 +64,10 @@ def is_here(repository: Repository, entry: Entry) -> bool:
 def redoing(entry: Entry, verb: str) -> str:
     """Gives the command that does again what an operation of a verb did, whose undoing is no operation on paths."""
     path = entry.summary.removeprefix("undo ").removeprefix("drop ")
-    known = f"comfyvn-store drop {_typed(path)}" if verb == DROP and " and " not in path else None
+    known = (
+        f"comfyvn-store drop {names.printable(wiring.typed(path))}" if verb == DROP and " and " not in path else None
+    )
     return known or _AGAIN.get(verb, "run that command")
-
-
-def _typed(path: str) -> str:
-    """Gives a path for a line that is to be typed."""
-    is_plain = all(c.isalnum() or c in "/._-" for c in path)
-    return path if is_plain else names.printable(wiring.quoted(path))
 
 
 class _Look:
@@ -157,7 +153,7 @@ class _Look:
         for path, _ in changed:
             if self._is_committed(path):
                 shown = names.printable(path)
-                hint = f"git has the former versions: git log -- {_typed(path)}"
+                hint = f"git has the former versions: git log -- {names.printable(wiring.typed(path))}"
                 return Standing(PAST, f"'{shown}' was changed since, and that is committed", hint)
         for path, why in changed:
             return Standing(BLOCKED, f"'{names.printable(path)}' {why}, and undo would overwrite that", SAVE_FIRST)

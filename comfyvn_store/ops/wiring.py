@@ -57,6 +57,16 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+def is_plain(text: str) -> bool:
+    """Tells whether a path means itself to every shell, without quotes."""
+    return all(c.isalnum() or c in "/._-" for c in text)
+
+
+def typed(path: str) -> str:
+    """Gives a path for a line that is to be typed."""
+    return path if is_plain(path) else quoted(path)
+
+
 def main_path() -> str:
     """Gives the file whose absence says that the tool is gone although its interpreter is there."""
     return os.path.join(os.path.dirname(os.path.abspath(comfyvn_store.__file__)), "hot", "main.py")

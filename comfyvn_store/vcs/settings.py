@@ -24,6 +24,7 @@ VIEWS = (LINK, COPY)
 MANUAL, AUTO = "manual", "auto"
 PUSH, WARN, REFUSE, OFF = "push", "warn", "refuse", "off"
 TRASH_GRACE = 14 * 86400.0
+TRASH_GRACE_SETTING = "comfyvn.trashGrace"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 DEFAULT_THUMBS = "cache/thumbs"
 # The only keys a repository may set for whoever clones it: none names a command or a path outside the work tree.
@@ -95,7 +96,7 @@ class Settings:
     @property
     def trash_grace(self) -> float:
         """Seconds that what collection took stays in the trash, and that operations can be undone. Raises UsageError."""
-        return span("comfyvn.trashGrace", self.said.get("trashgrace"), TRASH_GRACE)
+        return span(TRASH_GRACE_SETTING, self.said.get("trashgrace"), TRASH_GRACE)
 
 
 def read_settings(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from comfyvn_store.asset import sidecar
 from comfyvn_store.base import canonical, links, names, pointers
 from comfyvn_store.errors import ComfyvnError, NotInitialised
-from comfyvn_store.ops import stored
+from comfyvn_store.ops import stored, wiring
 from comfyvn_store.ops.check import scope
 from comfyvn_store.ops.check.scope import Scene
 from comfyvn_store.store.objects import Store
@@ -182,8 +182,6 @@ def _judge(scene: Scene, path: str, contents: _Contents) -> Iterable[Finding]:
 
 def _finding(scene: Scene, path: str, kind: str, message: str, program: str = "") -> Finding:
     shown = names.printable(path)
-    quoted = shown if all(c.isalnum() or c in "/._-" for c in shown) else "'" + shown.replace("'", "'\\''") + "'"
-    card = names.sidecar_path(shown)
-    quoted_card = card if quoted == shown else "'" + card.replace("'", "'\\''") + "'"
-    remedy = REMEDIES[kind].replace("PROGRAM", program).replace("SIDECAR", quoted_card).replace("PATH", quoted)
+    card = wiring.typed(names.sidecar_path(shown))
+    remedy = REMEDIES[kind].replace("PROGRAM", program).replace("SIDECAR", card).replace("PATH", wiring.typed(shown))
     return Finding(scene.commit, path, kind, message, remedy)
