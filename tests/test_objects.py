@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from comfyvn_store.base import canonical, durable, files, links, names, pktline, png
 from comfyvn_store.base.uuid7 import uuid7
 from comfyvn_store.errors import LockTimeout, NewerStore, ObjectCorrupt, ObjectMissing, Refused
+from comfyvn_store.store import adoption
 from comfyvn_store.store.lock import locked
 from comfyvn_store.store.objects import Store
 from tests import media
@@ -221,17 +222,23 @@ def test_sync_takes_few_and_many(store: Store, count: int) -> None:
     store.sync([])
 
 
+def adopt(store: Store, place: Path) -> bool:
+    info = files.look(str(place))
+    assert info is not None
+    return adoption.adopt(store, str(place), HASH, files.print_of(info))
+
+
 def test_a_file_can_become_the_object_itself(store: Store, tmp_path: Path) -> None:
     place = tmp_path / "picture"
     place.write_bytes(DATA)
-    assert store.adopt(str(place), HASH)
+    assert adopt(store, place)
     assert os.stat(store.path(HASH)).st_ino == place.stat().st_ino
     info = store.stat(HASH)
     assert info is not None and not store.is_touched(info)
     store.verify(HASH)
     other = tmp_path / "copy"
     other.write_bytes(DATA)
-    assert store.adopt(str(other), HASH)
+    assert adopt(store, other)
     assert os.stat(store.path(HASH)).st_ino != other.stat().st_ino
 
 
@@ -248,8 +255,23 @@ def test_a_file_that_cannot_be_adopted_keeps_its_mode(
         raise OSError(errno.EXDEV, "another file system")
 
     monkeypatch.setattr(os, "link", elsewhere)
-    assert not store.adopt(str(place), HASH)
-    assert seen == [0o444] and place.stat().st_mode & 0o777 == 0o640
+    assert not adopt(store, place)
+    assert seen == [0o640] and place.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_that_was_saved_since_it_was_read_is_not_adopted(store: Store, tmp_path: Path) -> None:
+    place = tmp_path / "file"
+    place.write_bytes(DATA)
+    place.chmod(0o640)
+    seen = files.print_of(os.lstat(place))
+    files.write_atomic(str(place), DATA[::-1])
+    keep(store)
+    for act in (adoption.replace, adoption.adopt):
+        if act is adoption.adopt:
+            os.unlink(store.path(HASH))
+        assert not act(store, str(place), HASH, seen)
+        assert place.read_bytes() == DATA[::-1] and place.stat().st_mode & 0o777 == 0o640
+    assert not store.has(HASH) and os.listdir(os.path.join(store.root, "tmp")) == []
 
 
 def test_adopting_replaces_a_wrong_object(store: Store, tmp_path: Path) -> None:
@@ -257,7 +279,7 @@ def test_adopting_replaces_a_wrong_object(store: Store, tmp_path: Path) -> None:
     damage(store, HASH, b"wrong")
     place = tmp_path / "picture"
     place.write_bytes(DATA)
-    assert store.adopt(str(place), HASH)
+    assert adopt(store, place)
     store.verify(HASH)
 
 
@@ -593,16 +615,18 @@ def test_no_save_is_lost_while_files_are_swapped(tmp_path: Path) -> None:
     """One process saves by rename as fast as it can; whatever a link takes the place of is what was looked at."""
     place = str(tmp_path / "a.png")
     code = (
-        "import sys; from comfyvn_store.base import files\n"
-        "for n in range(4000): files.write_atomic(sys.argv[1], str(n).encode())\n"
+        "import sys, time; from comfyvn_store.base import files\n"
+        "for n in range(4000):\n"
+        "    files.write_atomic(sys.argv[1], str(n).encode())\n"
+        "    if n % 100 == 50: time.sleep(0.05)\n"
     )
     files.write_atomic(place, b"-1")
     saving = subprocess.Popen([sys.executable, "-c", code, place])
-    seen = -1
+    seen, swapped = -1, 0
     while saving.poll() is None:
         try:
-            info = os.lstat(place)
-            if stat.S_ISLNK(info.st_mode):
+            info = files.look(place)
+            if info is None or stat.S_ISLNK(info.st_mode):
                 continue
             before = files.print_of(info)
             number = int(Path(place).read_bytes())
@@ -610,7 +634,8 @@ def test_no_save_is_lost_while_files_are_swapped(tmp_path: Path) -> None:
             continue
         assert number >= seen, "an older save came back"
         seen = number
-        files.swap_for_link(place, "target", before)
+        swapped += files.swap_for_link(place, "target", before)
+    assert swapped
     if os.path.islink(place):
         assert seen == 3999, "the last save was lost"
     else:

@@ -50,7 +50,7 @@ def stand_in(repository: Repository, path: str, hash_: str, *, links_too: bool) 
     """Gives what lies at `path` if that is no more than the link to `hash_`: its text in a file or, with `links_too`, a
     symlink."""
     place = repository.absolute(path)
-    info = files.lstat(place)
+    info = files.look(place)
     if info is None or repository.is_beyond_link(path):
         return None
     if stat.S_ISLNK(info.st_mode):

@@ -142,7 +142,7 @@ def replace_by_links(repository: Repository, assets: Sequence[Staged]) -> list[s
     for asset in assets:
         place = repository.absolute(asset.path)
         text = links.link_text(asset.path, asset.hash)
-        info = files.lstat(place)
+        info = files.look(place)
         if info is None or repository.is_beyond_link(asset.path):
             continue
         if stat.S_ISLNK(info.st_mode):
@@ -218,7 +218,7 @@ def look_at_raw(repository: Repository, entries: Sequence[Entry], *, patience: f
 
 def print_at(place: str) -> Print | None:
     """Gives the fingerprint of the ordinary file at `place`, or None."""
-    info = files.lstat(place)
+    info = files.look(place)
     return files.print_of(info) if info is not None and stat.S_ISREG(info.st_mode) else None
 
 

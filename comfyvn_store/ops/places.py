@@ -110,7 +110,7 @@ class Taken:
     def look(cls, repository: Repository, full: str) -> Taken:
         """Looks at a place (relative to the work tree's top)."""
         place = repository.absolute(full)
-        info = files.lstat(place)
+        info = files.look(place)
         link = files.read_link(place)
         regular = info is not None and stat.S_ISREG(info.st_mode)
         entry = next((e for e in staging.entries(repository.git, [full]) if e.path == full), None)

@@ -21,6 +21,7 @@ from comfyvn_store.index import sight
 from comfyvn_store.ops import cards, journal
 from comfyvn_store.ops.places import Taken, place_view
 from comfyvn_store.ops.session import Session
+from comfyvn_store.store import adoption
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
@@ -46,13 +47,11 @@ def register(
 ) -> list[dict[str, Any]]:
     """Registers files and gives their records, in order.
 
-    All of them are checked before the first is taken in. Raises UnknownFile, Refused, MachineError; a file that was
+    All of them are checked before anything is kept or taken in. Raises UnknownFile, Refused, MachineError; a file that was
     registered before a later one failed stays registered. With `failed` a file that fails is told to it and left out.
     """
     _check_twice(wishes)
-    if failed is None:
-        for wish in wishes:
-            check_source(wish.source)
+    wishes = _checked(wishes, failed)
     # One at a time: of two that register the same bytes at one place the second finds the record of the first.
     replaced = [session.repository.full(wish.inside) for wish in wishes if wish.replace]
     noted = [path for full in replaced for path in (full, names.sidecar_path(full))]
@@ -65,6 +64,20 @@ def register(
     session.catch_up_if_free()
     session.make_previews_later()
     return [cards.printed(session, item.card) for item in done]
+
+
+def _checked(wishes: Sequence[Wish], failed: Callable[[Wish, ComfyvnError], None] | None) -> list[Wish]:
+    fit: list[Wish] = []
+    for wish in wishes:
+        try:
+            check_source(wish.source)
+        except ComfyvnError as error:
+            if failed is None:
+                raise
+            failed(wish, error)
+        else:
+            fit.append(wish)
+    return fit
 
 
 def _register_all(
@@ -125,7 +138,7 @@ def read_graph(place: str) -> Any:
 
 
 def check_source(source: str, typed: str | None = None) -> None:
-    """Refuses what is no readable ordinary file. Raises UnknownFile, Refused, MachineError."""
+    """Refuses what is no readable ordinary file with bytes of its own. Raises UnknownFile, Refused, MachineError."""
     shown = names.printable(typed if typed is not None else source)
     try:
         info = os.stat(source)
@@ -145,6 +158,29 @@ def check_source(source: str, typed: str | None = None) -> None:
         raise Refused(f"'{shown}' is empty", hint="an empty file holds no art")
     if not os.access(source, os.R_OK):
         raise from_os_error(PermissionError(errno.EACCES, "Permission denied", source), "read")
+    try:
+        with open(source, "rb") as stream:
+            head = stream.read(max(links.LONGEST_BENT, pointers.LONGEST) + 1)
+    except OSError as error:
+        raise from_os_error(error, "read") from None
+    _refuse_stand_in(head, shown)
+
+
+def _refuse_stand_in(head: bytes, shown: str) -> None:
+    """Refuses the text of a pointer or of a link: it stands for bytes that are elsewhere."""
+    pointer = pointers.parse(head)
+    if pointer is not None:
+        program = pointers.PROGRAMS[pointer.program]
+        raise Refused(
+            f"'{shown}' is a pointer of {program}, not the bytes it stands for",
+            hint=f"get the bytes with {program}, or take over what it keeps in this repository: "
+            f"comfyvn-store migrate {pointer.program}",
+        )
+    if links.is_bent(head) or links.parse_written(head) is not None:
+        raise Refused(
+            f"'{shown}' holds the text of a link, not the bytes it stands for",
+            hint="get the bytes from whoever has them; `comfyvn-store list` shows what is missing here",
+        )
 
 
 def _check_twice(wishes: Sequence[Wish]) -> None:
@@ -217,21 +253,6 @@ def _with_notes(card: Sidecar, wish: Wish) -> Sidecar:
 def _store(repository: Repository, wish: Wish) -> str:
     """Takes the bytes into the store, by copy or by adopting the file itself."""
     stated = ingest.Stated(wish.origin.source, wish.origin.workflow_hash)
-    with open(wish.source, "rb") as stream:
-        head = stream.read(max(links.LONGEST_BENT, pointers.LONGEST) + 1)
-    pointer = pointers.parse(head)
-    if pointer is not None:
-        program = pointers.PROGRAMS[pointer.program]
-        raise Refused(
-            f"'{names.printable(wish.source)}' is a pointer of {program}, not the bytes it stands for",
-            hint=f"get the bytes with {program}, or take over what it keeps in this repository: "
-            f"comfyvn-store migrate {pointer.program}",
-        )
-    if links.is_bent(head) or links.parse_written(head) is not None:
-        raise Refused(
-            f"'{names.printable(wish.source)}' holds the text of a link, not the bytes it stands for",
-            hint="get the bytes from whoever has them; `comfyvn-store list` shows what is missing here",
-        )
     # A copy stays in place as it is, and one inode cannot be both the object and a file that people write to.
     if not wish.copy and not os.path.islink(wish.source) and not repository.copies_views:
         adopted = _adopt(repository, wish.source)
@@ -244,17 +265,18 @@ def _store(repository: Repository, wish: Wish) -> str:
 
 def _adopt(repository: Repository, source: str) -> str | None:
     """Makes the file itself an object, bytes untouched; None where it has other hard links or cannot be linked."""
-    if os.lstat(source).st_nlink > 1:
+    info = files.look(source)
+    if info is None or info.st_nlink > 1:
         return None
-    before = files.print_of(os.lstat(source))
+    seen = files.print_of(info)
     with open(source, "rb") as stream:
         hash_ = digest.sha256(stream)
-    if files.print_of(os.lstat(source)) != before:
+    if files.print_of(os.lstat(source)) != seen:
         raise Refused(
             f"'{names.printable(source)}' changed while it was read",
             hint="wait until it is saved, then try again",
         )
-    return hash_ if repository.store.adopt(source, hash_) else None
+    return hash_ if adoption.adopt(repository.store, source, hash_, seen) else None
 
 
 # -- git -----------------------------------------------------------------------------------------------------------

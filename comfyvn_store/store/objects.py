@@ -315,46 +315,6 @@ class Store:
                     raise
             time.sleep(0.02)  # collection may have taken one and be about to put it back (`store.trash`)
 
-    def adopt(self, path: str, hash_: str) -> bool:
-        """Makes the file at `path` itself an object (same inode); the path stays, as a second name.
-
-        The caller has hashed the file. Gives False where that cannot be (another user's file, other file system, no hard
-        links).
-        """
-        target = self.path(hash_)
-        if not is_own(os.lstat(path)):
-            return False
-        if self.has_good(hash_, os.path.getsize(path)) and self.refresh(hash_):
-            return True
-        self.make_folders(os.path.dirname(target))
-        durable.sync_files([path])  # it has had its name, and its time, for as long as its user likes
-        mode = os.lstat(path).st_mode
-        try:
-            os.chmod(path, self.sharing.object_mode(mode))  # no object is ever writable, whenever this ends
-            os.link(path, target, follow_symlinks=False)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.chmod(path, stat.S_IMODE(mode))
-            if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-                raise
-            return False
-        self.refresh(hash_)
-        return True
-
-    def replace_by(self, path: str, hash_: str) -> bool:
-        """Lets the file at `path`, which the caller has hashed, be an object that is there already; the path stays, as a
-        second name. Gives False where that cannot be, as `adopt`."""
-        if not is_own(os.lstat(path)):
-            return False
-        with self.temp() as place:
-            name = f"{place.path}-name"
-            try:
-                os.link(path, name, follow_symlinks=False)
-            except OSError:
-                return False
-            self.name(name, hash_)
-        return True
-
     def quarantine(self, hash_: str) -> str:
         """Moves an object whose bytes are wrong to `bad/` and gives the path there."""
         return self.put_aside(self.path(hash_), hash_)

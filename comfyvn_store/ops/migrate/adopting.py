@@ -21,6 +21,7 @@ from comfyvn_store.base import copying, digest, files, names
 from comfyvn_store.base.sharing import is_own
 from comfyvn_store.errors import Refused
 from comfyvn_store.ops.migrate.claims import Kind, Version
+from comfyvn_store.store import adoption
 from comfyvn_store.vcs.repository import Repository
 
 LINKED, COPIED, THERE, DAMAGED = "linked", "copied", "there", "damaged"
@@ -105,24 +106,25 @@ class Intake:
     def _from_file(
         self, version: Version, place: str, spare: Sequence[str], *, may_link: bool, is_view: bool = False
     ) -> Taken | None:
-        if not _is_file(place):
+        info = files.look(place)
+        if info is None or not stat.S_ISREG(info.st_mode):
             return None
-        before = files.print_of(os.lstat(place))
+        seen = files.print_of(info)
         sums = self._sums(version, place)
         if not sums.is_right or not sums.size:
             if not is_view:
                 self.damaged.append(place)
             return None
-        if files.print_of(os.lstat(place)) != before:
+        if files.print_of(os.lstat(place)) != seen:
             raise Refused(f"'{names.printable(place)}' changed while it was read", hint="run the command again")
         store = self._repository.store
         may_link = may_link and self._has_known_names(place, spare, sums.hash)
         if store.has_good(sums.hash, sums.size) and store.refresh(sums.hash):
             # Stored before, perhaps by our filter while the other program still kept them: one copy is enough.
             is_apart = not _is_same(store.path(sums.hash), os.lstat(place))
-            is_linked = may_link and is_apart and not is_view and store.replace_by(place, sums.hash)
+            is_linked = may_link and is_apart and not is_view and adoption.replace(store, place, sums.hash, seen)
             return Taken(sums.hash, sums.size, LINKED if is_linked else THERE, place)
-        if may_link and store.adopt(place, sums.hash):
+        if may_link and adoption.adopt(store, place, sums.hash, seen):
             return Taken(sums.hash, sums.size, LINKED, place)
         with open(place, "rb") as stream, store.temp() as incoming:
             copying.copy(stream.fileno(), incoming.stream.fileno())

@@ -70,7 +70,7 @@ def _place_view(repository: Repository, change: Change, hash_: str, is_new: bool
     it is there now."""
     place = repository.absolute(change.path)
     text = links.link_text(change.path, hash_)
-    info = files.lstat(place)
+    info = files.look(place)
     if info is None:
         if not is_new and change.old_mode != staging.GONE:
             return False
