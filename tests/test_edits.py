@@ -134,14 +134,14 @@ def test_every_command_that_takes_files_in_takes_the_version_in(art: GitRepo, wo
 # Python imports this by itself before anything of ours: the save comes between our last look and our change.
 LATE_SAVE = """
 import os
-from comfyvn_store.base import files
-exchange, link = files._exchange, files._move_to_free
+from comfyvn_store.base import files, swapping
+exchange, link = swapping._exchange, swapping._move_to_free
 def save():
     if os.path.exists(os.environ["SAVED"]):
         os.rename(os.environ["SAVED"], os.environ["VIEW"])
 def late(call):
     return lambda one, other: (other == os.environ["VIEW"] and save(), call(one, other))[1]
-files._exchange, files._move_to_free = late(exchange), late(link)
+swapping._exchange, swapping._move_to_free = late(exchange), late(link)
 """
 
 

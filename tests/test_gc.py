@@ -281,9 +281,9 @@ STOPPING = """
 import os, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests behind itself has it ignored
 import comfyvn_store.ops.roots as roots, comfyvn_store.store.trash as trash, comfyvn_store.ops.journal as journal
-import comfyvn_store.ops.gc as gc
+import comfyvn_store.ops.gc as gc, comfyvn_store.ops.gc.emptying as emptying
 module, name, number, when, flag = sys.argv[1:6]
-where = {"roots": roots, "trash": trash, "journal": journal, "gc": gc}[module]
+where = {"roots": roots, "trash": trash, "journal": journal, "gc": gc, "emptying": emptying}[module]
 real, calls = getattr(where, name), [0]
 def stop():
     open(flag + ".there", "w").close()
@@ -458,7 +458,7 @@ def test_a_failure_on_the_way_takes_everything_back(art: GitRepo, tmp_path: Path
 
 NAMING = [
     ("roots", "find", 1, "after"),
-    ("gc", "_empty", 1, "before"),
+    ("emptying", "empty", 1, "before"),
     ("trash", "set_aside", 1, "before"),
     ("roots", "find", 2, "before"),
 ]

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfyvn_store.base import canonical, durable, files, links, names, pktline, png
+from comfyvn_store.base import canonical, durable, files, links, names, pktline, png, swapping
 from comfyvn_store.base.uuid7 import uuid7
 from comfyvn_store.errors import LockTimeout, NewerStore, ObjectCorrupt, ObjectMissing, Refused
 from comfyvn_store.store import adoption
@@ -563,9 +563,9 @@ def fingerprint(view: Path) -> files.Print:
 
 
 def test_a_file_changes_places_with_its_link(view: Path) -> None:
-    assert files.swap_for_link(str(view), "target", fingerprint(view))
+    assert swapping.swap_for_link(str(view), "target", fingerprint(view))
     assert os.readlink(view) == "target" and only(view)
-    assert not files.swap_for_link(str(view), "target", fingerprint(view)) and only(view)
+    assert not swapping.swap_for_link(str(view), "target", fingerprint(view)) and only(view)
 
 
 @pytest.mark.parametrize("way", ["inside", "rename", "removed", "folder"])
@@ -579,7 +579,7 @@ def test_an_edit_of_before_stays(view: Path, way: str) -> None:
         view.unlink()
         if way == "folder":
             view.mkdir()
-    assert not files.swap_for_link(str(view), "target", seen)
+    assert not swapping.swap_for_link(str(view), "target", seen)
     if way in ("inside", "rename"):
         assert view.read_bytes().startswith(b"two") and only(view)
 
@@ -589,7 +589,7 @@ def test_an_edit_of_before_stays(view: Path, way: str) -> None:
 def test_an_edit_amid_the_swap_stays(view: Path, monkeypatch: pytest.MonkeyPatch, way: str, exchanges: bool) -> None:
     """The edit comes right after the file was looked at: the moment before the link is made."""
     if not exchanges:
-        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(swapping, "_exchange", lambda one, other: False)
     make, edited = os.symlink, []
 
     def edit_and_make(text: str, place: str) -> None:
@@ -604,7 +604,7 @@ def test_an_edit_amid_the_swap_stays(view: Path, monkeypatch: pytest.MonkeyPatch
         make(text, place)
 
     monkeypatch.setattr(os, "symlink", edit_and_make)
-    assert not files.swap_for_link(str(view), "target", fingerprint(view))
+    assert not swapping.swap_for_link(str(view), "target", fingerprint(view))
     if way == "removed":
         assert list(view.parent.iterdir()) == []
     else:
@@ -634,7 +634,7 @@ def test_no_save_is_lost_while_files_are_swapped(tmp_path: Path) -> None:
             continue
         assert number >= seen, "an older save came back"
         seen = number
-        swapped += files.swap_for_link(place, "target", before)
+        swapped += swapping.swap_for_link(place, "target", before)
     assert swapped
     if os.path.islink(place):
         assert seen == 3999, "the last save was lost"
@@ -652,14 +652,14 @@ def test_a_file_takes_the_place_of_the_link_that_was_expected_only(view: Path) -
         Path(name).write_bytes(b"bytes")
         return name
 
-    assert not files.swap_for_file(str(view), temp(), "another")
+    assert not swapping.swap_for_file(str(view), temp(), "another")
     assert os.readlink(view) == "expected" and only(view)
-    assert files.swap_for_file(str(view), temp(), "expected")
+    assert swapping.swap_for_file(str(view), temp(), "expected")
     assert view.read_bytes() == b"bytes" and only(view)
-    assert not files.swap_for_file(str(view), temp(), None) and only(view)
-    assert files.swap_for_file(str(view), temp(), None, fingerprint(view)) and only(view)
+    assert not swapping.swap_for_file(str(view), temp(), None) and only(view)
+    assert swapping.swap_for_file(str(view), temp(), None, fingerprint(view)) and only(view)
     view.unlink()
-    assert files.swap_for_file(str(view), temp(), None) and only(view)
+    assert swapping.swap_for_file(str(view), temp(), None) and only(view)
 
 
 def test_an_atomic_write_keeps_the_mode_and_leaves_nothing_behind(view: Path) -> None:

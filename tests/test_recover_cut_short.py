@@ -25,8 +25,8 @@ def dying(call):
     return step
 for name in ("rename", "replace", "link", "unlink", "symlink", "utime", "chmod", "fsync"):
     setattr(os, name, dying(getattr(os, name)))
-from comfyvn_store.base import files
-files._exchange = dying(files._exchange)
+from comfyvn_store.base import files, swapping
+swapping._exchange = dying(swapping._exchange)
 from comfyvn_store.vcs.git import Git
 Git.outcome = dying(Git.outcome)
 from comfyvn_store.cli.main import run

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from comfyvn_store.asset import worktree
 from comfyvn_store.asset.worktree import Staged
-from comfyvn_store.base import digest, files, links, png
+from comfyvn_store.base import digest, files, links, png, swapping
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import GitFailed, ObjectCorrupt, ObjectMissing
 from comfyvn_store.vcs import staging
@@ -86,7 +86,7 @@ def fill(repository: Repository, views: Iterable[View], *, links_too: bool) -> t
         temp = _copy_beside(repository, view.path, view.hash)
         if temp is None:
             waiting.append(view.path)
-        elif files.swap_for_file(repository.absolute(view.path), temp, found.link, found.file):
+        elif swapping.swap_for_file(repository.absolute(view.path), temp, found.link, found.file):
             filled.append(view.path)
     _tell_git(repository, [path for path in filled if path in tracked])
     return filled, waiting
@@ -117,7 +117,7 @@ def replace_by_copies(repository: Repository, found: Iterable[tuple[str, str, Pr
     done = []
     for path, hash_, before in found:
         temp = _copy_beside(repository, path, hash_)
-        if temp is not None and files.swap_for_file(repository.absolute(path), temp, None, before):
+        if temp is not None and swapping.swap_for_file(repository.absolute(path), temp, None, before):
             done.append(path)
     _tell_git(repository, done)
     return done
@@ -157,7 +157,7 @@ def place_copy(repository: Repository, path: str, hash_: str, link: str | None, 
         return True
     temp = worktree.copy_object(repository, hash_, path)
     files.settle(temp)
-    return files.swap_for_file(place, temp, link, file)
+    return swapping.swap_for_file(place, temp, link, file)
 
 
 def make_links(repository: Repository, views: Sequence[View]) -> None:
@@ -170,7 +170,7 @@ def make_links(repository: Repository, views: Sequence[View]) -> None:
         found = stand_in(repository, view.path, view.hash, links_too=False)
         if found is None or found.file is None:
             whole.append(Staged(view.path, view.hash, False))
-        elif files.swap_for_link(repository.absolute(view.path), links.link_text(view.path, view.hash), found.file):
+        elif swapping.swap_for_link(repository.absolute(view.path), links.link_text(view.path, view.hash), found.file):
             placed.append(view.path)
     repository.store.sync([view.hash for view in whole if repository.store.has(view.hash)])
     placed += worktree.replace_by_links(repository, whole)

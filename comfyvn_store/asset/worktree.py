@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import canonical, copying, durable, files, links, names
+from comfyvn_store.base import canonical, copying, durable, files, links, names, swapping
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import GitFailed, LockTimeout
 from comfyvn_store.store.lock import locked
@@ -76,15 +76,15 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
         staging.write_entries(repository.git, (card.entry for card, _ in due))
     except GitFailed:
         return False
-    changes: list[files.Change] = []
+    changes: list[swapping.Change] = []
     paths: dict[str, str] = {}
     for card, wanted in due:
         found = read_sidecar(repository, card.entry.path)
         place = repository.absolute(card.entry.path)
         if _is_due(repository, card, found, wanted, restore):
-            changes.append(files.Change(place, wanted, found))
+            changes.append(swapping.Change(place, wanted, found))
             paths[place] = card.entry.path
-    places = files.replace_all_settled(changes)
+    places = swapping.replace_all_settled(changes)
     # Their names, too: the index, which is synced next, notes that nothing is left to be done here.
     durable.sync_files(places)
     written = [paths[place] for place in places]
@@ -148,14 +148,14 @@ def replace_by_links(repository: Repository, assets: Sequence[Staged]) -> list[s
         if stat.S_ISLNK(info.st_mode):
             found = files.read_link(place)
             is_same = found is not None and links.parse_link(found) == asset.hash
-            if found == text or (found is not None and is_same and files.swap_link(place, text, found)):
+            if found == text or (found is not None and is_same and swapping.swap_link(place, text, found)):
                 done.append(asset.path)
         elif stat.S_ISREG(info.st_mode):
             before = files.print_of(info)
             if (
                 (asset.is_vouched or holds(repository, place, asset.hash))
                 and repository.store.is_sound(asset.hash)
-                and files.swap_for_link(place, text, before)
+                and swapping.swap_for_link(place, text, before)
             ):
                 done.append(asset.path)
     return done

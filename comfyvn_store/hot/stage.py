@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from comfyvn_store.asset import sidecar, views, worktree
 from comfyvn_store.asset.worktree import Staged
-from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base import canonical, files, links, names, swapping
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import GitFailed, LockTimeout, from_os_error
 from comfyvn_store.hot.plan import Asset, Plan
@@ -104,7 +104,7 @@ def _write_cards(repository: Repository, plan: Plan, assets: list[Asset], texts:
     old = {asset.path: plan.cards[asset.path].oid for asset in assets if asset.path in plan.cards}
     before = blobs.read_small_blobs(repository.git, old.values(), canonical.LONGEST_JSON)
     written = []
-    changes: list[files.Change] = []
+    changes: list[swapping.Change] = []
     paths: dict[str, str] = {}
     for asset, text in zip(assets, texts, strict=True):
         path = names.sidecar_path(asset.path)
@@ -126,9 +126,9 @@ def _write_cards(repository: Repository, plan: Plan, assets: list[Asset], texts:
         if found == text:
             written.append(path)
         else:
-            changes.append(files.Change(place, text, found))
+            changes.append(swapping.Change(place, text, found))
             paths[place] = path
-    return [*written, *(paths[place] for place in files.replace_all_settled(changes))]
+    return [*written, *(paths[place] for place in swapping.replace_all_settled(changes))]
 
 
 def _remove_cards(repository: Repository, orphans: list[Entry]) -> None:

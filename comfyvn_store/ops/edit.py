@@ -7,7 +7,7 @@ import stat
 from typing import NamedTuple
 
 from comfyvn_store.asset import views, worktree
-from comfyvn_store.base import durable, files, links, names
+from comfyvn_store.base import durable, files, links, names, swapping
 from comfyvn_store.errors import Refused, from_os_error
 from comfyvn_store.ops import journal, naming
 from comfyvn_store.ops.places import check_folders
@@ -49,7 +49,7 @@ def edit(session: Session, target: str) -> Editable:
     except OSError as error:
         raise from_os_error(error, f"copy '{shown}'") from error
     with journal.recording(repository, "edit", [full], f"edit {full}"):
-        if not files.swap_for_file(place, temp, text):
+        if not swapping.swap_for_file(place, temp, text):
             raise Refused(f"'{shown}' changed meanwhile", hint="run the command again")
         os.utime(place)
     return Editable(full, True)

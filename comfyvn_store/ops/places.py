@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from comfyvn_store.asset import ingest, views, worktree
-from comfyvn_store.base import files, links, names
+from comfyvn_store.base import files, links, names, swapping
 from comfyvn_store.errors import Refused
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -166,7 +166,7 @@ def place_view(repository: Repository, full: str, hash_: str, taken: Taken, *, r
     is_object = stored is not None and stored.st_ino == before.inode
     if not is_object:
         _keep_other_bytes(repository, full, hash_, taken, before, replace)
-    if not files.swap_for_link(place, text, before):
+    if not swapping.swap_for_link(place, text, before):
         raise _changed(full)
 
 
@@ -200,7 +200,7 @@ def _place_link(place: str, text: str, expected: str | None, full: str) -> None:
     if found != expected:
         raise _changed(full)
     if found is not None:
-        if not files.swap_link(place, text, found):
+        if not swapping.swap_link(place, text, found):
             raise _changed(full)
         return
     try:

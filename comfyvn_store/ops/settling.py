@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from comfyvn_store.asset import ingest, merge, sidecar, views, worktree
 from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base import canonical, files, links, names, swapping
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import Refused
 from comfyvn_store.ops.places import check_folders
@@ -161,7 +161,7 @@ class Settling:
         before = self._files[path]
         # Through a link, so that an edit saved just now is seen; where there are none, the look above has to do.
         swaps = before is not None and not self._repository.copies_views
-        if swaps and before is not None and not files.swap_for_link(place, links.link_text(path, "0" * 64), before):
+        if swaps and before is not None and not swapping.swap_for_link(place, links.link_text(path, "0" * 64), before):
             raise _changed(path)
         for name in (place, self._repository.absolute(names.sidecar_path(path))):
             with contextlib.suppress(FileNotFoundError):
@@ -198,7 +198,7 @@ class Settling:
         else:
             return
         before = self._texts[place.path]
-        if before != text and not files.replace_settled(repository.absolute(card_path), text, before):
+        if before != text and not swapping.replace_settled(repository.absolute(card_path), text, before):
             raise _changed(card_path)
         self._written.append(card_path)
 
@@ -216,15 +216,15 @@ class Settling:
             else:
                 temp = files.temp_beside(place)
                 files.write_atomic(temp, text.encode("ascii"))
-            if not files.swap_for_file(place, temp, link, before):
+            if not swapping.swap_for_file(place, temp, link, before):
                 raise _changed(path)
         elif before is not None:
-            if not files.swap_for_link(place, text, before):
+            if not swapping.swap_for_link(place, text, before):
                 raise _changed(path)
         elif link != text:
             temp = files.temp_beside(place)
             os.symlink(text, temp)
-            if not files.swap_for_file(place, temp, link):
+            if not swapping.swap_for_file(place, temp, link):
                 raise _changed(path)
 
     def _commit_of(self, card: Sidecar) -> str | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar, worktree
-from comfyvn_store.base import canonical, digest, files, links, names, pointers
+from comfyvn_store.base import canonical, digest, files, links, names, pointers, swapping
 from comfyvn_store.errors import Refused
 from comfyvn_store.index import sight
 from comfyvn_store.vcs import blobs, staging
@@ -203,7 +203,7 @@ def _put_file(
     else:
         temp = files.temp_beside(place)
         os.symlink(wanted.value, temp)
-    if not files.swap_for_file(place, temp, link, seen):
+    if not swapping.swap_for_file(place, temp, link, seen):
         raise _changed(path)
 
 
@@ -218,7 +218,7 @@ def _take_away(repository: Repository, path: str, seen: files.Print | None, link
     place = repository.absolute(path)
     text = going_text(path)
     if seen is not None and repository.settings.symlinks:
-        if not files.swap_for_link(place, text, seen):
+        if not swapping.swap_for_link(place, text, seen):
             raise _changed(path)
         link = text
     if link is not None and files.read_link(place) != link:

@@ -8,7 +8,7 @@ import stat
 from typing import NamedTuple
 
 from comfyvn_store.asset import sidecar, temps, views, worktree
-from comfyvn_store.base import canonical, durable, files, links, names
+from comfyvn_store.base import canonical, durable, files, links, names, swapping
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.index import questions
 from comfyvn_store.ops import journal, leaving, shims, switching, wiring
@@ -99,7 +99,7 @@ def _restore_views(session: Session) -> tuple[int, list[str]]:
             missing.append(full)
             continue
         durable.sync_files([temp])
-        restored += files.swap_for_file(place, temp, text)
+        restored += swapping.swap_for_file(place, temp, text)
     return restored, missing
 
 

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.asset import views as copies
-from comfyvn_store.base import files, links, names
+from comfyvn_store.base import files, links, names, swapping
 from comfyvn_store.ops.fsck.finding import (
     LINK_DEPTH,
     LINK_OTHER,
@@ -137,13 +137,17 @@ def mend(repository: Repository, found: Sequence[Tracked]) -> list[str]:
         place, text = repository.absolute(path), each.text
         before = files.read_link(place)
         if before is not None:
-            if files.swap_link(place, text, before):
+            if swapping.swap_link(place, text, before):
                 done.append(path)
         elif repository.copies_views or each.entry.mode != staging.LINK:
             unfilled.append(copies.View(path, each.hash, each.entry.oid))
         else:
             stand_in = copies.stand_in(repository, path, each.hash, links_too=False)
-            if stand_in is not None and stand_in.file is not None and files.swap_for_link(place, text, stand_in.file):
+            if (
+                stand_in is not None
+                and stand_in.file is not None
+                and swapping.swap_for_link(place, text, stand_in.file)
+            ):
                 done.append(path)
     staging.refresh(repository.git, done, filters=False)
     if unfilled:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from comfyvn_store.asset import ingest, sidecar, views, worktree
-from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base import canonical, files, links, names, swapping
 from comfyvn_store.errors import GitFailed, ObjectMissing
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -105,11 +105,11 @@ def _make(
         except ObjectMissing:  # the link's text stands in for bytes that are not here
             temp = files.temp_beside(place)
             files.write_atomic(temp, text.encode("ascii"))
-            return files.swap_for_file(place, temp, link, before)
+            return swapping.swap_for_file(place, temp, link, before)
     if before is not None:
-        return files.swap_for_link(place, text, before)
+        return swapping.swap_for_link(place, text, before)
     if link is not None:
-        return files.swap_link(place, text, link)
+        return swapping.swap_link(place, text, link)
     try:
         os.symlink(text, place)
     except FileExistsError:
@@ -133,7 +133,7 @@ def _place_bytes(repository: Repository, change: Change, hash_: str) -> bool:
             stream.write(block)
         stream.flush()
         os.fsync(stream.fileno())
-    return files.swap_for_file(place, temp, text if is_view else None, None if is_view else before)
+    return swapping.swap_for_file(place, temp, text if is_view else None, None if is_view else before)
 
 
 def _remove(repository: Repository, change: Change) -> bool:
@@ -162,7 +162,7 @@ def _write(repository: Repository, change: Change, text: bytes | None) -> bool:
             return False
     elif not (_is_old(repository, change, found) or _is_old(repository, change, _clean(change, found))):
         return False
-    return files.replace_settled(place, text, found)
+    return swapping.replace_settled(place, text, found)
 
 
 def _clean(change: Change, found: bytes) -> bytes:
