@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import hashlib
 import json
 import os
 import re
@@ -25,9 +26,10 @@ from comfyvn_store.ops import snapshots
 from comfyvn_store.ops.snapshots import State
 from comfyvn_store.store import trash
 from comfyvn_store.store.lock import locked
-from comfyvn_store.vcs import blobs, reachable, staging
+from comfyvn_store.vcs import blobs, reachable, staging, trees
 from comfyvn_store.vcs.history import iso_time
 from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.trees import Node
 
 FOLDER = "operations"
 SCHEMA = 1
@@ -327,11 +329,13 @@ def _anchor(repository: Repository, entry: Entry, states: Sequence[State]) -> No
     texts = {state.lies.value for state in states if state.lies and state.lies.kind == snapshots.LINK}
     hashes |= {hash_ for text in texts if (hash_ := links.parse_link(text)) is not None}
     written = [links.link_text("x", hash_).encode("ascii") for hash_ in sorted(hashes)]
-    oids |= set(blobs.write_blobs(repository.git, repository.object_format, written))
+    made = {blobs.blob_id(data, repository.object_format): ("blob", data) for data in written}
+    oids |= set(made)
     if not oids:
         return
-    listing = b"".join(f"{staging.FILE} blob {oid}\t{oid}\0".encode() for oid in sorted(oids))
-    tree = os.fsdecode(repository.git.run("mktree", "-z", "--missing", data=listing)).strip()
+    data = trees.encoded({oid.encode("ascii"): Node(staging.FILE, oid) for oid in oids})
+    tree = hashlib.new(repository.object_format, b"tree %d\0%s" % (len(data), data)).hexdigest()
+    blobs.write_objects(repository.git, repository.object_format, [*made.values(), ("tree", data)])
     try:
         repository.git.run("update-ref", reachable.JOURNAL_REFS + entry.id, tree)
     except GitFailed:

@@ -90,7 +90,7 @@ def take(repository: Repository, paths: Iterable[str], *, keep: bool) -> dict[st
     kept: list[str] = []
     lies = {path: _lies(repository, path, texts if keep else None, kept if keep else None) for path in wanted}
     if texts:
-        blobs.write_blobs(repository.git, repository.object_format, list(texts.values()))
+        blobs.write_blobs(repository.git, repository.object_format, list(texts.values()), durable=True)
     repository.store.sync(kept)
     return {path: State(entries.get(path, ()), lies[path], path in unstaged) for path in wanted}
 

@@ -17,6 +17,8 @@ from comfyvn_store.vcs.git import Git
 # than git's `gc.autoPackLimit` would make it collect, so few blobs must not become a pack each time.
 _LOOSE = 32
 _BATCH = 4000
+# git leaves loose objects to the file system, and takes a name that lost its bytes for an object (git-config, core.fsync).
+_DURABLY = ("-c", "core.fsync=all")
 _KINDS = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 
 
@@ -98,32 +100,26 @@ def stream_blob(git: Git, oid: str, block: int = 1 << 20) -> Iterator[bytes]:
         raise GitFailed("git cat-file", status, "")
 
 
-def write_blobs(git: Git, object_format: str, contents: Sequence[bytes]) -> list[str]:
-    """Writes blobs and gives their ids, in order."""
+def write_blobs(git: Git, object_format: str, contents: Sequence[bytes], *, durable: bool = False) -> list[str]:
+    """Writes blobs and gives their ids, in order; unless `durable`, they reach the disk as git's settings say."""
+    words = _DURABLY if durable else ()
     oids = [blob_id(data, object_format) for data in contents]
     unique = dict(zip(oids, contents, strict=True))
     if len(unique) == 1:
-        git.run("hash-object", "-w", "--stdin", "-t", "blob", "--no-filters", data=contents[0])
+        git.run(*words, "hash-object", "-w", "--stdin", "-t", "blob", "--no-filters", data=contents[0])
     elif unique:
-        pack = _pack(unique.values(), object_format)
-        if len(unique) <= _LOOSE:
-            git.run("unpack-objects", "-q", data=pack)
-        else:
-            git.run("index-pack", "--stdin", data=pack)
+        _write(git, words, [_pack_entry(data, _KINDS["blob"]) for data in unique.values()], object_format)
     return oids
 
 
 def write_objects(git: Git, object_format: str, contents: Sequence[tuple[str, bytes]]) -> None:
-    """Writes objects of any kind ("blob", "tree", "commit", "tag"), all of them different, each with its bytes."""
-    pack = _packed([_pack_entry(data, _KINDS[kind]) for kind, data in contents], object_format)
-    if len(contents) <= _LOOSE:
-        git.run("unpack-objects", "-q", data=pack)
-    else:
-        git.run("index-pack", "--stdin", data=pack)
+    """Writes objects of any kind ("blob", "tree", "commit", "tag"), all of them different, each with its bytes, durably."""
+    _write(git, _DURABLY, [_pack_entry(data, _KINDS[kind]) for kind, data in contents], object_format)
 
 
-def _pack(contents: Iterable[bytes], object_format: str) -> bytes:
-    return _packed([_pack_entry(data, _KINDS["blob"]) for data in contents], object_format)
+def _write(git: Git, words: Sequence[str], parts: list[bytes], object_format: str) -> None:
+    verb = ("unpack-objects", "-q") if len(parts) <= _LOOSE else ("index-pack", "--stdin")
+    git.run(*words, *verb, data=_packed(parts, object_format))
 
 
 def _packed(parts: list[bytes], object_format: str) -> bytes:

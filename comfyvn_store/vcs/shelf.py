@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.errors import GitFailed, Refused, RemoteDenied, RemoteUnreachable
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.git import Git
+from comfyvn_store.vcs.trees import Node, Trees
 
 PREFIX = "refs/comfyvn/"
 # git's own words (LC_ALL=C) for a push that lost a race, for a host that does not let us in, and for what may pass.
@@ -140,7 +141,7 @@ class Shelf(NamedTuple):
         would change nothing is `base` itself, unless it merges.
         """
         written = {path: data for path, data in files.items() if data is not None}
-        oids = dict(zip(written, blobs.write_blobs(self.git, self.object_format, list(written.values())), strict=True))
+        oids = dict(zip(written, self._write_blobs(list(written.values())), strict=True))
         entries = {**(self.entries(base) if kept is None else kept), **oids}
         for path, data in files.items():
             if data is None:
@@ -149,7 +150,7 @@ class Shelf(NamedTuple):
         if base is not None and not parents and tree == self.git.text("rev-parse", f"{base}^{{tree}}"):
             return base
         above = [word for parent in dict.fromkeys(filter(None, (base, *parents))) for word in ("-p", parent)]
-        return self._own_name().text("commit-tree", tree, *above, "-m", message)
+        return self._own_name().text("-c", "core.fsync=all", "commit-tree", tree, *above, "-m", message)
 
     def move(self, new: str, old: str | None, ref: str | None = None) -> bool:
         """Lets a ref (default: ours) name another commit if it still names `old`; tells whether it did."""
@@ -196,6 +197,9 @@ class Shelf(NamedTuple):
             return False
         raise _failure(remote, said)
 
+    def _write_blobs(self, contents: Sequence[bytes]) -> list[str]:
+        return blobs.write_blobs(self.git, self.object_format, contents, durable=True)
+
     def _own_name(self) -> Git:
         """git with a name for whoever has told it none: these commits are nobody's work."""
         if self.git.succeeds("var", "GIT_COMMITTER_IDENT"):
@@ -206,31 +210,10 @@ class Shelf(NamedTuple):
 
     def _write_tree(self, entries: Mapping[str, str]) -> str:
         """Writes a tree of files, with its folders, and gives its id."""
-        folders: dict[str, dict[str, str]] = {}
-        own: dict[str, str] = {}
-        for path, oid in entries.items():
-            first, slash, rest = path.partition("/")
-            if slash:
-                folders.setdefault(first, {})[rest] = oid
-            else:
-                own[first] = oid
-        lines = [f"{staging.FILE} blob {oid}\t{name}\0" for name, oid in own.items()]
-        trees = self._write_trees(folders)
-        lines += [f"040000 tree {oid}\t{name}\0" for name, oid in trees.items()]
-        return self.git.run("mktree", "-z", data=os.fsencode("".join(lines))).decode("ascii").strip()
-
-    def _write_trees(self, folders: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-        """Writes several trees of files in one process; those that hold folders each in their own."""
-        flat = {name: files for name, files in folders.items() if not any("/" in path for path in files)}
-        found = {name: self._write_tree(files) for name, files in folders.items() if name not in flat}
-        if flat:
-            blocks = [
-                "".join(f"{staging.FILE} blob {oid}\t{path}\0" for path, oid in files.items())
-                for files in flat.values()
-            ]
-            out = self.git.run("mktree", "-z", "--batch", data=os.fsencode("\0".join(blocks)))
-            found.update(zip(flat, out.decode("ascii").split(), strict=True))
-        return found
+        trees = Trees(self.git, self.object_format)
+        tree = trees.edited(trees.empty, {path: Node(staging.FILE, oid) for path, oid in entries.items()})
+        trees.flush()
+        return tree
 
 
 def may_be_there(common_dir: str, name: str) -> bool:

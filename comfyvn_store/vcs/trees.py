@@ -53,7 +53,7 @@ class Trees:
         self._entries = 0
         self._reader: subprocess.Popen[bytes] | None = None
         self._differ: subprocess.Popen[bytes] | None = None
-        self.empty = staging.empty_tree(git)
+        self.empty = hashlib.new(object_format, b"tree 0\0").hexdigest()
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -177,13 +177,9 @@ class Trees:
         return self._write_tree(entries) if entries else None
 
     def _write_tree(self, entries: dict[bytes, Node]) -> str:
-        ordered = sorted(entries.items(), key=lambda item: item[0] + (b"/" if item[1].mode == _TREE else b""))
-        data = b"".join(
-            node.mode.encode("ascii") + b" " + name + b"\0" + bytes.fromhex(node.oid) for name, node in ordered
-        )
-        oid = self.write("tree", data)
+        oid = self.write("tree", encoded(entries))
         if oid not in self._parsed:
-            self._keep(oid, dict(ordered))
+            self._keep(oid, dict(entries))
         return oid
 
     def _parse(self, data: bytes) -> Tree:
@@ -211,6 +207,12 @@ class Trees:
                     pipe.close()
                 process.wait()
         self._reader = self._differ = None
+
+
+def encoded(entries: Tree) -> bytes:
+    """Gives a tree object's bytes, its entries in git's order: a folder's name as if a slash ended it."""
+    ordered = sorted(entries.items(), key=lambda item: item[0] + (b"/" if item[1].mode == _TREE else b""))
+    return b"".join(node.mode.encode("ascii") + b" " + name + b"\0" + bytes.fromhex(node.oid) for name, node in ordered)
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
