@@ -61,7 +61,19 @@ class Ground:
 
     def run(self, *command: str, cwd: str = "clone", limit: int = 300) -> Result:
         """Runs a command, watched by strace where that is here; it must end in time and in a gigabyte of memory."""
-        watch = ["strace", "-f", "-y", "-qq", "-s", "4096", "-e", "trace=openat,openat2,open,creat", "-A", "-o"]
+        watch = [
+            "strace",
+            "-f",
+            "--seccomp-bpf",
+            "-y",
+            "-qq",
+            "-s",
+            "4096",
+            "-e",
+            "trace=openat,openat2,open,creat",
+            "-A",
+            "-o",
+        ]
         watched = [*watch, str(self._trace), *command] if self.is_watched else command
         env = {"TMPDIR": str(self.home / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"}
         bounded = ["sh", "-c", 'ulimit -v 1048576; exec "$@"', "sh", "timeout", str(limit), *watched]
