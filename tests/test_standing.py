@@ -197,6 +197,7 @@ def test_an_undone_collection_names_the_command_that_does_it_again(art: GitRepo)
     for id_ in (done["undone"]["id"], done["by"]):
         again = art.tool("undo", id_, check=False)
         assert again.code == 20 and "comfyvn-store gc --prune" in again.err and "comfyvn-store undo" not in again.err
+    age(loose.store)
     art.tool("gc", "--prune", "--grace", "0")
     assert not loose.is_there
 

@@ -195,7 +195,15 @@ def alone(repository: Repository) -> Iterator[None]:
 
 def listed(repository: Repository) -> list[Entry]:
     """Gives the entries, newest first; files that are none are left out."""
-    return [entry for id_ in reversed(ids(repository)) if (entry := _read(repository, id_)) is not None]
+    found = [entry for id_ in reversed(ids(repository)) if (entry := _read(repository, id_)) is not None]
+    # An undo may have ended before it was noted in what it undid: the finished ones that are in force say what is undone.
+    known = {entry.id for entry in found}
+    by: dict[str, str] = {}
+    for entry in found:
+        if entry.undoes is not None and entry.state == DONE and entry.id not in by:
+            by.setdefault(entry.undoes, entry.id)
+    stored = {entry.id: entry.undone_by for entry in found if entry.undone_by not in known}
+    return [replace(entry, undone_by=by.get(entry.id, stored.get(entry.id))) for entry in found]
 
 
 def ids(repository: Repository) -> list[str]:
@@ -208,7 +216,7 @@ def ids(repository: Repository) -> list[str]:
 def find(repository: Repository, name: str) -> Entry:
     """Gives the entry whose id has that beginning or end. Raises UsageError."""
     hits = [id_ for id_ in ids(repository) if len(name) >= 4 and (id_.startswith(name) or id_.endswith(name))]
-    entry = _read(repository, hits[0]) if len(hits) == 1 else None
+    entry = next((each for each in listed(repository) if [each.id] == hits), None)
     if entry is None:
         what = "several operations have" if len(hits) > 1 else "no operation has"
         raise UsageError(f"{what} the id '{name}'", hint="`comfyvn-store log --operations` lists them")

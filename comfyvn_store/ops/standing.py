@@ -125,6 +125,8 @@ class _Look:
         absent = [each.hash for each in entry.objects if not store.has(each.hash)]
         if not entry.is_finished:
             return Standing(OPEN)
+        if entry.id in self._half_undone and not absent:
+            return Standing(OPEN)
         if not absent:
             return Standing(PAST, "its objects are all here", "there is nothing to undo")
         if entry.verb == GC and not self._trashed & set(absent):

@@ -192,12 +192,14 @@ def _bring_objects(repository: Repository, now: Mapping[str, State], wanted: Map
 
 def _undo_objects(repository: Repository, done: Undone, dry_run: bool, progress: Progress) -> None:
     entry = done.entry
-    absent = [each for each in entry.objects if not repository.store.has(each.hash)]
+    earlier = [each.id for each in journal.listed(repository) if each.undoes == entry.id and not each.is_finished]
+    # An undo that was cut short may have left objects under their names and in the trash.
+    twice = {item.hash for item in trash.listed(repository.store)} if earlier else set()
+    absent = [each for each in entry.objects if not repository.store.has(each.hash) or each.hash in twice]
     done.objects = [each.hash for each in absent]
     if dry_run:
         done.notes += returning.forecast(repository, entry, absent)
         return
-    earlier = [each.id for each in journal.listed(repository) if each.undoes == entry.id and not each.is_finished]
     undoing = journal.begin(repository, standing.UNDO, _summary(entry), objects=absent, undoes=entry.id)
     journal.forget(repository, earlier)
     try:
