@@ -17,7 +17,7 @@ ALICE, SONG = "assets/characters/alice.png", "assets/music/song.wav"
 LINK, FILE, EXECUTABLE, GITLINK, TREE = "120000", "100644", "100755", "160000", "40000"
 # How many files the crowded folder has: watched, each call that a program makes takes ten times as long.
 FEW = 300
-CROWD = int(os.environ.get("COMFYVN_TEST_CROWD", "20000"))
+CROWD = int(os.environ.get("COMFYVN_TEST_CROWD", "4000"))
 
 Entries = dict[bytes, tuple[str, bytes]]
 
