@@ -5,7 +5,9 @@ import struct
 import zlib
 from typing import Any
 
-from comfyvn_store.asset.generators import comfyui
+from comfyvn_store.asset.readers import comfyui
+from comfyvn_store.asset.readers.entries import Entries
+from comfyvn_store.asset.readers.reading import Reading
 
 Graph = dict[str, Any]
 
@@ -63,15 +65,19 @@ def sampler(**inputs: Any) -> Graph:
     return {"class_type": "KSampler", "inputs": {**basic()["3"]["inputs"], **inputs}}
 
 
+def read_texts(texts: dict[str, str]) -> Reading | None:
+    return comfyui.read(Entries("image/png", texts))
+
+
 def inputs_of(graph: Any) -> dict[str, Any]:
-    generation = comfyui.read({"prompt": json.dumps(graph)})
+    generation = read_texts({"prompt": json.dumps(graph)})
     assert generation is not None
     assert list(generation.inputs) == KEYS
     return generation.inputs
 
 
 def ui_of(graph: Graph) -> dict[str, Any]:
-    generation = comfyui.read({"workflow": json.dumps(graph)})
+    generation = read_texts({"workflow": json.dumps(graph)})
     assert generation is not None and generation.prompt is None and generation.workflow is not None
     assert list(generation.inputs) == [*KEYS, "graph"]
     assert generation.inputs.pop("graph") == "workflow"

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import pytest
 
-from comfyvn_store.asset.generators import comfyui
 from comfyvn_store.ops.demo import art, files
 from tests.gitrepo import GitRepo, Result, run
-from tests.graphs import png_texts
+from tests.graphs import png_texts, read_texts
 
 MIRA = "characters/mira/happy.png"
 PARK = "backgrounds/park.png"
@@ -165,8 +164,8 @@ def test_git_holds_links_and_not_the_art(told: Told) -> None:
 def test_pictures_carry_the_graphs_that_their_sidecars_tell(told: Told) -> None:
     for path in ASSETS[:-1]:
         texts = png_texts(told.repo.read(f"assets/{path}"))
-        from_prompt = comfyui.read({"prompt": texts["prompt"]})
-        from_editor = comfyui.read({"workflow": texts["workflow"]})
+        from_prompt = read_texts({"prompt": texts["prompt"]})
+        from_editor = read_texts({"workflow": texts["workflow"]})
         assert from_prompt is not None and from_editor is not None
         record = told.repo.sidecar(f"assets/{path}")["provenance"]
         assert record["source"] == "comfyui"

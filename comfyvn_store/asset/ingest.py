@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from comfyvn_store.asset import generators, marker
+from comfyvn_store.asset import marker, readers
 from comfyvn_store.base import names, png
 from comfyvn_store.errors import Refused
 from comfyvn_store.store.incoming import Incoming
@@ -130,7 +130,7 @@ class _Intake:
         return Ingested(hash_, source_hash)
 
     def _mark(self, scanner: png.PngScanner, source_hash: str, stated: Stated, store: Store | None) -> Ingested:
-        generation = generators.read_generation(scanner.texts)
+        generation = readers.read_generation(scanner.texts)
         source = stated.source or (generation.source if generation else None)
         workflow = stated.workflow_hash or (generation.workflow_hash if generation else None)
         chunk = marker.chunk(source, source_hash, workflow)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
-from comfyvn_store.asset import generators, marker
+from comfyvn_store.asset import marker, readers
+from comfyvn_store.asset.readers import Reader
+from comfyvn_store.asset.readers.collecting import of_png
 from comfyvn_store.asset.sidecar import Record, Sidecar
 from comfyvn_store.base import media, png
 from comfyvn_store.base.uuid7 import uuid7
@@ -29,6 +32,7 @@ class Facts(NamedTuple):
     source: str | None
     workflow_hash: str | None
     inputs: dict[str, Any]
+    embedded: Mapping[str, Any] = MappingProxyType({})
 
 
 NOTHING_KNOWN = Facts(None, {}, None, None, None, {})
@@ -47,29 +51,30 @@ class Origin:
     extra: Mapping[str, Any] | None = None
 
 
-def read_facts(store: Store, hash_: str) -> Facts:
+def read_facts(store: Store, hash_: str, others: Sequence[Reader] = ()) -> Facts:
     """Reads what an object says of itself: media, generator, marker. Raises ObjectMissing, ObjectCorrupt, OSError.
 
-    Bytes that somebody wrote into the object say nothing of the version that it should be.
+    Bytes that somebody wrote into the object say nothing of the version that it should be. `others` are readers of other
+    packages, which commands may ask besides our own.
     """
     store.vouch(hash_)
     with store.open(hash_) as stream:
         described = media.describe(stream)
         size = stream.seek(0, 2)
-        if described.mime != "image/png":
-            return Facts(size, described.as_dict(), hash_, None, None, {})
-        stream.seek(0)
-        scanner = png.PngScanner()
-        scanner.scan(stream)
-        generation = generators.read_generation(scanner.texts)
-        said = valid_marker(stream, scanner)
-    source_hash = said["source_hash"] if said else hash_
-    if generation is not None:
-        facts = Facts(
-            size, described.as_dict(), source_hash, generation.source, generation.workflow_hash, generation.inputs
+        said = None
+        if described.mime == "image/png":
+            stream.seek(0)
+            scanner = png.PngScanner(extras=True)
+            scanner.scan(stream)
+            found = readers.read_entries(of_png(described.mime, scanner.texts, scanner.exif, scanner.c2pa), others)
+            said = valid_marker(stream, scanner)
+        else:
+            found = readers.read_stream(stream, described.mime, others)
+    facts = Facts(size, described.as_dict(), said["source_hash"] if said else hash_, None, None, {})
+    if found is not None:
+        facts = facts._replace(
+            source=found.source, workflow_hash=found.workflow_hash, inputs=found.inputs, embedded=found.embedded
         )
-    else:
-        facts = Facts(size, described.as_dict(), source_hash, None, None, {})
     if said:
         facts = facts._replace(
             source=said["source"] if isinstance(said.get("source"), str) else facts.source,
@@ -101,6 +106,8 @@ def new_record(facts: Facts, origin: Origin, *, now: float | None = None) -> Rec
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() if now is None else now))
     inputs = {**facts.inputs, **(origin.inputs or {})}
     extra = dict(origin.extra or {})
+    if facts.embedded:
+        extra.setdefault("embedded", dict(facts.embedded))
     if origin.user:
         extra["user"] = origin.user
     return Record(

@@ -16,6 +16,10 @@ MARKER_KEYWORD = b"comfyvn_provenance"
 LONGEST_TEXT = 16 * 1024 * 1024
 LONGEST_TEXTS = 32 * 1024 * 1024
 _TEXT_TYPES = (b"tEXt", b"zTXt", b"iTXt")
+# ComfyUI's animated pictures have their texts, laid out like tEXt, in chunks of this type.
+_COMFY = b"comf"
+# What a scanner keeps beside the texts if it is asked to: EXIF, and a C2PA manifest store.
+_EXTRAS = (b"eXIf", b"caBX")
 _HEAD = 8
 _BLOCK = 1 << 16
 _LONGEST_CHUNK = (1 << 31) - 1
@@ -43,10 +47,16 @@ class PngScanner:
 
     `feed` takes bytes in order; afterwards `iend` is the offset of IEND (None until it came), `markers` the marker
     chunks before it, `texts` keyword → text, `width`/`height` in pixels, `broken` whether the structure or a chunk's
-    CRC is wrong (`scan` jumps over image data and does not check that).
+    CRC is wrong (`scan` jumps over image data and does not check that). With `extras` it also keeps EXIF and C2PA, and
+    how long an animation takes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, extras: bool = False) -> None:
+        self.exif: bytes | None = None
+        self.c2pa: bytes | None = None
+        self.seconds: float | None = None
+        self._extras = _EXTRAS if extras else ()
+        self._timed = (b"fcTL",) if extras else ()
         self.width: int | None = None
         self.height: int | None = None
         self.texts: dict[str, str] = {}
@@ -122,13 +132,18 @@ class PngScanner:
         elif kind == b"IEND":
             self._want, self._step = length + 4, self._end
             self.broken = length != 0
-        elif kind == b"IHDR" or (kind in _TEXT_TYPES and length <= LONGEST_TEXT):
+        elif kind == b"IHDR" or self._is_kept(kind, length):
             self._want, self._step = length + 4, self._body
             self.broken = kind == b"IHDR" and length != 13
         else:
-            self.has_c2pa = self.has_c2pa or kind == b"caBX"
             self._skip, self._crc = length, zlib.crc32(kind)
             self._want, self._step = 4, self._passed
+
+    def _is_kept(self, kind: bytes, length: int) -> bool:
+        self.has_c2pa = self.has_c2pa or kind == b"caBX"
+        if kind in self._timed:
+            return length == 26
+        return (kind in _TEXT_TYPES or kind == _COMFY or kind in self._extras) and length <= LONGEST_TEXT
 
     def _passed(self, taken: bytes) -> None:
         self.broken = self._crc is not None and self._crc.to_bytes(4, "big") != taken
@@ -141,6 +156,11 @@ class PngScanner:
             self.width = int.from_bytes(data[:4], "big") or None
             self.height = int.from_bytes(data[4:8], "big") or None
             self.broken = not good
+        elif good and self._kind in self._extras:
+            self._keep_extra(data)
+        elif good and self._kind in self._timed:
+            delay, per_second = int.from_bytes(data[20:22], "big"), int.from_bytes(data[22:24], "big") or 100
+            self.seconds = (self.seconds or 0) + delay / per_second
         elif good:
             self._text(data)
         else:
@@ -153,11 +173,17 @@ class PngScanner:
         else:
             self.broken = True
 
+    def _keep_extra(self, data: bytes) -> None:
+        if self._kind == b"eXIf":
+            self.exif = self.exif or data
+        else:
+            self.c2pa = self.c2pa or data
+
     def _text(self, data: bytes) -> None:
         keyword, zero, rest = data.partition(b"\0")
         if not zero or not keyword:
             return
-        if keyword == MARKER_KEYWORD:
+        if keyword == MARKER_KEYWORD and self._kind != _COMFY:
             self.markers.append(Chunk(self._start, self._length + 12))
             if self._kind == b"iTXt" and rest.startswith(b"\0\0\0\0"):
                 self.marker_payload = rest[4:]
@@ -171,7 +197,7 @@ class PngScanner:
 
 def _decode(kind: bytes, rest: bytes, room: int) -> str | None:
     """Gives a text chunk's text, or None if it is compressed beyond reason or not well formed."""
-    if kind == b"tEXt":
+    if kind in (b"tEXt", _COMFY):
         return _latin(rest) if len(rest) <= room else None
     if kind == b"zTXt":
         plain = _inflate(rest[1:], room) if rest[:1] == b"\0" else None

@@ -163,7 +163,7 @@ def _compile() -> None:
     import compileall
 
     package = os.path.dirname(os.path.dirname(wiring.main_path()))
-    for name in ("", "base", "store", "vcs", "asset", "asset/generators", "index", "hot"):
+    for name in ("", "base", "store", "vcs", "asset", "asset/readers", "asset/readers/comfyui", "index", "hot"):
         compileall.compile_dir(os.path.join(package, name), maxlevels=0, quiet=2)
 
 

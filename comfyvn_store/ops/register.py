@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from comfyvn_store.asset import ingest, record, sidecar, views, worktree
-from comfyvn_store.asset.generators import comfyui
 from comfyvn_store.asset.known import KnownSidecars, on_disk
+from comfyvn_store.asset.readers import comfyui
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, digest, files, links, names, pointers
 from comfyvn_store.errors import ComfyvnError, LockTimeout, Refused, UnknownFile, UsageError, from_os_error

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from comfyvn_store.asset.generators import comfyui
+from comfyvn_store.asset.readers import comfyui
 from tests.graphs import NOTHING, Graph, basic, inputs_of, node, sampler
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from comfyvn_store.asset.generators import read_generation
+from comfyvn_store.asset.readers import read_generation
 from tests.graphs import inputs_of, png_texts
 from tests.samples import SAMPLES, needs_samples
 

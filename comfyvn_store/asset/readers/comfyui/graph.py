@@ -5,8 +5,9 @@ nodes and links of odd shapes end it and raise nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from math import isfinite
 from typing import Any, NamedTuple
+
+from comfyvn_store.asset.readers.reading import number
 
 Value = str | int | float | None
 Accept = Callable[[Any], Value]
@@ -120,25 +121,6 @@ def value_of(nodes: Nodes, node: Node | None, name: str, accept: Accept) -> Valu
             return None
         value = _carried(nodes[source.node])
     return None
-
-
-def integer(value: Any) -> Value:
-    """Accepts an integer of 64 bits, signed or not; a bool is none."""
-    return value if type(value) is int and -(1 << 63) <= value < 1 << 64 else None
-
-
-def number(value: Any) -> Value:
-    """Accepts an integer or a finite float; a bool is neither."""
-    if type(value) is float:
-        return value if isfinite(value) else None
-    return integer(value)
-
-
-def text(value: Any) -> Value:
-    """Accepts a text; lone surrogates, which UTF-8 cannot hold, become U+FFFD."""
-    if not isinstance(value, str):
-        return None
-    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _only(node: Node) -> Any:

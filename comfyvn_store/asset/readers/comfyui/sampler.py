@@ -5,8 +5,9 @@ Owns the meaning of the nodes above a sampler. What cannot be resolved is None, 
 
 from typing import Any, NamedTuple
 
-from comfyvn_store.asset.generators import graph
-from comfyvn_store.asset.generators.graph import Node, Nodes, Value
+from comfyvn_store.asset.readers import reading
+from comfyvn_store.asset.readers.comfyui import graph
+from comfyvn_store.asset.readers.comfyui.graph import Node, Nodes, Value
 
 _MODEL_NAMES = ("ckpt_name", "unet_name", "model_name", "model", "model_path")
 _TEXT_NAMES = (
@@ -54,14 +55,14 @@ def read_settings(nodes: Nodes, sampler: Node) -> Settings:
     is_seeded = "seed" in sampler.inputs
     model, loras = _model(nodes, _given("model", sampler, guider))
     return Settings(
-        seed=read("seed" if is_seeded else "noise_seed", graph.integer, sampler, noise),
+        seed=read("seed" if is_seeded else "noise_seed", reading.integer, sampler, noise),
         model=model,
         loras=loras,
-        sampler=read("sampler_name", graph.text, sampler, chosen),
-        scheduler=read("scheduler", graph.text, sampler, schedule),
-        steps=read("steps", graph.integer, sampler, schedule if has_steps else None),
-        cfg=read("cfg", graph.number, sampler, guider),
-        denoise=read("denoise", graph.number, sampler, schedule if has_denoise else None),
+        sampler=read("sampler_name", reading.text, sampler, chosen),
+        scheduler=read("scheduler", reading.text, sampler, schedule),
+        steps=read("steps", reading.integer, sampler, schedule if has_steps else None),
+        cfg=read("cfg", reading.number, sampler, guider),
+        denoise=read("denoise", reading.number, sampler, schedule if has_denoise else None),
         positive=_prompt(nodes, _given("positive", sampler, guider) or _given("conditioning", guider)),
         negative=_prompt(nodes, _given("negative", sampler, guider)),
     )
@@ -113,7 +114,7 @@ def _model(nodes: Nodes, value: Any) -> tuple[Value, tuple[Lora, ...]]:
         source = graph.source_of(nodes, node.inputs.get("model"))
         if source is None and "load" in node.kind.lower():
             name = next((name for name in _MODEL_NAMES if name in node.inputs), "")
-            return graph.value_of(nodes, node, name, graph.text), tuple(reversed(loras))
+            return graph.value_of(nodes, node, name, reading.text), tuple(reversed(loras))
     return None, tuple(reversed(loras))
 
 
@@ -122,11 +123,11 @@ def _loras(nodes: Nodes, node: Node) -> list[Lora]:
         return []
     if "lora_name" in node.inputs:
         strength = "strength_model" if "strength_model" in node.inputs else "strength"
-        name = graph.value_of(nodes, node, "lora_name", graph.text)
-        return [Lora(name, graph.value_of(nodes, node, strength, graph.number))]
+        name = graph.value_of(nodes, node, "lora_name", reading.text)
+        return [Lora(name, graph.value_of(nodes, node, strength, reading.number))]
     # Power Lora Loader (rgthree) has an object for each row of its list.
     rows = [row for row in node.inputs.values() if isinstance(row, dict) and row.get("on") is True]
-    return [Lora(graph.text(row["lora"]), graph.number(row.get("strength"))) for row in rows if "lora" in row]
+    return [Lora(reading.text(row["lora"]), reading.number(row.get("strength"))) for row in rows if "lora" in row]
 
 
 def _prompt(nodes: Nodes, value: Any) -> str | None:
@@ -163,7 +164,7 @@ def _prompt(nodes: Nodes, value: Any) -> str | None:
 def _own_texts(nodes: Nodes, node: Node) -> list[Value]:
     if "TextEncode" not in node.kind and "clip" not in node.inputs:
         return []
-    return [graph.value_of(nodes, node, name, graph.text) for name in _TEXT_NAMES if name in node.inputs]
+    return [graph.value_of(nodes, node, name, reading.text) for name in _TEXT_NAMES if name in node.inputs]
 
 
 def _conditionings(node: Node, slot: int) -> list[Any]:

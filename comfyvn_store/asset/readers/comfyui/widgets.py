@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from comfyvn_store.asset.generators import graph
+from comfyvn_store.asset.readers.comfyui import graph
 
 # LiteGraph's node modes: never run (muted), and passed by (its inputs go straight to its outputs).
 _MUTED = 2

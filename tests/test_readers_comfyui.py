@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyvn_store.asset.generators import Generation, comfyui, read_generation
+from comfyvn_store.asset.readers import Reading, comfyui, read_generation
 from tests import media
-from tests.graphs import KEYS, Graph, basic, inputs_of, node, png_texts, sampler, ui_basic, ui_node, ui_of
+from tests.graphs import KEYS, Graph, basic, inputs_of, node, png_texts, read_texts, sampler, ui_basic, ui_node, ui_of
 
 
 def test_a_picture_as_comfyui_saves_it_is_read() -> None:
@@ -47,7 +47,7 @@ def test_pictures_of_one_batch_share_the_hash_and_others_do_not() -> None:
 
 def test_a_ui_graph_is_hashed_whole() -> None:
     graph = ui_basic()
-    generation = comfyui.read({"workflow": json.dumps(graph, indent=1)})
+    generation = read_texts({"workflow": json.dumps(graph, indent=1)})
     assert generation is not None
     text = json.dumps(graph, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert generation.workflow_hash == comfyui.workflow_hash(graph) == canonical_hash(text)
@@ -56,7 +56,7 @@ def test_a_ui_graph_is_hashed_whole() -> None:
 def test_nan_in_a_graph_is_hashed_and_never_reported() -> None:
     graph = basic(_3=sampler(cfg=math.nan))
     graph["4"]["is_changed"] = [math.nan]
-    generation = comfyui.read({"prompt": json.dumps(graph)})
+    generation = read_texts({"prompt": json.dumps(graph)})
     assert generation is not None
     assert '"is_changed": [NaN]' in json.dumps(graph)
     assert generation.inputs["cfg"] is None
@@ -66,7 +66,7 @@ def test_nan_in_a_graph_is_hashed_and_never_reported() -> None:
 
 def test_a_lone_surrogate_is_hashed_and_replaced_in_the_inputs() -> None:
     text = json.dumps(basic(_6=node("CLIPTextEncode", text="a \ud83d cat \ud83d\ude00", clip=["4", 1])))
-    generation = comfyui.read({"prompt": text})
+    generation = read_texts({"prompt": text})
     assert generation is not None and generation.workflow_hash is not None
     assert generation.inputs["positive"] == "a \ufffd cat \U0001f600"
 
@@ -96,9 +96,9 @@ def test_what_is_no_graph_is_no_generation(texts: dict[str, str]) -> None:
 
 
 def test_a_broken_text_leaves_the_other_one() -> None:
-    generation = comfyui.read({"prompt": json.dumps(basic()), "workflow": "{"})
+    generation = read_texts({"prompt": json.dumps(basic()), "workflow": "{"})
     assert generation is not None and generation.workflow is None
-    generation = comfyui.read({"prompt": "{", "workflow": json.dumps(ui_basic())})
+    generation = read_texts({"prompt": "{", "workflow": json.dumps(ui_basic())})
     assert generation is not None and generation.inputs["graph"] == "workflow"
 
 
@@ -106,7 +106,7 @@ def test_graphs_from_a_file_are_read_like_those_of_a_picture() -> None:
     prompt, workflow = basic(), ui_basic()
     before = copy.deepcopy((prompt, workflow))
     generation = comfyui.from_graphs(comfyui.parse(json.dumps(prompt)), workflow)
-    assert generation == Generation("comfyui", comfyui.workflow_hash(prompt), inputs_of(prompt), prompt, workflow)
+    assert generation == Reading("comfyui", comfyui.workflow_hash(prompt), inputs_of(prompt), prompt, workflow)
     assert (prompt, workflow) == before
     assert comfyui.from_graphs(workflow, prompt) is None
 
@@ -266,7 +266,7 @@ ui_graphs = st.fixed_dictionaries(
 )
 
 
-def check_sound(generation: Generation | None) -> None:
+def check_sound(generation: Reading | None) -> None:
     if generation is None:
         return
     assert [key for key in generation.inputs if key != "graph"] == KEYS

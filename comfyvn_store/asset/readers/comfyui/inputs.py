@@ -6,9 +6,10 @@ Owns the choice of the outputs and samplers that count, and the keys of `inputs`
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from comfyvn_store.asset.generators import graph
-from comfyvn_store.asset.generators.graph import Node, Nodes, Value
-from comfyvn_store.asset.generators.sampler import read_settings
+from comfyvn_store.asset.readers import reading
+from comfyvn_store.asset.readers.comfyui import graph
+from comfyvn_store.asset.readers.comfyui.graph import Node, Nodes, Value
+from comfyvn_store.asset.readers.comfyui.sampler import read_settings
 
 _MOST_SAMPLERS = 16  # whose pictures are joined into one; more are not read
 _LONGEST_NAME = 1024
@@ -105,7 +106,7 @@ def _images(nodes: Nodes, outputs: list[str]) -> list[str]:
     for key, node in nodes.items():
         kind = node.kind.lower()
         if key in feeding and "load" in kind and "base64" not in kind:
-            name = graph.value_of(nodes, node, "image", graph.text)
+            name = graph.value_of(nodes, node, "image", reading.text)
             if isinstance(name, str) and len(name) <= _LONGEST_NAME:
                 names.append(name)
     return list(dict.fromkeys(names))

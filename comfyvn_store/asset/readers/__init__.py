@@ -1,0 +1,105 @@
+"""What a file's own metadata says of where it came from: one module for each program or vocabulary.
+
+Owns which readers there are and in which order they are asked. A reader is a function `read(entries)` that gives a
+`Reading` or None (docs/readers.md). Built-in ones stand in `_BUILT_IN` with the names that they read, so that each
+is imported only for a file that has one of them: this is called for every file that is added. Readers of other
+packages are found through the entry-point group `comfyvn_store.readers`, for commands only: never in a hook, and never
+for a marker, which must be the same on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from typing import BinaryIO
+
+from comfyvn_store.asset.readers.entries import Entries, named
+from comfyvn_store.asset.readers.reading import Reading, joined
+
+GROUP = "comfyvn_store.readers"
+Reader = Callable[[Entries], Reading | None]
+
+# What generated the file, in the order of asking: a graph says more than a list of parameters. `exif`, `xmp` and
+# `c2pa` stand for those parts, any other word for a text of that name.
+_BUILT_IN: Mapping[str, tuple[str, ...]] = {
+    "comfyui": ("prompt", "workflow", "comment", "exif"),
+    "invokeai": ("invokeai_metadata", "sd-metadata", "dream"),
+    "novelai": ("comment", "exif"),
+    "fooocus": ("parameters", "exif"),
+    "swarmui": ("parameters", "exif"),
+    "automatic1111": ("parameters", "exif"),
+    "card": ("chara", "ccv3"),
+    "xmp": ("xmp",),
+    "exif": ("exif",),
+    "tags": (
+        *("title", "artist", "author", "composer", "copyright", "license", "date", "creation time", "software"),
+        *("encoder", "encoded-by", "encoded_by", "description", "comment", "keywords", "genre"),
+    ),
+    "c2pa": ("c2pa",),
+}
+
+
+def read_entries(entries: Entries, others: Iterable[Reader] = ()) -> Reading | None:
+    """Asks the built-in readers, then the `others`; None if none of them knows anything. Never raises.
+
+    The first that names a source decides what generated the file. What they say is embedded is brought together, the
+    first one's word on each thing.
+    """
+    generated: Reading | None = None
+    said = []
+    for reader in (*_built_in(entries), *(_guarded(other) for other in others)):
+        found = reader(entries)
+        if found is not None:
+            said.append(found.embedded)
+            if generated is None and found.source is not None:
+                generated = found
+    embedded = joined(said)
+    if generated is None:
+        return Reading(None, None, {}, embedded=embedded) if embedded else None
+    return generated._replace(embedded=embedded)
+
+
+def read_generation(texts: Mapping[str, str]) -> Reading | None:
+    """Reads the text entries of a PNG (keyword to text) for what generated it; None if no program is recognised."""
+    found = read_entries(Entries("image/png", named(texts.items())))
+    return found if found is not None and found.source is not None else None
+
+
+def read_stream(stream: BinaryIO, mime: str, others: Iterable[Reader] = ()) -> Reading | None:
+    """Reads a seekable file of the given media type, which is left at any position. Raises only what the stream does."""
+    from comfyvn_store.asset.readers.collecting import collect
+
+    return read_entries(collect(stream, mime), others)
+
+
+def installed() -> list[tuple[str, Reader]]:
+    """Gives the readers of other packages by name. Slow, and it imports what others wrote: for commands only."""
+    from importlib.metadata import entry_points
+
+    found = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        if not point.value.startswith(f"{__name__}."):
+            try:
+                found.append((point.name, point.load()))
+            except Exception:
+                continue  # what somebody else's package does at its import is no reason to fail
+    return found
+
+
+def _built_in(entries: Entries) -> Iterable[Reader]:
+    has = {*entries.texts, *(part for part in ("exif", "xmp", "c2pa") if getattr(entries, part))}
+    for name, wanted in _BUILT_IN.items():
+        if not has.isdisjoint(wanted):
+            reader: Reader = import_module(f"{__name__}.{name}").read
+            yield reader
+
+
+def _guarded(reader: Reader) -> Reader:
+    def read(entries: Entries) -> Reading | None:
+        try:
+            found = reader(entries)
+        except Exception:
+            return None
+        return found if isinstance(found, Reading) else None
+
+    return read
