@@ -1,4 +1,4 @@
-"""What a file is, told by its bytes: the media type, the size of a picture, the facts of a WAV header.
+"""What a file is, told by its bytes: the media type, the size of a picture, the facts of a sound or a movie.
 
 Owns the recognition of media types. It never looks at a name, never reads a whole file and writes nothing.
 What a header does not say soundly is unknown; broken or truncated data is no error.
@@ -8,7 +8,7 @@ import json
 import struct
 from typing import BinaryIO, NamedTuple
 
-from comfyvn_store.base import pixels
+from comfyvn_store.base import pixels, sounds
 
 HEAD_SIZE = 4096
 UNKNOWN = "application/octet-stream"
@@ -79,8 +79,17 @@ def describe(stream: BinaryIO) -> Media:
     mime = sniff(head)
     if mime == "audio/wav":
         return _describe_wav(stream, head)
+    start = 0
+    if mime == "audio/mpeg" and head.startswith(b"ID3"):
+        start = _behind_tags(stream, head)
+        if pixels.read_at(stream, start, 4) == b"fLaC":
+            mime = "audio/flac"
     size = pixels.measure(mime, stream, head)
-    return Media(mime) if size is None else Media(mime, *size)
+    facts = _facts(mime, stream, head, start)
+    if facts is None:
+        return Media(mime) if size is None else Media(mime, *size)
+    width, height = size or (facts.width, facts.height)
+    return Media(mime, width, height, facts.channels, facts.sample_rate, facts.duration)
 
 
 # media types
@@ -191,7 +200,40 @@ def _is_json(text: str, is_cut: bool) -> bool:
     return True
 
 
-# sound
+# sound and motion
+
+
+def _facts(mime: str, stream: BinaryIO, head: bytes, start: int) -> sounds.Facts | None:
+    """What there is to say besides a picture's size; None for formats that have nothing else."""
+    if mime == "image/png":
+        return sounds.of_png(stream, head)
+    if mime == "image/gif":
+        return sounds.of_gif(stream)
+    if mime == "image/webp":
+        return sounds.of_riff_picture(stream) if head[12:16] == b"VP8X" and head[20:21] >= b"\2" else None
+    if mime == "image/avif":
+        return sounds.of_boxes(stream) if b"avis" in head[8:64] else None
+    if mime in ("video/mp4", "video/quicktime", "audio/mp4"):
+        return sounds.of_boxes(stream)
+    if mime in ("video/webm", "video/x-matroska"):
+        return sounds.of_ebml(stream)
+    if mime in ("audio/ogg", "audio/opus"):
+        return sounds.of_ogg(stream)
+    if mime == "audio/flac":
+        return sounds.of_flac(stream, start)
+    return sounds.of_mpeg(stream, start) if mime == "audio/mpeg" else None
+
+
+def _behind_tags(stream: BinaryIO, head: bytes) -> int:
+    """Where the sound begins behind ID3 tags: their sizes have seven bits a byte."""
+    at = 0
+    for _ in range(8):
+        if head[:3] != b"ID3" or len(head) < 10 or max(head[6:10]) >= 0x80:
+            break
+        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+        at += 10 + size + (10 if head[5] & 0x10 else 0)
+        head = pixels.read_at(stream, at, 10)
+    return at
 
 
 def _describe_wav(stream: BinaryIO, head: bytes) -> Media:
