@@ -350,7 +350,10 @@ def test_a_damaged_file_is_described(data: bytes, damage: list[tuple[int, int]])
         ("comfyui/flux_kontext_example_comic.webp", {"mime": "image/webp", "width": 2048, "height": 3072}),
         ("comfyui/LICENSE.txt", {"mime": "text/plain"}),
         ("vn_game/gui/textbox.png", {"mime": "image/png", "width": 1280, "height": 185}),
-        ("vn_game/illurock.opus", {"mime": "audio/opus"}),
+        (
+            "vn_game/illurock.opus",
+            {"mime": "audio/opus", "channels": 1, "sample_rate": 48000, "duration": 28.016333},
+        ),
     ],
 )
 def test_real_files_are_described(name: str, facts: dict[str, object]) -> None:

@@ -146,4 +146,5 @@ def test_a_real_picture_stitched_of_six_says_what_the_six_share() -> None:
         "positive": None,
         "negative": "",
         "images": ["fennec_girl_sing.png"],
+        "guidance": 2.5,
     }

@@ -19,22 +19,28 @@ MOST_HOPS = 100  # a chain of nodes that only hand on is shorter; also ends a ri
 _CARRIERS: Mapping[str, str] = {
     "CR Seed": "seed",
     "CR Text": "text",
+    "CR Prompt Text": "prompt",
     "FloatConstant": "value",
     "INTConstant": "value",
     "ImpactFloat": "value",
     "ImpactInt": "value",
+    "ImpactWildcardProcessor": "populated_text",
     "Int Literal": "int",
     "PrimitiveFloat": "value",
     "PrimitiveInt": "value",
     "PrimitiveString": "value",
     "PrimitiveStringMultiline": "value",
     "Seed (rgthree)": "seed",
+    "Seed Everywhere": "seed",
     "ShowText|pysssss": "text",
     "String Literal": "string",
     "StringConstant": "string",
     "StringConstantMultiline": "string",
+    "Text Multiline": "text",
     "easy float": "value",
     "easy int": "value",
+    "easy negative": "negative",
+    "easy positive": "positive",
     "easy seed": "seed",
     "easy string": "value",
     "ttN seed": "seed",
@@ -119,8 +125,34 @@ def value_of(nodes: Nodes, node: Node | None, name: str, accept: Accept) -> Valu
         source = source_of(nodes, value)
         if source is None or source.slot != 0:
             return None
-        value = _carried(nodes[source.node])
+        node = nodes[source.node]
+        if node.kind == "StringConcatenate":
+            return accept(_concatenated(nodes, node))
+        value = _carried(node)
     return None
+
+
+def _concatenated(nodes: Nodes, node: Node) -> str | None:
+    """What ComfyUI's own node makes of two texts, each of which may come from another such node."""
+    parts: list[str] = []
+    pending: list[tuple[Any, int]] = [(node, 0)]
+    while pending:
+        item, depth = pending.pop()
+        if isinstance(item, str):
+            parts.append(item)
+            continue
+        if isinstance(item, Node):
+            names = ("string_a", "delimiter", "string_b")
+            pending += ((item.inputs.get(name), depth + 1) for name in reversed(names))
+            if depth > MOST_HOPS // 4 or len(pending) + len(parts) > MOST_INPUTS // 100:
+                return None
+            continue
+        source = source_of(nodes, item)
+        if source is None or source.slot != 0:
+            return None
+        node = nodes[source.node]
+        pending.append((node if node.kind == "StringConcatenate" else _carried(node), depth))
+    return "".join(parts)
 
 
 def _only(node: Node) -> Any:

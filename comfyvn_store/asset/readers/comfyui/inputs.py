@@ -13,12 +13,14 @@ from comfyvn_store.asset.readers.comfyui.sampler import read_settings
 
 _MOST_SAMPLERS = 16  # whose pictures are joined into one; more are not read
 _LONGEST_NAME = 1024
+_MOST_NAMES = 500
+_LOADED = ("image", "video", "audio", "file")  # how loaders of pictures, movies and sounds call what they load
 
 _SAMPLERS = frozenset(("KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced"))
 
 
 def read_inputs(api: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives an API graph's inputs: always these keys in this order, None for what is unknown.
+    """Gives an API graph's inputs: always these keys in this order, None for what is unknown, and two more if known.
 
     They are those of the last sampler before what the graph saves. Where several samplers that do not feed
     one another lead there, a value on which they differ is unknown, and `loras` are those of all of them. A
@@ -32,6 +34,10 @@ def read_inputs(api: Mapping[str, Any]) -> dict[str, Any]:
     loras = list(found[0].loras) if found else []
     for settings in found[1:]:
         loras.extend(lora for lora in settings.loras if lora not in loras)
+    more = {
+        "guidance": _agreed(settings.guidance for settings in found),
+        "refiner": _agreed(settings.refiner for settings in found),
+    }
     return {
         "seed": _agreed(settings.seed for settings in found),
         "model": _agreed(settings.model for settings in found),
@@ -44,6 +50,7 @@ def read_inputs(api: Mapping[str, Any]) -> dict[str, Any]:
         "positive": _agreed(settings.positive for settings in found),
         "negative": _agreed(settings.negative for settings in found),
         "images": _images(nodes, outputs),
+        **{key: value for key, value in more.items() if value is not None},
     }
 
 
@@ -100,13 +107,14 @@ def _is_sampler(node: Node) -> bool:
 
 
 def _images(nodes: Nodes, outputs: list[str]) -> list[str]:
-    """The names of the loaded pictures that feed the outputs; some nodes hold a picture's data instead."""
+    """The names of the loaded pictures, movies and sounds that feed the outputs; some nodes hold the data instead."""
     feeding = graph.ancestry(nodes, outputs).union(outputs)
-    names = []
+    names: list[str] = []
     for key, node in nodes.items():
         kind = node.kind.lower()
         if key in feeding and "load" in kind and "base64" not in kind:
-            name = graph.value_of(nodes, node, "image", reading.text)
-            if isinstance(name, str) and len(name) <= _LONGEST_NAME:
+            place = next((place for place in _LOADED if place in node.inputs), "image")
+            name = graph.value_of(nodes, node, place, reading.text)
+            if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and len(names) < _MOST_NAMES:
                 names.append(name)
     return list(dict.fromkeys(names))

@@ -3,32 +3,44 @@
 Owns the meaning of the nodes above a sampler. What cannot be resolved is None, never a guess.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from comfyvn_store.asset.readers import reading
 from comfyvn_store.asset.readers.comfyui import graph
 from comfyvn_store.asset.readers.comfyui.graph import Node, Nodes, Value
+from comfyvn_store.asset.readers.comfyui.models import Lora, model
+from comfyvn_store.asset.readers.comfyui.prompts import guidance, prompt
 
-_MODEL_NAMES = ("ckpt_name", "unet_name", "model_name", "model", "model_path")
-_TEXT_NAMES = (
-    *("text", "text_g", "text_l", "clip_l", "clip_g", "t5xxl", "llama", "bert", "mt5xl"),
-    *("prompt", "user_prompt", "tags", "lyrics"),
-)
-# Nodes with these inputs bundle more than conditionings, and the places of their outputs are their own.
-_BUNDLES = frozenset(("base_ctx", "basic_pipe", "clip", "context", "ctx", "model", "pipe"))
 _SAME_STEPS = frozenset(("FlipSigmas", "SetFirstSigma", "SplitSigmas", "SplitSigmasDenoise"))
 _SAME_DENOISE = frozenset(("FlipSigmas", "SetFirstSigma"))
 
-
-class Lora(NamedTuple):
-    """A LoRA as the graph names it, and the strength with which it changes the model."""
-
-    name: Value
-    strength: Value
+# Nodes that are one sampler or one schedule, by the name under which ComfyUI's lists have it (nodes_custom_sampler.py).
+_SAMPLER_NODES: Mapping[str, str] = {
+    "SamplerDPMAdaptative": "dpm_adaptive",
+    "SamplerDPMPP_2S_Ancestral": "dpmpp_2s_ancestral",
+    "SamplerER_SDE": "er_sde",
+    "SamplerEulerAncestral": "euler_ancestral",
+    "SamplerEulerAncestralCFGPP": "euler_ancestral_cfg_pp",
+    "SamplerLMS": "lms",
+    "SamplerSASolver": "sa_solver",
+    "SamplerSEEDS2": "seeds_2",
+}
+# Those that have one name for each device on which the noise is made.
+_ON_A_DEVICE: Mapping[str, str] = {
+    "SamplerDPMPP_2M_SDE": "dpmpp_2m_sde",
+    "SamplerDPMPP_3M_SDE": "dpmpp_3m_sde",
+    "SamplerDPMPP_SDE": "dpmpp_sde",
+}
+_SCHEDULE_NODES: Mapping[str, str] = {
+    "BetaSamplingScheduler": "beta",
+    "ExponentialScheduler": "exponential",
+    "KarrasScheduler": "karras",
+}
 
 
 class Settings(NamedTuple):
-    """What a sampler was told; None is unknown."""
+    """What a sampler was told; None is unknown. `refiner` is the model of the sampler that went on with its work."""
 
     seed: Value
     model: Value
@@ -40,10 +52,51 @@ class Settings(NamedTuple):
     denoise: Value
     positive: Value
     negative: Value
+    guidance: Value = None
+    refiner: Value = None
 
 
 def read_settings(nodes: Nodes, sampler: Node) -> Settings:
-    """Reads a sampler's inputs; SamplerCustom and SamplerCustomAdvanced have nodes of their own for some."""
+    """Reads what a sampler was told, together with those before it whose noise it only goes on to remove.
+
+    Such parts are one run, as with SDXL's refiner or Wan's two models: the seed is that of the part that made the noise,
+    the model that of the first part, and the other values stand where all parts agree.
+    """
+    parts = [_settings(nodes, sampler)]
+    current = sampler
+    for _ in range(graph.MOST_HOPS):
+        before = _linked(nodes, current, "latent_image")
+        if (
+            before is None
+            or before is current
+            or not _adds_no_noise(nodes, current)
+            or "latent_image" not in before.inputs
+        ):
+            break
+        current = before
+        parts.insert(0, _settings(nodes, current))
+    return parts[0] if len(parts) == 1 else _run(parts)
+
+
+def _run(parts: list[Settings]) -> Settings:
+    first, last = parts[0], parts[-1]
+    loras = tuple(dict.fromkeys(lora for part in parts for lora in part.loras))
+    agreed = {
+        name: value if all(getattr(part, name) == value for part in parts) else None
+        for name, value in first._asdict().items()
+        if name not in ("seed", "model", "loras", "refiner", "denoise")
+    }
+    refiner = last.model if last.model != first.model else None
+    return first._replace(**agreed, loras=loras, refiner=refiner)
+
+
+def _adds_no_noise(nodes: Nodes, sampler: Node) -> bool:
+    noise = _linked(nodes, sampler, "noise")
+    return sampler.inputs.get("add_noise") in ("disable", False) or (noise is not None and noise.kind == "DisableNoise")
+
+
+def _settings(nodes: Nodes, sampler: Node) -> Settings:
+    """Reads one sampler's inputs; SamplerCustom and SamplerCustomAdvanced have nodes of their own for some."""
     guider = _linked(nodes, sampler, "guider")
     noise = _linked(nodes, sampler, "noise")
     chosen = _linked(nodes, sampler, "sampler")
@@ -53,19 +106,37 @@ def read_settings(nodes: Nodes, sampler: Node) -> Settings:
         return graph.value_of(nodes, _having(name, *candidates), name, accept)
 
     is_seeded = "seed" in sampler.inputs
-    model, loras = _model(nodes, _given("model", sampler, guider))
+    name, loras = model(nodes, _given("model", sampler, guider))
+    texts = _linked(nodes, sampler, "text_embeds")  # Wan's wrapper has both prompts in one node
+    positive = _given("positive", sampler, guider) or _given("conditioning", guider) or _given("cond1", guider)
     return Settings(
         seed=read("seed" if is_seeded else "noise_seed", reading.integer, sampler, noise),
-        model=model,
+        model=name,
         loras=loras,
-        sampler=read("sampler_name", reading.text, sampler, chosen),
-        scheduler=read("scheduler", reading.text, sampler, schedule),
+        sampler=read("sampler_name", reading.text, sampler, chosen) or _sampler_of(chosen),
+        scheduler=read("scheduler", reading.text, sampler, schedule) or _scheduler_of(schedule),
         steps=read("steps", reading.integer, sampler, schedule if has_steps else None),
         cfg=read("cfg", reading.number, sampler, guider),
         denoise=read("denoise", reading.number, sampler, schedule if has_denoise else None),
-        positive=_prompt(nodes, _given("positive", sampler, guider) or _given("conditioning", guider)),
-        negative=_prompt(nodes, _given("negative", sampler, guider)),
+        positive=prompt(nodes, positive) if texts is None else read("positive_prompt", reading.text, texts),
+        negative=prompt(nodes, _given("negative", sampler, guider))
+        if texts is None
+        else read("negative_prompt", reading.text, texts),
+        guidance=guidance(nodes, positive),
     )
+
+
+def _sampler_of(node: Node | None) -> str | None:
+    if node is None:
+        return None
+    device = {"gpu": "_gpu", "cpu": ""}.get(str(node.inputs.get("noise_device")))
+    if node.kind in _ON_A_DEVICE and device is not None:
+        return _ON_A_DEVICE[node.kind] + device
+    return _SAMPLER_NODES.get(node.kind)
+
+
+def _scheduler_of(node: Node | None) -> str | None:
+    return _SCHEDULE_NODES.get(node.kind) if node is not None else None
 
 
 def _linked(nodes: Nodes, node: Node, name: str) -> Node | None:
@@ -97,84 +168,3 @@ def _schedule(nodes: Nodes, sampler: Node) -> tuple[Node | None, bool, bool]:
         has_denoise = has_denoise and node.kind in _SAME_DENOISE
         node = _linked(nodes, node, "sigmas")
     return None, False, False
-
-
-def _model(nodes: Nodes, value: Any) -> tuple[Value, tuple[Lora, ...]]:
-    """The name in the loader at the end of the chain, and the LoRAs in the order in which they are applied.
-
-    A node with one `model` input changes the model and is passed; one that merges several ends the walk.
-    """
-    loras: list[Lora] = []
-    seen = set()
-    source = graph.source_of(nodes, value)
-    while source is not None and source.node not in seen:
-        seen.add(source.node)
-        node = nodes[source.node]
-        loras.extend(reversed(_loras(nodes, node)))
-        source = graph.source_of(nodes, node.inputs.get("model"))
-        if source is None and "load" in node.kind.lower():
-            name = next((name for name in _MODEL_NAMES if name in node.inputs), "")
-            return graph.value_of(nodes, node, name, reading.text), tuple(reversed(loras))
-    return None, tuple(reversed(loras))
-
-
-def _loras(nodes: Nodes, node: Node) -> list[Lora]:
-    if "model" not in node.inputs:
-        return []
-    if "lora_name" in node.inputs:
-        strength = "strength_model" if "strength_model" in node.inputs else "strength"
-        name = graph.value_of(nodes, node, "lora_name", reading.text)
-        return [Lora(name, graph.value_of(nodes, node, strength, reading.number))]
-    # Power Lora Loader (rgthree) has an object for each row of its list.
-    rows = [row for row in node.inputs.values() if isinstance(row, dict) and row.get("on") is True]
-    return [Lora(reading.text(row["lora"]), reading.number(row.get("strength"))) for row in rows if "lora" in row]
-
-
-def _prompt(nodes: Nodes, value: Any) -> str | None:
-    """The texts that make a conditioning, in the order of the graph, each once, joined by newlines.
-
-    None if any part of it cannot be resolved: half of a prompt would pass for all of it.
-    """
-    texts: list[tuple[int, int, str]] = []
-    seen = set()
-    pending = [value]
-    while pending:
-        source = graph.source_of(nodes, pending.pop())
-        if source is None:
-            return None
-        node, output = nodes[source.node], min(source.slot, 2)
-        if (source.node, output) in seen or "ZeroOut" in node.kind:  # zeroed: no text of it remains
-            continue
-        seen.add((source.node, output))
-        own = _own_texts(nodes, node)
-        onward = _conditionings(node, output)
-        if not own and not onward:
-            return None
-        for number, text in enumerate(own):
-            if not isinstance(text, str):
-                return None
-            texts.append((node.place, number, text))
-        pending.extend(onward)
-    distinct = dict.fromkeys(text for _, _, text in sorted(texts))
-    if not distinct:
-        return None
-    return "\n".join(text for text in distinct if text)
-
-
-def _own_texts(nodes: Nodes, node: Node) -> list[Value]:
-    if "TextEncode" not in node.kind and "clip" not in node.inputs:
-        return []
-    return [graph.value_of(nodes, node, name, reading.text) for name in _TEXT_NAMES if name in node.inputs]
-
-
-def _conditionings(node: Node, slot: int) -> list[Any]:
-    """The inputs that an output's conditioning is made of.
-
-    A node with `positive` and `negative` inputs has outputs for both, in this order, then others.
-    """
-    links = {name: value for name, value in node.inputs.items() if graph.link(value)}
-    single = [value for name, value in links.items() if name.startswith("cond")]
-    if single or slot > 1 or not _BUNDLES.isdisjoint(node.inputs):
-        return single
-    side = ("positive", "negative")[slot]
-    return [value for name, value in links.items() if name.startswith(side)]

@@ -8,61 +8,86 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from comfyvn_store.asset.readers.comfyui import graph
+from comfyvn_store.asset.readers.comfyui import graph, subgraphs
 
 # LiteGraph's node modes: never run (muted), and passed by (its inputs go straight to its outputs).
 _MUTED = 2
 _BYPASSED = 4
 
-# Stands in the tables for the menu that the editor puts after a seed (what becomes of it after each run).
-_CONTROL = "control_after_generate"
+_CONTROL = "+"
 
-# Names in the order of the node's definition (ComfyUI's nodes.py and comfy_extras). A node that gained
-# widgets over the years gained them at the end, so a shorter list of values is a shorter list of names.
-_WIDGETS: Mapping[str, tuple[str, ...]] = {
-    "AlignYourStepsScheduler": ("model_type", "steps", "denoise"),
-    "BasicScheduler": ("scheduler", "steps", "denoise"),
-    "BetaSamplingScheduler": ("steps", "alpha", "beta"),
-    "CFGGuider": ("cfg",),
-    "CLIPTextEncode": ("text",),
-    "CLIPTextEncodeFlux": ("clip_l", "t5xxl", "guidance"),
-    "CLIPTextEncodeSD3": ("clip_l", "clip_g", "t5xxl", "empty_padding"),
-    "CLIPTextEncodeSDXL": (
-        *("width", "height", "crop_w", "crop_h", "target_width", "target_height"),
-        *("text_g", "text_l"),
+# Names in the order of the node's definition (ComfyUI's nodes.py and comfy_extras), with a space between; `+` stands for
+# the menu that the editor puts after a seed (what becomes of it after each run). A node that gained widgets over the years
+# gained them at the end, so a shorter list of values is a shorter list of names.
+_WIDGETS: Mapping[str, str] = {
+    "AlignYourStepsScheduler": "model_type steps denoise",
+    "BasicScheduler": "scheduler steps denoise",
+    "BetaSamplingScheduler": "steps alpha beta",
+    "CFGGuider": "cfg",
+    "CLIPTextEncode": "text",
+    "CLIPTextEncodeControlnet": "text",
+    "CLIPTextEncodeFlux": "clip_l t5xxl guidance",
+    "CLIPTextEncodeHiDream": "clip_l clip_g t5xxl llama",
+    "CLIPTextEncodeHunyuanDiT": "bert mt5xl",
+    "CLIPTextEncodeLumina2": "system_prompt user_prompt",
+    "CLIPTextEncodePixArtAlpha": "width height text",
+    "CLIPTextEncodeSD3": "clip_l clip_g t5xxl empty_padding",
+    "CLIPTextEncodeSDXL": "width height crop_w crop_h target_width target_height text_g text_l",
+    "CLIPTextEncodeSDXLRefiner": "ascore width height text",
+    "CR LoRA Stack": (
+        "switch_1 lora_name_1 model_weight_1 clip_weight_1 switch_2 lora_name_2 "
+        "model_weight_2 clip_weight_2 switch_3 lora_name_3 model_weight_3 clip_weight_3"
     ),
-    "CLIPTextEncodeSDXLRefiner": ("ascore", "width", "height", "text"),
-    "CheckpointLoader": ("config_name", "ckpt_name"),
-    "CheckpointLoaderSimple": ("ckpt_name",),
-    "ExponentialScheduler": ("steps", "sigma_max", "sigma_min"),
-    "ImageOnlyCheckpointLoader": ("ckpt_name",),
-    "KSampler": ("seed", _CONTROL, "steps", "cfg", "sampler_name", "scheduler", "denoise"),
+    "CheckpointLoader": "config_name ckpt_name",
+    "CheckpointLoaderNF4": "ckpt_name",
+    "CheckpointLoaderSimple": "ckpt_name",
+    "DiffusersLoader": "model_path",
+    "DualCFGGuider": "cfg_conds cfg_cond2_negative style",
+    "ExponentialScheduler": "steps sigma_max sigma_min",
+    "FloatConstant": "value",
+    "Flux2Scheduler": "steps width height",
+    "FluxGuidance": "guidance",
+    "INTConstant": "value",
+    "ImageOnlyCheckpointLoader": "ckpt_name",
+    "KSampler": "seed + steps cfg sampler_name scheduler denoise",
     "KSamplerAdvanced": (
-        *("add_noise", "noise_seed", _CONTROL, "steps", "cfg", "sampler_name", "scheduler"),
-        *("start_at_step", "end_at_step", "return_with_leftover_noise"),
+        "add_noise noise_seed + steps cfg sampler_name scheduler start_at_step end_at_step return_with_leftover_noise"
     ),
-    "KSamplerSelect": ("sampler_name",),
-    "KarrasScheduler": ("steps", "sigma_max", "sigma_min", "rho"),
-    "LaplaceScheduler": ("steps", "sigma_max", "sigma_min", "mu", "beta"),
-    "LoadImage": ("image",),
-    "LoadImageMask": ("image", "channel"),
-    "LoadImageOutput": ("image",),
-    "LoraLoader": ("lora_name", "strength_model", "strength_clip"),
-    "LoraLoaderModelOnly": ("lora_name", "strength_model"),
-    "PolyexponentialScheduler": ("steps", "sigma_max", "sigma_min", "rho"),
-    "PrimitiveFloat": ("value",),
-    "PrimitiveInt": ("value", _CONTROL),
-    "PrimitiveString": ("value",),
-    "PrimitiveStringMultiline": ("value",),
-    "RandomNoise": ("noise_seed", _CONTROL),
-    "SDTurboScheduler": ("steps", "denoise"),
-    "SamplerCustom": ("add_noise", "noise_seed", _CONTROL, "cfg"),
-    "TextEncodeQwenImageEdit": ("prompt",),
-    "TextEncodeQwenImageEditPlus": ("prompt",),
-    "UNETLoader": ("unet_name", "weight_dtype"),
-    "UnetLoaderGGUF": ("unet_name",),
-    "VPScheduler": ("steps", "beta_d", "beta_min", "eps_s"),
-    "unCLIPCheckpointLoader": ("ckpt_name",),
+    "KSamplerSelect": "sampler_name",
+    "KarrasScheduler": "steps sigma_max sigma_min rho",
+    "LTXVScheduler": "steps max_shift base_shift stretch terminal",
+    "LaplaceScheduler": "steps sigma_max sigma_min mu beta",
+    "LoadAudio": "audio",
+    "LoadImage": "image",
+    "LoadImageMask": "image channel",
+    "LoadImageOutput": "image",
+    "LoadVideo": "file",
+    "Lora Loader Stack (rgthree)": ("lora_01 strength_01 lora_02 strength_02 lora_03 strength_03 lora_04 strength_04"),
+    "LoraLoader": "lora_name strength_model strength_clip",
+    "LoraLoaderModelOnly": "lora_name strength_model",
+    "PerpNegGuider": "cfg neg_scale",
+    "PolyexponentialScheduler": "steps sigma_max sigma_min rho",
+    "PrimitiveFloat": "value",
+    "PrimitiveInt": "value +",
+    "PrimitiveString": "value",
+    "PrimitiveStringMultiline": "value",
+    "RandomNoise": "noise_seed +",
+    "SDTurboScheduler": "steps denoise",
+    "SamplerCustom": "add_noise noise_seed + cfg",
+    "SamplerDPMPP_2M_SDE": "solver_type eta s_noise noise_device",
+    "SamplerDPMPP_3M_SDE": "eta s_noise noise_device",
+    "SamplerDPMPP_SDE": "eta s_noise r noise_device",
+    "Seed (rgthree)": "seed",
+    "StringConcatenate": "string_a string_b delimiter",
+    "StringConstant": "string",
+    "StringConstantMultiline": "string strip_newlines",
+    "TextEncodeAceStepAudio": "tags lyrics lyrics_strength",
+    "TextEncodeQwenImageEdit": "prompt",
+    "TextEncodeQwenImageEditPlus": "prompt",
+    "UNETLoader": "unet_name weight_dtype",
+    "UnetLoaderGGUF": "unet_name",
+    "VPScheduler": "steps beta_d beta_min eps_s",
+    "unCLIPCheckpointLoader": "ckpt_name",
 }
 
 
@@ -79,9 +104,10 @@ def api_graph(workflow: Mapping[str, Any]) -> dict[str, Any]:
     """Translates a UI graph; nodes keep their order.
 
     Muted nodes are left out, links lead past bypassed nodes and reroutes, a primitive's value is put in.
-    Tolerates any shape: what cannot be understood is left out. Subgraphs are not opened. A graph with more
+    Tolerates any shape: what cannot be understood is left out. Subgraphs are opened. A graph with more
     links than `graph.MOST_INPUTS` gives no nodes.
     """
+    workflow = subgraphs.opened(workflow)
     nodes = {_key(node["id"]): node for node in _dicts(workflow.get("nodes")) if "id" in node}
     links = _links(workflow.get("links"))
     wired = {key: _sockets(node, links) for key, node in nodes.items()}
@@ -157,10 +183,13 @@ def _links(links: Any) -> dict[str, tuple[str, int]]:
 def _widget_values(kind: str, values: Any) -> dict[str, Any]:
     if isinstance(values, dict):  # some node packs write names
         return {name: value for name, value in values.items() if isinstance(value, str | int | float)}
+    if kind == "Power Lora Loader (rgthree)" and isinstance(values, list):  # an object for each row, and others
+        rows = [value for value in values if isinstance(value, dict) and "lora" in value]
+        return {f"lora_{number}": row for number, row in enumerate(rows, start=1)}
     names = _WIDGETS.get(kind)
     if names is None or not isinstance(values, list):
         return {}
-    named = dict(zip(names, values, strict=False))
+    named = dict(zip(names.split(), values, strict=False))
     # The oldest graphs have no such menu: every value after it would be off by one.
     control = named.pop(_CONTROL, "fixed")
     return named if isinstance(control, str | bool) else {}
