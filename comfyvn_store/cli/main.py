@@ -32,6 +32,7 @@ COMMANDS = {
     "show": "reading",
     "provenance": "reading",
     "workflow": "reading",
+    "read": "reading",
     "status": "reading",
     "remote": "remotes",
     "push": "transfers",

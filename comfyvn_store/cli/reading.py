@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -154,7 +155,17 @@ def _record_rows(record: dict[str, Any], commit: tuple[str, str, str] | None, ol
     if record.get("workflow_hash"):
         rows.append(("workflow", record["workflow_hash"][:16]))
     rows = [rows[0], *((key, _short(value)) for key, value in rows[1:])]
-    for key, value in (record.get("inputs") or {}).items():
+    rows += _input_rows(record.get("inputs") or {})
+    rows += _stated_rows(record.get("embedded"))
+    rows.append(("created", _short(record.get("created_at") or "unknown")))
+    if record.get("parent"):
+        rows.append(("replaces", _short(record["parent"][:16])))
+    return rows
+
+
+def _input_rows(inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for key, value in inputs.items():
         if value in (None, [], ""):
             continue
         if key == "loras" and isinstance(value, list):
@@ -162,10 +173,47 @@ def _record_rows(record: dict[str, Any], commit: tuple[str, str, str] | None, ol
         elif isinstance(value, list):
             value = ", ".join(str(item) for item in value)
         rows.append((_short(key), _short(value)))
-    rows.append(("created", _short(record.get("created_at") or "unknown")))
-    if record.get("parent"):
-        rows.append(("replaces", _short(record["parent"][:16])))
     return rows
+
+
+def _stated_rows(embedded: Any) -> list[tuple[str, str]]:
+    """What the file states of itself, each word as the file's and nobody else's."""
+    rows = []
+    for key, value in embedded.items() if isinstance(embedded, dict) else ():
+        if isinstance(value, dict):
+            parts = (
+                f"{name}: {', '.join(map(str, each)) if isinstance(each, list) else each}"
+                for name, each in value.items()
+            )
+            value = "; ".join(parts)
+        elif isinstance(value, list):
+            value = ", ".join(str(item) for item in value)
+        rows.append((f"file says {_short(key)}", _short(value)))
+    return rows
+
+
+@click.command("read", short_help="print what a file says of itself")
+@click.argument("name", metavar="FILE|PATH|UID|REV:PATH", type=click.Path())
+@click.option("--verify", is_flag=True, help="Check the signature of a C2PA manifest (needs the extra 'c2pa').")
+@_json
+def read_command(name: str, verify: bool, as_json: bool) -> None:
+    """Print what a file says of itself: what it is, what generated it, author, licence, program and date as it states them.
+
+    Any file will do, in a repository or not; an asset goes by path, uid or revision, too. Readers of other packages are asked
+    as well as the built-in ones.
+    """
+    from comfyvn_store.ops import reading
+
+    found = reading.read(name, verify=verify)
+    if as_json:
+        output.as_json(found.as_dict())
+        return
+    rows = [(_short(key), _short(value)) for key, value in found.media.items()]
+    rows.append(("source", found.source or "unknown"))
+    rows += [("workflow", found.workflow_hash[:16])] if found.workflow_hash else []
+    rows += _input_rows(found.inputs)
+    rows += _stated_rows(found.embedded)
+    output.table(rows)
 
 
 def _part(item: Any, key: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from comfyvn_store.asset import ingest, record, sidecar, views, worktree
+from comfyvn_store.asset import ingest, readers, record, sidecar, views, worktree
 from comfyvn_store.asset.known import KnownSidecars, on_disk
 from comfyvn_store.asset.readers import comfyui
 from comfyvn_store.asset.sidecar import Sidecar
@@ -237,7 +237,7 @@ def _card(repository: Repository, wish: Wish, hash_: str, history: HistoryRecord
     if found is not None:
         card = found.moved(wish.inside)
         return replace(card, tags=said.tags, license=said.license, meta=said.meta, extra=said.extra) if said else card
-    facts = record.read_facts(repository.store, hash_)
+    facts = record.read_facts(repository.store, hash_, [reader for _, reader in readers.installed()])
     origin = replace(wish.origin, user=wish.origin.user or repository.settings.user)
     return record.new_sidecar(wish.inside, hash_, facts, origin, said or known.previous(full))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from comfyvn_store.base import names, png
+from comfyvn_store.asset.readers import comfyui
+from comfyvn_store.asset.readers.collecting import collect
+from comfyvn_store.base import media, names
 from comfyvn_store.errors import ComfyvnError
 from comfyvn_store.ops import naming
 from comfyvn_store.ops.session import Session
@@ -34,9 +36,8 @@ def workflow(session: Session, name: str, *, api: bool) -> Graph:
     found = naming.version(session, name)
     session.repository.store.vouch(found.hash)
     with session.repository.store.open(found.hash) as stream:
-        scanner = png.PngScanner()
-        scanner.scan(stream)
-        texts = scanner.texts
+        prompt, editors = comfyui.graph_texts(collect(stream, media.describe(stream).mime))
+    texts = {key: text for key, text in (("prompt", prompt), ("workflow", editors)) if text is not None}
     for key in ("prompt",) if api else ("workflow", "prompt"):
         if key in texts and _is_object(texts[key]):
             return Graph(texts[key], key == "prompt")

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import BinaryIO
 
 from comfyvn_store.asset.readers.entries import Entries, named
-from comfyvn_store.asset.readers.reading import Reading, joined
+from comfyvn_store.asset.readers.reading import Reading, cleaned, joined
 
 GROUP = "comfyvn_store.readers"
 Reader = Callable[[Entries], Reading | None]
@@ -100,6 +100,6 @@ def _guarded(reader: Reader) -> Reader:
             found = reader(entries)
         except Exception:
             return None
-        return found if isinstance(found, Reading) else None
+        return cleaned(found) if isinstance(found, Reading) else None
 
     return read

@@ -105,9 +105,12 @@ def _collect_id3(stream: BinaryIO, mime: str) -> Entries:
 
 
 def _collect_flac(stream: BinaryIO, mime: str) -> Entries:
-    from comfyvn_store.base.containers import flac
+    from comfyvn_store.base.containers import flac, id3
 
-    return Entries(mime, named(flac.texts(stream).items()))
+    tag = id3.tag_at(stream, 0)  # some programs put one before it
+    start = tag.end if tag else 0
+    texts = (*flac.texts(stream, start).items(), *(_id3(stream, 0) if tag else ()))
+    return Entries(mime, named(texts), c2pa=_c2pa_of_id3(stream) if tag else None)
 
 
 def _collect_ogg(stream: BinaryIO, mime: str) -> Entries:
@@ -133,14 +136,18 @@ def _collect_tiff(stream: BinaryIO, mime: str) -> Entries:
     """TIFF is EXIF's own form; only a file that is small enough to be held is read."""
     stream.seek(0)
     data = stream.read(4 * _LONGEST_BLOB + 1) or b""
-    return Entries(mime, exif=_exif(data) if len(data) <= 4 * _LONGEST_BLOB else {})
+    if len(data) > 4 * _LONGEST_BLOB:
+        return Entries(mime)
+    from comfyvn_store.base.containers import tiff
+
+    return Entries(mime, exif=tiff.read(data), xmp=tiff.blob(data, tiff.XMP), c2pa=tiff.blob(data, tiff.C2PA))
 
 
 def _collect_gif(stream: BinaryIO, mime: str) -> Entries:
     from comfyvn_store.base.containers import gif
 
     found = gif.read(stream)
-    return Entries(mime, named(("comment", text) for text in found.comments), xmp=found.xmp)
+    return Entries(mime, named(("comment", text) for text in found.comments), xmp=found.xmp, c2pa=found.c2pa)
 
 
 def _collect_psd(stream: BinaryIO, mime: str) -> Entries:

@@ -129,6 +129,24 @@ def joined(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: merged[key] for key in EMBEDDED if key in merged}
 
 
+def cleaned(found: Reading) -> Reading | None:
+    """Gives what a reader of another package says, as far as it can stand in a sidecar; None if nothing of it can."""
+    source = words(found.source)
+    said = embedded(**found.embedded) if isinstance(found.embedded, Mapping) else {}
+    inputs: Any = found.inputs if isinstance(found.inputs, dict) else {}
+    try:
+        written = json.dumps(inputs, ensure_ascii=False, allow_nan=False)
+        written.encode("utf-8")
+        inputs = json.loads(written) if len(written) <= LONGEST_INPUTS else {}
+    except (TypeError, ValueError, RecursionError):
+        inputs = {}
+    digest = found.workflow_hash
+    is_digest = isinstance(digest, str) and len(digest) == 64 and set(digest) <= set("0123456789abcdef")
+    if source is None and not said:
+        return None
+    return Reading(source, digest if is_digest and source else None, inputs if source else {}, embedded=said)
+
+
 def parse_json(value: str | None, longest: int = 16 * 1024 * 1024) -> Any:
     """Parses JSON of somebody else's; None if it is none, too long or too deep. NaN is read as programs write it."""
     if not isinstance(value, str) or len(value) > longest:

@@ -1,4 +1,4 @@
-"""GIF (version 89a): comments, XMP, and how long an animation takes. Pictures are passed over block by block."""
+"""GIF (version 89a): comments, XMP, C2PA, and how long an animation takes. Pictures are passed over block by block."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Gif(NamedTuple):
 
     comments: tuple[str, ...] = ()
     xmp: bytes | None = None
+    c2pa: bytes | None = None
     seconds: float | None = None
 
 
@@ -26,9 +27,9 @@ def read(stream: BinaryIO) -> Gif:
     try:
         reader.read()
     except _Ended:
-        return Gif(tuple(reader.comments), reader.xmp)
+        return Gif(tuple(reader.comments), reader.xmp, reader.c2pa)
     seconds = reader.hundredths / 100 if reader.pictures > 1 and reader.hundredths else None
-    return Gif(tuple(reader.comments), reader.xmp, seconds)
+    return Gif(tuple(reader.comments), reader.xmp, reader.c2pa, seconds)
 
 
 class _Ended(Exception):
@@ -43,6 +44,7 @@ class _Reader:
         self._passed = 0
         self.comments: list[str] = []
         self.xmp: bytes | None = None
+        self.c2pa: bytes | None = None
         self.hundredths = 0
         self.pictures = 0
 
@@ -76,6 +78,8 @@ class _Reader:
                 # The packet stands there as it is, and a trailer of 258 bytes makes blocks of it.
                 packet = self._raw()
                 self.xmp = self.xmp or packet
+            elif name[:8] == b"C2PA_GIF":
+                self.c2pa = self._blocks(LONGEST_BLOB)
             else:
                 self._blocks(0)
         else:

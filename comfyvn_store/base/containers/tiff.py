@@ -10,6 +10,7 @@ import struct
 
 LONGEST_VALUE = 16 * 1024 * 1024
 USER_COMMENT = 0x9286
+XMP, C2PA = 700, 0xCD41
 
 _EXIF_DIRECTORY = 0x8769
 _MOST_ENTRIES = 512
@@ -35,6 +36,23 @@ def read(data: bytes) -> dict[int, str | int]:
     except struct.error:  # the data ends early: what came before it counts
         pass
     return found
+
+
+def blob(data: bytes, wanted: int) -> bytes | None:
+    """Gives the bytes that stand under a tag in the first directory of a TIFF. Never raises."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None:
+        return None
+    try:
+        at = struct.unpack_from(order + "I", data, 4)[0]
+        count = struct.unpack_from(order + "H", data, at)[0]
+        for number in range(min(count, _MOST_ENTRIES)):
+            tag, kind, size, where = struct.unpack_from(order + "HHII", data, at + 2 + 12 * number)
+            if tag == wanted and _SIZES.get(kind) == 1 and 4 < size <= LONGEST_VALUE and where + size <= len(data):
+                return data[where : where + size]
+    except struct.error:
+        pass
+    return None
 
 
 def _directory(view: memoryview, order: str, at: int, found: dict[int, str | int]) -> int:
