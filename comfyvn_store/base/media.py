@@ -15,6 +15,7 @@ UNKNOWN = "application/octet-stream"
 
 _MOST_CHUNKS = 4096  # walked before giving up
 _HIGHEST_RATE = (1 << 31) - 1
+_LONGEST_DURATION = 1e9  # thirty years: more is a header that lies
 
 
 class Media(NamedTuple):
@@ -89,7 +90,7 @@ def describe(stream: BinaryIO) -> Media:
     if facts is None:
         return Media(mime) if size is None else Media(mime, *size)
     width, height = size or (facts.width, facts.height)
-    return Media(mime, width, height, facts.channels, facts.sample_rate, facts.duration)
+    return Media(mime, width, height, facts.channels, facts.sample_rate, _duration(facts.duration))
 
 
 # media types
@@ -224,6 +225,11 @@ def _facts(mime: str, stream: BinaryIO, head: bytes, start: int) -> sounds.Facts
     return sounds.of_mpeg(stream, start) if mime == "audio/mpeg" else None
 
 
+def _duration(seconds: float | None) -> float | None:
+    """A duration to the microsecond; None for one that is nothing by then, or longer than anything."""
+    return round(seconds, 6) or None if seconds is not None and 0 < seconds <= _LONGEST_DURATION else None
+
+
 def _behind_tags(stream: BinaryIO, head: bytes) -> int:
     """Where the sound begins behind ID3 tags: their sizes have seven bits a byte."""
     at = 0
@@ -267,7 +273,7 @@ def _describe_wav(stream: BinaryIO, head: bytes) -> Media:
             frames = data_size // block
         elif codec not in (1, 3) and len(fact) == 4:
             frames = int.from_bytes(fact, "little") % 0xFFFFFFFF  # all ones: not known when it was written
-    return Media("audio/wav", None, None, channels, rate, round(frames / rate, 6) if frames else None)
+    return Media("audio/wav", None, None, channels, rate, _duration(frames / rate))
 
 
 def _chunk(header: bytes) -> tuple[bytes, int]:

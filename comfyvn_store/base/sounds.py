@@ -81,15 +81,18 @@ def of_ogg(stream: BinaryIO) -> Facts:
 
 
 def _last_granule(stream: BinaryIO, serial: bytes) -> int | None:
-    """The granule of the last page; None if that is another stream's, as in a chained file, or none ends on it."""
+    """The granule of the last page; None if that is damaged or another stream's, as in a chained file, or none ends on it."""
+    from comfyvn_store.base.containers import ogg
+
     end = stream.seek(0, 2)
     stream.seek(max(0, end - _TAIL))
     tail = stream.read(_TAIL) or b""
     at = tail.rfind(b"OggS\0")
     while at >= 0:
-        if len(tail) - at >= 27 and tail[at + 5] < 8:
-            granule = int.from_bytes(tail[at + 6 : at + 14], "little")
-            return granule if tail[at + 14 : at + 18] == serial and granule >> 63 == 0 else None
+        page = ogg.page_at(stream, max(0, end - _TAIL) + at)
+        if page is not None and page.is_sound:
+            is_ours = page.serial.to_bytes(4, "little") == serial
+            return page.granule if is_ours and page.granule >> 63 == 0 else None
         at = tail.rfind(b"OggS\0", 0, at)
     return None
 

@@ -6,7 +6,7 @@ from typing import BinaryIO, NamedTuple
 
 LONGEST_BLOB = 4 * 1024 * 1024
 
-_MOST_BYTES = 64 * 1024 * 1024  # followed before giving up: blocks are short, and every one has to be looked at
+_MOST_BYTES = 32 * 1024 * 1024  # followed before giving up: blocks are short, and every one has to be looked at
 _MOST_COMMENTS = 16
 _XMP = b"XMP DataXMP"
 
