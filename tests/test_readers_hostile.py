@@ -315,51 +315,16 @@ jsonish = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=8,
 )
-keywords = st.sampled_from(
-    [
-        "prompt",
-        "workflow",
-        "parameters",
-        "comment",
-        "software",
-        "source",
-        "description",
-        "invokeai_metadata",
-        "sd-metadata",
-        "dream",
-        "chara",
-        "ccv3",
-        "title",
-        "artist",
-        "keywords",
-        "license",
-        "date",
-    ]
+KEYWORDS = (
+    "prompt workflow parameters comment software source description invokeai_metadata sd-metadata dream chara ccv3 title "
+    "artist keywords license date"
 )
-fields = st.sampled_from(
-    [
-        "seed",
-        "model",
-        "loras",
-        "steps",
-        "prompt",
-        "positive_prompt",
-        "image",
-        "Comment",
-        "uc",
-        "v4_prompt",
-        "base_model",
-        "version",
-        "metadata_scheme",
-        "data",
-        "sui_image_params",
-        "loraweights",
-        "name",
-        "tags",
-        "extensions",
-        "Software",
-    ]
+FIELDS = (
+    "seed model loras steps prompt positive_prompt image Comment uc v4_prompt base_model version metadata_scheme data "
+    "sui_image_params loraweights name tags extensions Software"
 )
+keywords = st.sampled_from(KEYWORDS.split(" "))
+fields = st.sampled_from(FIELDS.split(" "))
 
 
 @settings(max_examples=300, deadline=2000, suppress_health_check=[HealthCheck.too_slow])

@@ -90,8 +90,8 @@ def _last_granule(stream: BinaryIO, serial: bytes) -> int | None:
     at = tail.rfind(b"OggS\0")
     while at >= 0:
         page = ogg.page_at(stream, max(0, end - _TAIL) + at)
-        if page is not None and page.is_sound:
-            is_ours = page.serial.to_bytes(4, "little") == serial
+        if page is not None:
+            is_ours = page.is_sound and page.end == end and page.serial.to_bytes(4, "little") == serial
             return page.granule if is_ours and page.granule >> 63 == 0 else None
         at = tail.rfind(b"OggS\0", 0, at)
     return None

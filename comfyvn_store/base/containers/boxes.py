@@ -92,7 +92,7 @@ class _Reader:
             height=_side(facts.get("height")),
             channels=_side(facts.get("channels")),
             sample_rate=_side(facts.get("rate")),
-            duration=facts.get("duration"),
+            duration=facts.get("duration", facts.get("track")),  # a movie that repeats for ever has none of its own
             texts=tuple(self._texts),
             exif=blobs.get("exif"),
             xmp=blobs.get("xmp"),
@@ -126,7 +126,7 @@ class _Reader:
     def _movie(self, moov: Box) -> None:
         for box in self._walk(moov.at, moov.end):
             if box.kind == b"mvhd":
-                self._length(box)
+                self._length(box, "duration")
             elif box.kind == b"trak":
                 self._track(box)
             elif box.kind == b"udta":
@@ -134,7 +134,7 @@ class _Reader:
             elif box.kind == b"meta":
                 self._meta(box)
 
-    def _length(self, box: Box) -> None:
+    def _length(self, box: Box, name: str) -> None:
         head = self._bytes(box.at, 32)
         if head[:1] == b"\1":
             scale, length = struct.unpack_from(">IQ", head, 20)
@@ -142,13 +142,15 @@ class _Reader:
         else:
             scale, length = struct.unpack_from(">II", head, 12)
             unknown = (1 << 32) - 1
-        if scale and 0 < length < unknown and "duration" not in self._facts:
-            self._facts["duration"] = round(length / scale, 6)
+        if scale and 0 < length < unknown and name not in self._facts:
+            self._facts[name] = round(length / scale, 6)
 
     def _track(self, trak: Box) -> None:
         kind = b""
         for box in self._descend(trak, (b"mdia", b"minf", b"stbl")):
-            if box.kind == b"hdlr" and not kind:
+            if box.kind == b"mdhd":
+                self._length(box, "track")
+            elif box.kind == b"hdlr" and not kind:
                 kind = self._bytes(box.at + 8, 4)
             elif box.kind == b"stsd":
                 entry = self._bytes(box.at + 8, 512)
