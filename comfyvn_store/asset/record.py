@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, NamedTuple
 
-from comfyvn_store.asset import generators, marker
+from comfyvn_store.asset import generators, marking
 from comfyvn_store.asset.sidecar import Record, Sidecar
 from comfyvn_store.base import media, png
 from comfyvn_store.base.uuid7 import uuid7
-from comfyvn_store.store.objects import BLOCK, Store
+from comfyvn_store.store.objects import Store
 
 # What a record's source says when the bytes themselves say nothing.
 MANUAL = "manual"
@@ -56,13 +55,11 @@ def read_facts(store: Store, hash_: str) -> Facts:
     with store.open(hash_) as stream:
         described = media.describe(stream)
         size = stream.seek(0, 2)
-        if described.mime != "image/png":
+        found = marking.look(stream)
+        if found is None and described.mime != "image/png":
             return Facts(size, described.as_dict(), hash_, None, None, {})
-        stream.seek(0)
-        scanner = png.PngScanner()
-        scanner.scan(stream)
-        generation = generators.read_generation(scanner.texts)
-        said = valid_marker(stream, scanner)
+        generation = generators.read_generation(found.texts() if found else _texts(stream))
+        said = marking.valid(stream, found) if found else None
     source_hash = said["source_hash"] if said else hash_
     if generation is not None:
         facts = Facts(
@@ -78,22 +75,12 @@ def read_facts(store: Store, hash_: str) -> Facts:
     return facts
 
 
-def valid_marker(stream: BinaryIO, scanner: png.PngScanner) -> dict[str, Any] | None:
-    """Gives the marker's payload if the bytes without it have the hash it claims."""
-    said = marker.read(scanner.marker_payload)
-    if said is None or len(scanner.markers) != 1 or not scanner.is_whole:
-        return None
-    chunk = scanner.markers[0]
-    digest = hashlib.sha256()
+def _texts(stream: BinaryIO) -> Mapping[str, str]:
+    """Gives the texts of a PNG that carries no marker because it is signed or broken."""
+    scanner = png.PngScanner()
     stream.seek(0)
-    left = chunk.offset
-    while left and (block := stream.read(min(BLOCK, left))):
-        digest.update(block)
-        left -= len(block)
-    stream.seek(chunk.offset + chunk.length)
-    while block := stream.read(BLOCK):
-        digest.update(block)
-    return said if digest.hexdigest() == said["source_hash"] else None
+    scanner.scan(stream)
+    return scanner.texts
 
 
 def new_record(facts: Facts, origin: Origin, *, now: float | None = None) -> Record:

@@ -32,6 +32,7 @@ COMMANDS = {
     "show": "reading",
     "provenance": "reading",
     "workflow": "reading",
+    "strip": "stripping",
     "status": "reading",
     "remote": "remotes",
     "push": "transfers",
