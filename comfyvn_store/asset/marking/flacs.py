@@ -31,8 +31,7 @@ def look(stream: BinaryIO) -> Found:
     def without() -> list[Piece]:
         if block is None or found is None or not payloads:
             return [(0, layout.size)]
-        own = comments.own(payloads[0] or b"")
-        if len(payloads) == 1 and read_at(stream, block.data_at, block.size) == own:
+        if found.vendor == comments.VENDOR and len(payloads) == len(found.entries) and found.end == block.size:
             before = layout.blocks[layout.blocks.index(block) - 1]
             kept: list[Piece] = [
                 (0, before.offset),

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from comfyvn_store.asset import marking
 from comfyvn_store.asset.marking import Found, Piece, Unmarkable, tags
 from comfyvn_store.base.containers import id3
+from comfyvn_store.base.containers.id3 import Tag
 from comfyvn_store.base.containers.reading import read_at, size_of
 
 _BLOCK = 1 << 20
@@ -24,7 +25,7 @@ def look(stream: BinaryIO) -> Found:
         raise Unmarkable(marking.TRAILING)
 
     def without() -> Iterator[Piece]:
-        if tag and not tags.is_own(stream, tag, spots):
+        if tag and not (tags.is_own(tag, spots) or _is_own(stream, tag, spots)):
             yield from tags.without(stream, tag, spots)
         yield tag.end if tag else 0, size
 
@@ -38,9 +39,35 @@ def mark(stream: BinaryIO, payload: bytes) -> list[Piece] | None:
     """Gives the pieces of the file with a marker; None if its tag is full."""
     tag, size = id3.tag_at(stream), size_of(stream)
     if tag is None:
-        return [tags.own(payload), (0, size)]
+        return [tags.own(payload, _repeated(stream)), (0, size)]
     pieces = tags.insert(tag, payload)
     return [*pieces, (tag.end, size)] if pieces else None
+
+
+def _is_own(stream: BinaryIO, tag: Tag, spots: list[tags.Spot]) -> bool:
+    """Whether a tag is one that we made for a file with a tag of version 1."""
+    if len(spots) != 1 or spots[0].payload is None or tag.size > _BLOCK:
+        return False
+    return read_at(stream, tag.offset, tag.end - tag.offset) == tags.own(spots[0].payload, _repeated(stream))
+
+
+def _repeated(stream: BinaryIO) -> bytes:
+    """Gives what a tag of version 1 says as frames: programs that find a tag at the front do not look for it."""
+    data = read_at(stream, size_of(stream) - 128, 128)
+    if not data.startswith(b"TAG"):
+        return b""
+    frames = []
+    for kind, start, end in ((b"TIT2", 3, 33), (b"TPE1", 33, 63), (b"TALB", 63, 93), (b"TYER", 93, 97)):
+        text = data[start:end].split(b"\0", 1)[0].rstrip()
+        if text:
+            frames.append(tags.frame(3, kind, b"\0" + text))
+    if data[125] == 0 and data[126]:
+        frames.append(tags.frame(3, b"TRCK", b"\0%d" % data[126]))
+    if comment := data[97:127].split(b"\0", 1)[0].rstrip():
+        frames.append(tags.frame(3, b"COMM", b"\0eng\0" + comment))
+    if data[127] < 192:
+        frames.append(tags.frame(3, b"TCON", b"\0(%d)" % data[127]))
+    return b"".join(frames)
 
 
 def _audio_end(stream: BinaryIO, at: int, size: int) -> int:

@@ -10,7 +10,6 @@ from comfyvn_store.asset.marking import Piece, Unmarkable
 from comfyvn_store.base import png
 from comfyvn_store.base.containers import id3
 from comfyvn_store.base.containers.id3 import Tag
-from comfyvn_store.base.containers.reading import read_at
 
 _KEYWORD = png.MARKER_KEYWORD
 _UNKNOWN_OFFSET = b"\xff\xff\xff\xff"
@@ -24,18 +23,16 @@ class Spot(NamedTuple):
     payload: bytes | None
 
 
-def own(payload: bytes) -> bytes:
-    """Gives a tag that holds the marker alone, of version 2.3, which everything reads."""
-    frame = _frame(3, payload)
-    return id3.head_of(Tag(3, 0, 0, 0), len(frame)) + frame
+def own(payload: bytes, more: bytes = b"") -> bytes:
+    """Gives a tag that holds the marker, and further frames, of version 2.3, which everything reads."""
+    data = _frame(3, payload) + more
+    return id3.head_of(Tag(3, 0, 0, 0), len(data)) + data
 
 
-def is_own(stream: BinaryIO, tag: Tag, spots: list[Spot]) -> bool:
-    """Tells whether a tag is one that holds the marker alone."""
-    if len(spots) != 1 or spots[0].payload is None:
-        return False
-    whole = own(spots[0].payload)
-    return tag.end - tag.offset == len(whole) and read_at(stream, tag.offset, len(whole)) == whole
+def is_own(tag: Tag, spots: list[Spot]) -> bool:
+    """Tells whether a tag is one that we made: of our kind, and full of markers to its end."""
+    is_full = bool(spots) and sum(spot.end - spot.start for spot in spots) == tag.size
+    return is_full and tag.version == 3 and tag.flags == 0
 
 
 def find(stream: BinaryIO, tag: Tag) -> list[Spot]:
@@ -43,18 +40,18 @@ def find(stream: BinaryIO, tag: Tag) -> list[Spot]:
     if tag.flags & id3.EXTENDED or tag.has_footer or (tag.version == 4 and tag.flags & 0x0F):
         raise Unmarkable("its ID3 tag has an extended header or a footer")
     spots = []
-    for index, frame in enumerate(id3.frames(stream, tag, _is_read)):
-        if frame.kind == "ASPI" or (frame.kind == "CHAP" and _counts_bytes(frame.data)):
+    for index, each in enumerate(id3.frames(stream, tag, _is_read)):
+        if each.kind == "ASPI" or (each.kind == "CHAP" and _counts_bytes(each.data)):
             raise Unmarkable("its ID3 tag counts on where its parts are")
-        if frame.kind in ("GEOB", "GEO") and (frame.data is None or b"c2pa" in frame.data[:256].lower()):
+        if each.kind in ("GEOB", "GEO") and (each.data is None or b"c2pa" in each.data[:256].lower()):
             raise Unmarkable(marking.SIGNED)
-        entry = id3.entry_of(frame)
+        entry = id3.entry_of(each)
         if entry is None or entry.kind != "TXXX" or entry.description != _KEYWORD.decode():
             continue
-        start = tag.data_at if index == 0 else frame.offset  # no byte of ours is one that unsynchronisation parts
+        start = tag.data_at if index == 0 else each.offset  # no byte of ours is one that unsynchronisation parts
         if start is None:
             raise Unmarkable("its ID3 tag is unsynchronised, and somebody moved the marker in it")
-        spots.append(Spot(start, start + frame.length, entry.text.encode("utf-8", "replace")))
+        spots.append(Spot(start, start + each.length, entry.text.encode("utf-8", "replace")))
     return spots
 
 
@@ -71,24 +68,27 @@ def without(stream: BinaryIO, tag: Tag, spots: list[Spot]) -> Iterator[Piece]:
 
 def insert(tag: Tag, payload: bytes) -> list[Piece] | None:
     """Gives the pieces of a tag with the marker in it; None if it is full."""
-    frame = _frame(tag.version, payload)
-    if tag.size + len(frame) > id3.LONGEST_SIZE:
+    made = _frame(tag.version, payload)
+    if tag.size + len(made) > id3.LONGEST_SIZE:
         return None
-    size = id3.synchsafe(tag.size + len(frame))
-    return [(tag.offset, tag.offset + 6), size + frame, (tag.data_at, tag.end)]
+    size = id3.synchsafe(tag.size + len(made))
+    return [(tag.offset, tag.offset + 6), size + made, (tag.data_at, tag.end)]
 
 
 def _is_read(kind: str) -> bool:
     return kind in ("TXXX", "TXX", "CHAP", "GEOB", "GEO")
 
 
+def frame(version: int, kind: bytes, data: bytes) -> bytes:
+    """Gives a frame; its name is as long as the version has it."""
+    if version == 2:
+        return kind + len(data).to_bytes(3, "big") + data
+    return kind + (id3.synchsafe(len(data)) if version == 4 else len(data).to_bytes(4, "big")) + b"\0\0" + data
+
+
 def _frame(version: int, payload: bytes) -> bytes:
     """Gives the marker's frame: text that its user named, in plain ASCII."""
-    data = b"\0" + _KEYWORD + b"\0" + payload
-    if version == 2:
-        return b"TXX" + len(data).to_bytes(3, "big") + data
-    size = id3.synchsafe(len(data)) if version == 4 else len(data).to_bytes(4, "big")
-    return b"TXXX" + size + b"\0\0" + data
+    return frame(version, b"TXX" if version == 2 else b"TXXX", b"\0" + _KEYWORD + b"\0" + payload)
 
 
 def _counts_bytes(data: bytes | None) -> bool:

@@ -32,7 +32,7 @@ def look(stream: BinaryIO) -> Found:
     def without() -> list[Piece]:
         if chunk is None or tag is None:
             return [(0, layout.size)]
-        if tags.is_own(stream, tag, spots) and chunk.size == tag.end - tag.offset:
+        if tags.is_own(tag, spots) and chunk.size == tag.end - tag.offset:
             return _resized(layout, [(chunk.end, layout.size)])
         return _with_tag(layout, list(tags.without(stream, tag, spots)))
 

@@ -7,6 +7,7 @@ there is none, one of our own is made.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import NamedTuple
 from xml.parsers import expat
 
@@ -14,7 +15,7 @@ NAMESPACE = b"urn:comfyvn-store:marker/"
 LONGEST = 1 << 20
 # A packet of our own says so; that of a WebP which was a simple one before says that, too.
 TOOLKIT, TOOLKIT_SIMPLE = b"comfyvn-store", b"comfyvn-store simple"
-_MOST_PREFIXES = 8
+_MOST = 16  # of each kind; who has more is left alone
 
 _RDF = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _OPEN = b'<rdf:Description xmlns:rdf="%s" xmlns:comfyvn="%s" rdf:about="' % (_RDF, NAMESPACE)
@@ -62,16 +63,17 @@ def find(packet: bytes) -> list[Spot]:
     """Finds the markers in a packet, those that a program serialised anew among them."""
     if NAMESPACE not in packet:
         return []
-    spots = [Spot(*found.span(), found.group(1)) for found in _OURS.finditer(packet)]
-    prefixes = {found.group(1) for found in _PREFIX.finditer(packet)}
-    for prefix in prefixes if len(prefixes) <= _MOST_PREFIXES else ():
+    spots = [Spot(*found.span(), found.group(1)) for found in islice(_OURS.finditer(packet), _MOST)]
+    prefixes = {found.group(1) for found in islice(_PREFIX.finditer(packet), _MOST)}
+    ours = list(spots)
+    for prefix in prefixes:
         name = re.escape(prefix) + rb":provenance"
         # No part of it may match in two ways: the time it takes grows with the packet's length alone.
         other = re.compile(
             rb"<%b(?:\s[^<>]*)?>[^<]*</%b\s*>|\s%b\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*')" % (name, name, name)
         )
-        for found in other.finditer(packet):
-            if not any(spot.start <= found.start() < spot.end for spot in spots):
+        for found in islice(other.finditer(packet), _MOST):
+            if not any(spot.start <= found.start() < spot.end for spot in ours):
                 spots.append(Spot(*found.span(), None))
     return sorted(spots)
 
