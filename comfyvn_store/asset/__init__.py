@@ -1,1 +1,1 @@
-"""What an asset is: sidecar, provenance record, marker, the reading of generators, and views in the work tree."""
+"""What an asset is: sidecar, provenance record, marker, the readers of what files say, and views in the work tree."""

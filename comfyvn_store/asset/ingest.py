@@ -1,7 +1,8 @@
-"""Bytes on their way into the store: hashed, written and, for PNG, marked in one pass.
+"""Bytes on their way into the store: hashed, written and, in formats that carry a marker, marked.
 
-What comes in is read once; of a PNG only the last block is looked at again, to put the marker before IEND. Memory stays
-flat whatever the size.
+What comes in is read once; of a PNG only the last block is looked at again, to put the marker before IEND. The other formats
+are looked at when all is there, and written anew with the marker, which stands near their beginning. Memory stays flat
+whatever the size.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from comfyvn_store.asset import marker, readers
-from comfyvn_store.base import names, png
+from comfyvn_store.asset import marker, marking, readers
+from comfyvn_store.asset.marking import Format, Found, Unmarkable
+from comfyvn_store.asset.readers.collecting import of_png
+from comfyvn_store.base import media, names, png
 from comfyvn_store.errors import Refused
 from comfyvn_store.store.incoming import Incoming
 from comfyvn_store.store.objects import BLOCK, Store
@@ -46,7 +49,8 @@ def ingest(
     stated: Stated = NOTHING_STATED,
     is_meant: IsMeant | None = None,
 ) -> Ingested:
-    """Takes bytes into the store as an object, marking PNGs if `mark`. Raises OSError; nothing is left behind then."""
+    """Takes bytes into the store as an object, with a marker if `mark` and the format carries one. Raises OSError; nothing
+    is left behind then."""
     with store.temp() as incoming:
         stream = _Intake(incoming, mark, is_meant)
         for block in blocks:
@@ -92,7 +96,10 @@ class _Intake:
         self._incoming = incoming
         self._is_meant = is_meant
         self._digest = hashlib.sha256()
-        self._scanner: png.PngScanner | None = png.PngScanner() if mark else None
+        self._scanner: png.PngScanner | None = png.PngScanner(extras=True) if mark else None
+        # What the file begins with, until its format is known.
+        self._start: bytes | None = b"" if mark else None
+        self._format: str | None = None
         self._size = 0
         # The digest as it was before the block in which the first marker or IEND was seen, and where that block began.
         self._head = self._digest.copy()
@@ -106,6 +113,10 @@ class _Intake:
             scanner.feed(block)
             if scanner.broken:
                 self._scanner = None
+        if self._start is not None:
+            self._start += block[: marking.HEAD_SIZE]
+            if len(self._start) >= marking.HEAD_SIZE:
+                self._format, self._start = marking.name_of(self._start), None
         self._digest.update(block)
         self._incoming.write(block)
         self._size += len(block)
@@ -113,6 +124,8 @@ class _Intake:
     def finish(self, stated: Stated, store: Store | None) -> Ingested:
         """Completes the object; with `store` None only its hash is found."""
         whole = self._digest.hexdigest()
+        if self._format not in (None, "pngs"):
+            return _Marking(self._incoming, marking.module(self._format), whole, self._is_meant).finish(stated, store)
         scanner = self._scanner
         if scanner is None or not scanner.is_whole or scanner.has_c2pa:
             return self._keep(store, whole, whole)
@@ -130,7 +143,7 @@ class _Intake:
         return Ingested(hash_, source_hash)
 
     def _mark(self, scanner: png.PngScanner, source_hash: str, stated: Stated, store: Store | None) -> Ingested:
-        generation = readers.read_generation(scanner.texts)
+        generation = readers.read_entries(of_png("image/png", scanner.texts, scanner.exif, scanner.c2pa))
         source = stated.source or (generation.source if generation else None)
         workflow = stated.workflow_hash or (generation.workflow_hash if generation else None)
         chunk = marker.chunk(source, source_hash, workflow)
@@ -179,6 +192,80 @@ class _Intake:
         if self._head_at <= offset:
             return self._head.copy(), self._head_at
         return hashlib.sha256(), 0
+
+
+class _Marking:
+    """A file that is not a PNG, all of which is there."""
+
+    def __init__(self, incoming: Incoming, format_: Format, whole: str, is_meant: IsMeant | None) -> None:
+        self._incoming = incoming
+        self._format = format_
+        self._whole = whole
+        self._is_meant = is_meant
+
+    def finish(self, stated: Stated, store: Store | None) -> Ingested:
+        """Completes the object; with `store` None only its hash is found."""
+        kept = Ingested(self._whole, self._whole)
+        try:
+            found = self._format.look(self._incoming.stream)
+        except Unmarkable:
+            return _named(self._incoming, kept, store)
+        if found.payloads:
+            kept = Ingested(self._whole, marking.digest(self._incoming.stream, found.without()).hexdigest())
+        said = found.said
+        is_right = said is not None and said["source_hash"] == kept.source_hash
+        if is_right or (self._is_meant is not None and self._is_meant(self._whole)):
+            return _named(self._incoming, kept, store)
+        if not found.payloads:
+            return self._mark(self._incoming, found, kept, stated, store) or _named(self._incoming, kept, store)
+        with self._incoming.again() as bare:
+            for block in marking.blocks(self._incoming.stream, found.without()):
+                bare.write(block)
+            try:
+                found = self._format.look(bare.stream)
+            except Unmarkable:
+                return _named(self._incoming, kept, store)
+            return self._mark(bare, found, kept, stated, store) or _named(self._incoming, kept, store)
+
+    def _mark(
+        self, bare: Incoming, found: Found, kept: Ingested, stated: Stated, store: Store | None
+    ) -> Ingested | None:
+        """Writes a file without marker anew, with one; None if there is no room for it, or it could not be undone."""
+        if found.payloads:
+            return None
+        generation = readers.read_stream(bare.stream, media.describe(bare.stream).mime)
+        source = stated.source or (generation.source if generation else None)
+        workflow = stated.workflow_hash or (generation.workflow_hash if generation else None)
+        pieces = self._format.mark(bare.stream, marker.text(source, kept.source_hash, workflow))
+        if pieces is None:
+            return None
+        with bare.again() as target:
+            digest = hashlib.sha256()
+            for block in marking.blocks(bare.stream, pieces):
+                digest.update(block)
+                target.write(block)
+            if not self._gives_back(target.stream, bare.stream):
+                return None
+            return _named(target, kept._replace(hash=digest.hexdigest()), store)
+
+    def _gives_back(self, marked: BinaryIO, bare: BinaryIO) -> bool:
+        """Tells whether the marked file, with its marker taken out again, is the very file."""
+        try:
+            found = self._format.look(marked)
+        except Unmarkable:
+            return False
+        bare.seek(0)
+        if len(found.payloads) != 1 or found.said is None:
+            return False
+        same = all(_read(bare, len(block)) == block for block in marking.blocks(marked, found.without()))
+        return same and not bare.read(1)
+
+
+def _named(incoming: Incoming, done: Ingested, store: Store | None) -> Ingested:
+    """Gives an object its name if there is a store."""
+    if store is not None:
+        incoming.keep(done.hash)
+    return done
 
 
 def _gaps(scanner: png.PngScanner, end: int) -> Iterator[tuple[int, int]]:

@@ -21,6 +21,17 @@ def chunk(source: str | None, source_hash: str, workflow_hash: str | None) -> by
     return png.international_text(png.MARKER_KEYWORD, text.encode("utf-8", "replace"))
 
 
+def text(source: str | None, source_hash: str, workflow_hash: str | None) -> bytes:
+    """Gives the payload as all other formats carry it: in ASCII, and without letters that XML would have to escape."""
+    if source is not None:
+        source = source.encode("utf-8", "replace").decode("utf-8")
+    payload = {"v": VERSION, "source": source, "source_hash": source_hash, "workflow_hash": workflow_hash}
+    data = json.dumps(payload, separators=(",", ":"))
+    for letter in "&<>":
+        data = data.replace(letter, f"\\u{ord(letter):04x}")
+    return data.encode("ascii")
+
+
 def read(payload: bytes | None) -> dict[str, Any] | None:
     """Gives a marker's payload if it is one that this version understands."""
     if payload is None:

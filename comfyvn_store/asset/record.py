@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-from comfyvn_store.asset import marker, readers
+from comfyvn_store.asset import marking, readers
 from comfyvn_store.asset.readers import Reader
-from comfyvn_store.asset.readers.collecting import of_png
 from comfyvn_store.asset.sidecar import Record, Sidecar
-from comfyvn_store.base import media, png
+from comfyvn_store.base import media
 from comfyvn_store.base.uuid7 import uuid7
-from comfyvn_store.store.objects import BLOCK, Store
+from comfyvn_store.store.objects import Store
 
 # What a record's source says when the bytes themselves say nothing.
 MANUAL = "manual"
@@ -61,15 +59,8 @@ def read_facts(store: Store, hash_: str, others: Sequence[Reader] = ()) -> Facts
     with store.open(hash_) as stream:
         described = media.describe(stream)
         size = stream.seek(0, 2)
-        said = None
-        if described.mime == "image/png":
-            stream.seek(0)
-            scanner = png.PngScanner(extras=True)
-            scanner.scan(stream)
-            found = readers.read_entries(of_png(described.mime, scanner.texts, scanner.exif, scanner.c2pa), others)
-            said = valid_marker(stream, scanner)
-        else:
-            found = readers.read_stream(stream, described.mime, others)
+        said = marking.valid(stream)
+        found = readers.read_stream(stream, described.mime, others)
     facts = Facts(size, described.as_dict(), said["source_hash"] if said else hash_, None, None, {})
     if found is not None:
         facts = facts._replace(
@@ -81,24 +72,6 @@ def read_facts(store: Store, hash_: str, others: Sequence[Reader] = ()) -> Facts
             workflow_hash=said["workflow_hash"] if isinstance(said.get("workflow_hash"), str) else facts.workflow_hash,
         )
     return facts
-
-
-def valid_marker(stream: BinaryIO, scanner: png.PngScanner) -> dict[str, Any] | None:
-    """Gives the marker's payload if the bytes without it have the hash it claims."""
-    said = marker.read(scanner.marker_payload)
-    if said is None or len(scanner.markers) != 1 or not scanner.is_whole:
-        return None
-    chunk = scanner.markers[0]
-    digest = hashlib.sha256()
-    stream.seek(0)
-    left = chunk.offset
-    while left and (block := stream.read(min(BLOCK, left))):
-        digest.update(block)
-        left -= len(block)
-    stream.seek(chunk.offset + chunk.length)
-    while block := stream.read(BLOCK):
-        digest.update(block)
-    return said if digest.hexdigest() == said["source_hash"] else None
 
 
 def new_record(facts: Facts, origin: Origin, *, now: float | None = None) -> Record:

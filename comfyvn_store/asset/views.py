@@ -11,9 +11,9 @@ import stat
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from comfyvn_store.asset import worktree
+from comfyvn_store.asset import marking, worktree
 from comfyvn_store.asset.worktree import Staged
-from comfyvn_store.base import digest, files, links, png, swapping
+from comfyvn_store.base import digest, files, links, swapping
 from comfyvn_store.base.files import Print
 from comfyvn_store.errors import GitFailed, ObjectCorrupt, ObjectMissing
 from comfyvn_store.vcs import staging
@@ -102,9 +102,9 @@ def behind(repository: Repository, assets: Sequence[Staged]) -> list[tuple[str, 
         stored = repository.store.stat(asset.hash)
         if before is None or stored is None or stand_in(repository, asset.path, asset.hash, links_too=False):
             continue
-        # Of one length, only a picture that had the marker of another one before can differ.
+        # Of one length, only a file that had the marker of another one before can differ.
         is_long = before.size == stored.st_size
-        if is_long and ((asset.is_vouched and not _is_png(place)) or has_bytes(place, asset.hash)):
+        if is_long and ((asset.is_vouched and not _is_marked(place)) or has_bytes(place, asset.hash)):
             continue
         if asset.is_vouched or worktree.holds(repository, place, asset.hash):
             found.append((asset.path, asset.hash, before))
@@ -208,10 +208,11 @@ def _tell_git(repository: Repository, paths: Sequence[str]) -> None:
         staging.look_again(repository.git, paths)
 
 
-def _is_png(place: str) -> bool:
+def _is_marked(place: str) -> bool:
+    """Whether a file is of a format that carries markers."""
     try:
         with open(place, "rb") as stream:
-            return stream.read(len(png.SIGNATURE)) == png.SIGNATURE
+            return marking.name_of(stream.read(marking.HEAD_SIZE)) is not None
     except OSError:
         return False
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "provenance": "reading",
     "workflow": "reading",
     "read": "reading",
+    "strip": "stripping",
     "status": "reading",
     "remote": "remotes",
     "push": "transfers",

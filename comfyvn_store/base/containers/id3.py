@@ -223,9 +223,14 @@ def entries(stream: BinaryIO, tag: Tag) -> list[Entry]:
     """Gives the texts of a tag: T… frames, comments, lyrics, and private frames whose data is text."""
     found = []
     for frame in frames(stream, tag):
-        if frame.data is not None and (entry := _entry(frame.kind, frame.data)) is not None:
+        if (entry := entry_of(frame)) is not None:
             found.append(entry)
     return found
+
+
+def entry_of(frame: Frame) -> Entry | None:
+    """Gives the text of a frame; None if it holds none, or its data was not asked for."""
+    return _entry(frame.kind, frame.data) if frame.data is not None and is_text(frame.kind) else None
 
 
 def texts(stream: BinaryIO, at: int = 0) -> Texts:

@@ -1,28 +1,26 @@
-"""Markers in pictures: whether what one says fits the picture it is in, and what the sidecar says of it."""
+"""Markers: whether what one says fits the picture or sound it is in, and what the sidecar says of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from comfyvn_store.asset import marker, record
-from comfyvn_store.base import png
+from comfyvn_store.asset import marking
 from comfyvn_store.ops.fsck.finding import MARKER_OTHER, MARKER_STALE, Finding
 from comfyvn_store.ops.fsck.scope import Needed, Said
 from comfyvn_store.ops.wiring import quoted
 
 
-def judge(stream: BinaryIO, scanner: png.PngScanner, hash_: str, need: Needed) -> Iterator[Finding]:
-    """Compares the marker in an object, all of which passed the scanner, with itself and with the sidecars of it."""
-    if not need.paths or not scanner.is_whole:
+def judge(stream: BinaryIO, hash_: str, need: Needed) -> Iterator[Finding]:
+    """Compares the marker in an object, whose bytes are right, with itself and with the sidecars of it."""
+    found = marking.look(stream) if need.paths else None
+    if found is None or not found.payloads:
         return
-    if not scanner.markers:
-        return
-    valid = record.valid_marker(stream, scanner)
+    valid = marking.valid(stream, found)
     if valid is None:
-        if marker.read(scanner.marker_payload) is not None or len(scanner.markers) > 1:
+        if found.said is not None or len(found.payloads) > 1:
             remedy = f"comfyvn-store edit {quoted(need.paths[0])}, save it again, git add it"
-            message = "a picture carries the marker of other bytes: some program copied it along"
+            message = "a file carries the marker of other bytes: some program copied it along"
             yield Finding(MARKER_STALE, message, remedy, need.paths, hash_)
         return
     for said in need.said:

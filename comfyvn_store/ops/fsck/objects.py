@@ -9,7 +9,6 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from comfyvn_store.base import png
 from comfyvn_store.base.sharing import is_own
 from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.ops import cutoff, remotes
@@ -142,16 +141,15 @@ def _read(look: Look, hash_: str, info: os.stat_result, need: Needed, is_touched
     store = look.repository.store
     look.hashed += 1
     scope.complete(look.repository, look.scope)
-    digest, scanner = hashlib.sha256(), png.PngScanner()
+    digest = hashlib.sha256()
     reason = None
     try:
         with open_file(store.path(hash_)) as stream:
             while block := stream.read(BLOCK):
                 digest.update(block)
-                scanner.feed(block)
             if digest.hexdigest() == hash_:
                 look.verified.note(hash_, info)
-                yield from markers.judge(stream, scanner, hash_, need)
+                yield from markers.judge(stream, hash_, need)
                 return
         reason = f"its bytes have the hash {digest.hexdigest()[:16]}"
     except FileNotFoundError:

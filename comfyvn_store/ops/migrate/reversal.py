@@ -1,6 +1,6 @@
 """`uninstall --history`: every link in history becomes the bytes that it stands for, sidecars and our attributes go.
 
-A picture whose marker proves which bytes it was made from gets those back, so that a history of raw files that was
+A file whose marker proves which bytes it was made from gets those back, so that a history of raw files that was
 migrated, or art that was added with `git add`, has the blobs again that it had.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from comfyvn_store.asset import ingest, marker, sidecar, worktree
-from comfyvn_store.base import canonical, links, names, png, pointers
+from comfyvn_store.asset import marking, sidecar, worktree
+from comfyvn_store.base import canonical, links, names, pointers
 from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing
 from comfyvn_store.ops.migrate import lines, rewrite, safety
@@ -139,35 +139,18 @@ def _unmarked(repository: Repository, hash_: str) -> Iterator[str]:
     """Gives a file with an object's bytes, without a marker that proves what they were before."""
     store = repository.store
     with store.open(hash_) as stream:
-        head = stream.read(len(png.SIGNATURE))
-        if head == png.SIGNATURE:
-            stream.seek(0)
-            scanner = png.PngScanner()
-            scanner.scan(stream)
-            said = marker.read(scanner.marker_payload)
-            if said is not None and len(scanner.markers) == 1 and scanner.is_whole:
-                chunk = scanner.markers[0]
-                with store.temp() as temp:
-                    digest = hashlib.sha256()
-                    stream.seek(0)
-                    for block in _around(ingest.file_blocks(stream), chunk.offset, chunk.length):
-                        digest.update(block)
-                        temp.write(block)
-                    if digest.hexdigest() == said["source_hash"]:
-                        yield temp.path
-                        return
+        found = marking.look(stream)
+        said = found.said if found else None
+        if found is not None and said is not None:
+            with store.temp() as temp:
+                digest = hashlib.sha256()
+                for block in marking.blocks(stream, found.without()):
+                    digest.update(block)
+                    temp.write(block)
+                if digest.hexdigest() == said["source_hash"]:
+                    yield temp.path
+                    return
     yield store.path(hash_)
-
-
-def _around(blocks: Iterator[bytes], start: int, length: int) -> Iterator[bytes]:
-    """Gives bytes without a range of them."""
-    at = 0
-    for block in blocks:
-        first = block[: max(start - at, 0)]
-        rest = block[max(start + length - at, 0) :] if at + len(block) > start + length else b""
-        at += len(block)
-        yield first
-        yield rest
 
 
 # -- history ---------------------------------------------------------------------------------------------------------
