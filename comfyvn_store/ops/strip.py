@@ -86,7 +86,7 @@ def _require_own_file(name: str) -> None:
 def _opened(name: str) -> BinaryIO:
     """Opens a file, or the object of an asset. Raises UnknownFile, UnknownAsset, ObjectMissing, OSError."""
     if os.path.isfile(name):
-        return open_file(name)
+        return open_file(os.path.realpath(name))
     if os.path.isdir(name):
         raise UnknownFile(f"'{names.printable(name)}' is a folder", hint="name the files in it")
     try:

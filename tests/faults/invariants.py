@@ -61,7 +61,9 @@ def check_mine(world: World) -> None:
 
 
 def is_of(found: bytes, data: bytes) -> bool:
-    """Whether bytes are the user's, perhaps with our marker before a PNG's last chunk."""
+    """Whether bytes are the user's, perhaps with our marker: before a PNG's last chunk, at a WAV's end."""
+    if data.startswith(b"RIFF"):  # its length is another one then
+        return found == data or (found[:4] == b"RIFF" and found[8:].startswith(data[8:] + b"id3 "))
     return found == data or (
         data.startswith(b"\x89PNG") and found.startswith(data[:-12]) and found.endswith(data[-12:])
     )

@@ -21,7 +21,10 @@ SEQUENCES = {
 
 
 def unmarked(data: bytes) -> bytes:
-    """The bytes without our marker."""
+    """The bytes without our marker, of the formats that histories have: PNG, and WAV that had no tag."""
+    if data.startswith(b"RIFF") and b"comfyvn_provenance" in data:
+        data = data[: data.rindex(b"id3 ")]
+        return data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:]
     if not data.startswith(png.SIGNATURE):
         return data
     parts, at = [data[:8]], 8
