@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from tests import media
 from tests.carriers import comment_exif, picture
 from tests.credentials import signed
 from tests.graphs import NOTHING
+from tests.samples import SAMPLES, needs_samples
 
 USER_COMMENT = 0x9286
 
@@ -362,6 +365,29 @@ def test_inputs_that_no_sidecar_can_hold_are_left_out() -> None:
     for bad in ({"a": float("nan")}, {"a": "\ud800"}, {"a": "x" * 3_000_000}, {"a": object()}):
         found = readers.read_entries(Entries("image/png"), [lambda _, bad=bad: Reading("krita", None, bad)])
         assert found is not None and (found.source, found.inputs) == ("krita", {})
+
+
+def test_the_documented_reader_works() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "readers.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    scope: dict[str, Any] = {}
+    exec(block, scope)
+    texts = {"software": "Krita 5.2", "author": "Ada", "brush": "ink"}
+    found = readers.read_entries(Entries("image/png", texts), [scope["read"]])
+    assert found is not None and (found.source, found.inputs) == ("krita", {"brush": "ink"})
+    assert found.embedded == {"author": "Ada", "software": "Krita 5.2", "url": "https://krita.org"}
+    assert readers.read_entries(Entries("image/png", {"software": "GIMP"}), [scope["read"]]) is not None
+
+
+@needs_samples
+def test_the_documented_table_is_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    monkeypatch.syspath_prepend(str(docs))
+    import make_sample_table
+
+    page = (docs / "readers.md").read_text(encoding="utf-8")
+    for row in make_sample_table.rows(SAMPLES):
+        assert "| `{}` | {} | {} | {} |".format(*row) in page
 
 
 def test_the_built_in_readers_stand_in_the_entry_point_group() -> None:

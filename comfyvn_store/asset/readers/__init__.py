@@ -10,6 +10,7 @@ for a marker, which must be the same on every machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from importlib import import_module
 from typing import BinaryIO
 
@@ -72,7 +73,8 @@ def read_stream(stream: BinaryIO, mime: str, others: Iterable[Reader] = ()) -> R
     return read_entries(collect(stream, mime), others)
 
 
-def installed() -> list[tuple[str, Reader]]:
+@cache
+def installed() -> tuple[tuple[str, Reader], ...]:
     """Gives the readers of other packages by name. Slow, and it imports what others wrote: for commands only."""
     from importlib.metadata import entry_points
 
@@ -83,7 +85,7 @@ def installed() -> list[tuple[str, Reader]]:
                 found.append((point.name, point.load()))
             except Exception:
                 continue  # what somebody else's package does at its import is no reason to fail
-    return found
+    return tuple(found)
 
 
 def _built_in(entries: Entries) -> Iterable[Reader]:
