@@ -150,6 +150,21 @@ def test_the_tags_of_a_sound_are_read(kind: str) -> None:
     }
 
 
+def test_the_addresses_in_an_id3_tag_are_read() -> None:
+    frames = b"".join(
+        name + len(text).to_bytes(4, "big") + b"\0\0" + text
+        for name, text in (
+            (b"WCOP", b"https://creativecommons.org/licenses/by/4.0/\0rest"),
+            (b"WOAF", b"https://ada.example"),
+        )
+    )
+    tag = b"ID3\3\0\0" + bytes((0, 0, len(frames) >> 7, len(frames) & 0x7F)) + frames
+    assert embedded(tag + b"\xff\xfb\x90\x00" + bytes(413)) == {
+        "license": "https://creativecommons.org/licenses/by/4.0/",
+        "url": "https://ada.example",
+    }
+
+
 def test_what_a_file_states_stands_in_its_record_and_is_nobodys_word_but_its_own(store_repo: GitRepo) -> None:
     path = "assets/scenes/hill.png"
     store_repo.write(path, xmp_png())

@@ -225,12 +225,12 @@ def _short(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-@click.command("workflow", short_help="print the ComfyUI graph a picture carries")
+@click.command("workflow", short_help="print the ComfyUI graph a file carries")
 @click.argument("name", metavar="PATH|UID|REV:PATH", type=click.Path())
 @click.option("--api", is_flag=True, help="The API graph (prompt) instead of the editor's.")
 @click.option("--json", "as_json", is_flag=True, help="The graph is JSON either way.")
 def workflow_command(name: str, api: bool, as_json: bool) -> None:
-    """Print the ComfyUI graph that a picture carries, ready to load again:
+    """Print the ComfyUI graph that a picture, sound or movie carries, ready to load again:
 
     \b
       comfyvn-store workflow assets/characters/alice.png > alice.json
@@ -242,7 +242,7 @@ def workflow_command(name: str, api: bool, as_json: bool) -> None:
         output.notes(session.notes)
         graph = workflow.workflow(session, name, api=api)
     if graph.is_api and not api:
-        output.note("this picture carries only the API graph; ComfyUI loads that too")
+        output.note("this file carries only the API graph; ComfyUI loads that too")
     output.line(graph.text)
 
 

@@ -33,8 +33,9 @@ _BUILT_IN: Mapping[str, tuple[str, ...]] = {
     "xmp": ("xmp",),
     "exif": ("exif",),
     "tags": (
-        *("title", "artist", "author", "composer", "copyright", "license", "date", "creation time", "software"),
-        *("encoder", "encoded-by", "encoded_by", "description", "comment", "keywords", "genre"),
+        *("title", "artist", "author", "composer", "copyright", "license", "licence", "date", "creation time"),
+        *("creation_time", "year", "software", "encoder", "encoded-by", "encoded_by", "description", "comment"),
+        *("keywords", "genre", "url", "contact"),
     ),
     "c2pa": ("c2pa",),
 }

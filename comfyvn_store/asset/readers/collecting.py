@@ -22,8 +22,8 @@ _FRAMES = {
     "TSSE": "encoder",
     "TENC": "encoded-by",
     "COMM": "comment",
-    "WCOP": "license",
 }
+_URLS = {"WCOP": "license", "WCP": "license", "WOAF": "url", "WAF": "url"}
 _INFO = {
     "INAM": "title",
     "IART": "artist",
@@ -170,6 +170,10 @@ def _id3(stream: BinaryIO, at: int) -> Iterator[tuple[str, str]]:
 
     for keyword, text in id3.texts(stream, at).items():
         yield _FRAMES.get(keyword, keyword.removeprefix("COMM:")), text
+    tag = id3.tag_at(stream, at)
+    for frame in id3.frames(stream, tag, _URLS.__contains__) if tag else ():
+        if frame.data and len(frame.data) <= 2000:
+            yield _URLS[frame.kind], frame.data.partition(b"\0")[0].decode("latin-1")
 
 
 def _c2pa_of_id3(stream: BinaryIO) -> bytes | None:
