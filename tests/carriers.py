@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -123,3 +124,30 @@ def carried(name: str, seed: int = 2**63 + 1) -> bytes:
     """A file with ComfyUI's graphs, as the named node writes it."""
     prompt = media.comfy_prompt(seed)
     return CARRIERS[name][2](prompt, media.comfy_workflow(prompt))
+
+
+# what pictures state of themselves
+
+PACKET = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+ xmlns:cc="http://creativecommons.org/ns#" xmp:CreatorTool="Krita 5" xmp:CreateDate="2026-01-31T12:00:00Z">
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Hügel &amp; Tal</rdf:li></rdf:Alt></dc:title>
+<dc:creator><rdf:Seq><rdf:li>Ada</rdf:li><rdf:li>Bo</rdf:li></rdf:Seq></dc:creator>
+<dc:subject><rdf:Bag><rdf:li>hill</rdf:li><rdf:li>evening</rdf:li></rdf:Bag></dc:subject>
+<cc:license rdf:resource="https://creativecommons.org/licenses/by/4.0/"/>
+<xmp:Thumbnails><rdf:Alt><rdf:li rdf:parseType="Resource"><dc:title>not this</dc:title></rdf:li></rdf:Alt></xmp:Thumbnails>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
+
+
+def xmp_png() -> bytes:
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", PACKET)
+    return picture("PNG", pnginfo=info)
+
+
+def xmp_psd() -> bytes:
+    resource = b"8BIM" + struct.pack(">H", 1060) + b"\0\0" + struct.pack(">I", len(PACKET.encode())) + PACKET.encode()
+    resource += b"\0" * (len(PACKET.encode()) % 2)
+    head = b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 24, 32, 8, 3)
+    return head + struct.pack(">I", 0) + struct.pack(">I", len(resource)) + resource + struct.pack(">I", 0) + bytes(2)

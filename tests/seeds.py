@@ -9,8 +9,7 @@ import struct
 from PIL import Image, PngImagePlugin
 
 from tests import media, sounds
-from tests.carriers import CARRIERS, carried, comment_exif, movie, picture
-from tests.test_readers_containers import PACKET, xmp_psd
+from tests.carriers import CARRIERS, PACKET, carried, comment_exif, movie, picture, xmp_psd
 
 
 def _exif() -> bytes:

@@ -3,18 +3,19 @@
 import io
 import json
 import shutil
-import struct
 
 import pytest
 from PIL import Image, PngImagePlugin
 
-from comfyvn_store.asset import readers
+from comfyvn_store import AssetRegistry
+from comfyvn_store.asset import marking, readers
 from comfyvn_store.asset.readers import comfyui
 from comfyvn_store.asset.readers.collecting import collect
+from comfyvn_store.asset.readers.entries import Entries
 from comfyvn_store.asset.readers.reading import Reading
 from comfyvn_store.base.media import describe
 from tests import media, sounds
-from tests.carriers import CARRIERS, carried, comment_exif, picture
+from tests.carriers import CARRIERS, PACKET, carried, comment_exif, picture, xmp_png, xmp_psd
 from tests.gitrepo import GitRepo
 
 SEED = 2**63 + 1
@@ -83,16 +84,6 @@ def test_exif_says_who_and_with_what() -> None:
         }, kind
 
 
-PACKET = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
- xmlns:cc="http://creativecommons.org/ns#" xmp:CreatorTool="Krita 5" xmp:CreateDate="2026-01-31T12:00:00Z">
-<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Hügel &amp; Tal</rdf:li></rdf:Alt></dc:title>
-<dc:creator><rdf:Seq><rdf:li>Ada</rdf:li><rdf:li>Bo</rdf:li></rdf:Seq></dc:creator>
-<dc:subject><rdf:Bag><rdf:li>hill</rdf:li><rdf:li>evening</rdf:li></rdf:Bag></dc:subject>
-<cc:license rdf:resource="https://creativecommons.org/licenses/by/4.0/"/>
-<xmp:Thumbnails><rdf:Alt><rdf:li rdf:parseType="Resource"><dc:title>not this</dc:title></rdf:li></rdf:Alt></xmp:Thumbnails>
-</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
 STATED = {
     "title": "Hügel & Tal",
     "author": "Ada; Bo",
@@ -101,19 +92,6 @@ STATED = {
     "created": "2026-01-31T12:00:00Z",
     "tags": ["hill", "evening"],
 }
-
-
-def xmp_png() -> bytes:
-    info = PngImagePlugin.PngInfo()
-    info.add_itxt("XML:com.adobe.xmp", PACKET)
-    return picture("PNG", pnginfo=info)
-
-
-def xmp_psd() -> bytes:
-    resource = b"8BIM" + struct.pack(">H", 1060) + b"\0\0" + struct.pack(">I", len(PACKET.encode())) + PACKET.encode()
-    resource += b"\0" * (len(PACKET.encode()) % 2)
-    head = b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 24, 32, 8, 3)
-    return head + struct.pack(">I", 0) + struct.pack(">I", len(resource)) + resource + struct.pack(">I", 0) + bytes(2)
 
 
 def test_xmp_says_more_in_every_picture() -> None:
@@ -178,6 +156,35 @@ def test_what_a_file_states_stands_in_its_record_and_is_nobodys_word_but_its_own
     assert "file says author" in shown and "Ada; Bo" in shown
     [entry] = json.loads(store_repo.tool("provenance", path, "--json").out)
     assert entry["embedded"] == STATED
+
+
+@pytest.mark.parametrize("name", ["SaveImage", "SaveAnimatedPNG", "SaveAnimatedWEBP", "JPEG, user comment"])
+def test_the_marker_names_what_the_record_names(store_repo: GitRepo, name: str) -> None:
+    store_repo.write("assets/hill.bin", carried(name))
+    store_repo.git("add", ".")
+    store_repo.commit("a hill")
+    record = store_repo.sidecar("assets/hill.bin")["provenance"]
+    with open(store_repo.path / "assets/hill.bin", "rb") as stream:
+        said = marking.valid(stream)
+    assert said is not None
+    assert (said["source"], said["workflow_hash"]) == ("comfyui", record["workflow_hash"])
+
+
+def test_register_asks_the_readers_of_other_packages_and_the_marker_does_not(
+    store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(entries: Entries) -> Reading:
+        return Reading("krita", None, {"brush": "ink"})
+
+    monkeypatch.setattr(readers, "installed", lambda: (("krita", other),))
+    monkeypatch.chdir(store_repo.path)
+    monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
+    store_repo.write("hill.png", picture("PNG"))
+    info = AssetRegistry().register_file("hill.png", "scenes")
+    assert (info["provenance"]["source"], info["provenance"]["inputs"]) == ("krita", {"brush": "ink"})
+    with open(store_repo.path / info["view"], "rb") as stream:
+        said = marking.valid(stream)
+    assert said is not None and said["source"] is None
 
 
 def test_a_file_outside_of_any_repository_is_read(repo: GitRepo) -> None:
