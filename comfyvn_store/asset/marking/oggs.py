@@ -16,6 +16,7 @@ from comfyvn_store.base.containers.reading import size_of
 from comfyvn_store.base.containers.vorbis import Comments
 
 _LONGEST_PACKET = 1 << 23
+_MOST_PAGES = 1 << 12  # that hold it
 _MOST_ENTRIES = 255
 _KINDS = frozenset(("vorbis", "opus", "flac"))
 
@@ -85,6 +86,7 @@ def _read(stream: BinaryIO) -> _Layout:
     first: Page | None = None
     found: tuple[int, int] | None = None
     after: Page | None = None
+    length = 0
     for page in ogg.pages(stream):
         if first is None:
             first = page
@@ -105,7 +107,8 @@ def _read(stream: BinaryIO) -> _Layout:
                 break
             continue
         parts.append(page.data)
-        if sum(map(len, parts)) > _LONGEST_PACKET or page.flags & ogg.LAST:
+        length += len(page.data)
+        if length > _LONGEST_PACKET or len(held) > _MOST_PAGES or page.flags & ogg.LAST:
             break
     packet = b"".join(parts) if found else b""
     at = vorbis.head_of(packet)
