@@ -42,7 +42,7 @@ def test_links_sidecars_and_bytes_come(origin: GitRepo, desk: GitRepo) -> None:
     done = desk.tool("clone", str(origin.path), "mine")
     assert done.out.splitlines()[0] == "Cloned into mine: 2 assets" and "fetched 2 objects" in done.out
     mine = GitRepo(desk.path / "mine")
-    assert mine.read(SONG) == media.wav() and mine.read(ALICE) == origin.read(ALICE)
+    assert mine.read(SONG) == media.marked(media.wav()) and mine.read(ALICE) == origin.read(ALICE)
     assert mine.status() == [] and all(row["present"] for row in mine.tool("list", "--json").json())
 
 
@@ -67,7 +67,7 @@ def test_without_pull_links_and_sidecars_come_and_missing_bytes_are_counted(orig
     assert [(row["present"], row["commit"]) for row in listed] == [(False, origin.head())] * 2
     command = next(line.rpartition(": ")[2] for line in done.out.splitlines() if "to fetch them: " in line)
     mine.tool(*command.split()[1:])
-    assert mine.read(SONG) == media.wav()
+    assert mine.read(SONG) == media.marked(media.wav())
     assert all(row["present"] for row in json.loads(mine.tool("list", "--json").out))
 
 

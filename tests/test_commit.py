@@ -58,6 +58,7 @@ def test_commit_makes_links_and_sidecars(store_repo: GitRepo) -> None:
     store_repo.write(DOOR, door)
     store_repo.write(DEEP, inn)
     store_repo.git("add", ".")
+    door, inn = media.marked(door), media.marked(inn)
     head = store_repo.commit("sounds")
     assert tree(store_repo) == {
         DOOR: "120000",
@@ -122,11 +123,11 @@ def test_only_an_unedited_file_is_replaced_by_its_link(store_repo: GitRepo) -> N
     store_repo.commit("the first version")
     assert not place.is_symlink()
     assert place.read_bytes() == edited
-    assert card(store_repo, f"HEAD:{DOOR}")["hash"] == digest(staged)
+    assert card(store_repo, f"HEAD:{DOOR}")["hash"] == digest(media.marked(staged))
     assert store_repo.status() == [f" T {DOOR}"]
     store_repo.git("add", ".")
     store_repo.commit("the second version")
-    assert card(store_repo, f"HEAD:{DOOR}")["provenance"]["parent"] == digest(staged)
+    assert card(store_repo, f"HEAD:{DOOR}")["provenance"]["parent"] == digest(media.marked(staged))
     check_all(store_repo)
 
 
@@ -286,10 +287,10 @@ def test_raw_blobs_in_the_index_are_taken_into_the_store(art: GitRepo) -> None:
     oid = art.git("hash-object", "-w", "--no-filters", "--stdin", input=raw).out
     art.git("update-index", "--add", "--cacheinfo", f"100644,{oid},assets/sfx/raw.wav")
     head = art.commit("from a program that knows no filters")
-    assert art.blob("HEAD:assets/sfx/raw.wav").decode() == link_text("assets/sfx/raw.wav", digest(raw))
+    assert art.blob("HEAD:assets/sfx/raw.wav").decode() == link_text("assets/sfx/raw.wav", digest(media.marked(raw)))
     assert oracle.raw_blobs(art) == []
     art.git("checkout", "--", "assets")
-    assert art.read("assets/sfx/raw.wav") == raw
+    assert art.read("assets/sfx/raw.wav") == media.marked(raw)
     assert art.sidecar("assets/sfx/raw.wav")["provenance"]["commit"] == head
     check_all(art)
 
@@ -584,7 +585,7 @@ def test_names_that_shells_and_git_treat_specially(store_repo: GitRepo, name: st
     store_repo.git("add", "-A")
     head = store_repo.commit("art")
     assert store_repo.sidecar(path)["provenance"]["commit"] == head
-    assert store_repo.link(path) == link_text(path, digest(media.wav()))
+    assert store_repo.link(path) == link_text(path, digest(media.marked(media.wav())))
     assert store_repo.status() == []
 
 

@@ -3,6 +3,7 @@
 import io
 import itertools
 import struct
+import time
 import zlib
 
 import pytest
@@ -306,6 +307,27 @@ def test_names_of_comments_have_no_case_and_the_first_counts() -> None:
     assert vorbis.texts(found) == {"title": "a", "x": "ü"}
     for lie in (data[:-1], data[:3], b"\xff\xff\xff\xff" + data[4:], data[:7] + b"\xff\xff\xff\xff" + data[11:]):
         assert vorbis.parse(lie) is None
+
+
+def test_hostile_ends_of_a_flac_take_no_longer_than_their_length_asks_for() -> None:
+    info = flac.head(0, 34, is_last=True) + bytes(34)
+    header = b"\xff\xf8\x69\x08\0\0"
+    good = header + bytes([_crc8(header)])
+    for part in (b"\xff\xf8", good, b"\xff\xf9" + bytes(30)):
+        data = b"fLaC" + info + good + part * ((1 << 21) // len(part))
+        started = time.process_time()
+        first = next(flac.blocks(stream(data)))
+        assert not flac.ends_with_a_frame(stream(data), first, first.end)
+        assert time.process_time() - started < 8
+
+
+def _crc8(data: bytes) -> int:
+    value = 0
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = (value << 1 ^ 0x07 if value & 0x80 else value << 1) & 0xFF
+    return value
 
 
 # -- anything ----------------------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_switch(art: GitRepo) -> None:
     check_all(art)
     art.git("switch", "-q", "side")
     assert seed_of(art) == 1
-    assert art.read(WIND) == media.wav(frequency=500)
+    assert art.read(WIND) == media.marked(media.wav(frequency=500))
     check_all(art)
     art.git("switch", "-q", "main")
     assert seed_of(art) == 2
@@ -359,7 +359,7 @@ def test_rebase_with_autostash(art: GitRepo) -> None:
     art.git("switch", "-q", "side")
     art.write(DOOR, media.wav(frequency=999))
     art.git("rebase", "-q", "--autostash", "main")
-    assert art.read(DOOR) == media.wav(frequency=999)
+    assert art.read(DOOR) == media.marked(media.wav(frequency=999))
     assert art.status() == [f" T {DOOR}"] or art.status() == [f" M {DOOR}"]
     art.git("add", "assets")
     art.commit("the new door")
@@ -448,7 +448,7 @@ def test_stash_of_staged_art(art: GitRepo) -> None:
     art.git("stash")
     check_all(art)
     art.git("stash", "pop", "--index")
-    assert art.read(WIND) == media.wav(frequency=501)
+    assert art.read(WIND) == media.marked(media.wav(frequency=501))
     art.commit("after the stash")
     assert art.sidecar(DOOR)["tags"] == ["wood"]
     check_all(art)

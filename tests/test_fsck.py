@@ -66,7 +66,7 @@ def test_an_object_that_was_cut_off_is_called_so(art: GitRepo, length: int) -> N
     overwrite(place, place.read_bytes()[:length])
     said = look(art)
     assert said.kinds == ["object-truncated"]
-    assert f"{length} of {len(media.wav())} bytes" in said.of("object-truncated")[0]["message"]
+    assert f"{length} of {len(media.marked(media.wav()))} bytes" in said.of("object-truncated")[0]["message"]
 
 
 def test_missing_objects_are_those_that_somebody_needs(art: GitRepo) -> None:

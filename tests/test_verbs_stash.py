@@ -1,6 +1,7 @@
 """Stashing, with hooks, without them, and with the hooks gone: cases of `tests/verbs.py`.
 
-What a stash gives back has passed the filters: a PNG that was not staged comes back with its marker, as `git add` makes it.
+What a stash gives back has passed the filters: a PNG or a sound that was not staged comes back with its marker, as `git add`
+makes it.
 """
 
 import json

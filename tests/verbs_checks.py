@@ -16,7 +16,7 @@ LAST = "assets/sfx/last.wav"  # added by the commit that ends each case
 
 def check_bytes(repo: GitRepo, edits: Mapping[str, bytes]) -> None:
     """No raw bytes are in any commit, each link that git has in a commit or its index has its whole object, and what the
-    user did not stage is as it was."""
+    user did not stage is as it was, the marker of a sound apart."""
     head = ["HEAD"] if repo.git("rev-parse", "-q", "--verify", "HEAD", check=False).out else []
     listed = repo.git("rev-list", "--objects", "--all", "--reflog", *head).out.splitlines()
     blobs = {oid: path for oid, _, path in (line.partition(" ") for line in listed) if path.startswith("assets/")}
@@ -35,7 +35,9 @@ def check_bytes(repo: GitRepo, edits: Mapping[str, bytes]) -> None:
             assert oracle.digest((objects / hash_[:2] / hash_[2:]).read_bytes()) == hash_, blobs[oid]
     for path, data in edits.items():
         assert not (repo.path / path).is_symlink(), path
-        assert repo.read(path) == data, f"the edit of {path}"
+        found = repo.read(path)
+        # A sound that a stash gave back, be it git's own amid a verb, has passed the filters and carries its marker.
+        assert found == data or (data.startswith(b"RIFF") and found == media.marked(data)), f"the edit of {path}"
 
 
 def check_after_a_command(scene: "Scene", dirt: list[str], limit: "Limit") -> None:

@@ -16,6 +16,7 @@ from comfyvn_store.base.containers.reading import size_of
 from comfyvn_store.base.containers.vorbis import Comments
 
 _LONGEST_PACKET = 1 << 23
+_MOST_PAGES = 1 << 12  # that hold it
 _MOST_ENTRIES = 255
 _KINDS = frozenset(("vorbis", "opus", "flac"))
 
@@ -80,39 +81,35 @@ class _Made(NamedTuple):
 
 def _read(stream: BinaryIO) -> _Layout:
     """Finds the second packet of the first stream, which begins on the stream's second page. Raises Unmarkable."""
+    pages = _pages_of_first(stream)
+    first = next(pages, None)
     held: list[Page] = []
-    parts: list[bytes] = []
-    first: Page | None = None
-    found: tuple[int, int] | None = None
-    after: Page | None = None
-    for page in ogg.pages(stream):
-        if first is None:
-            first = page
-            if sum(1 for value in page.lacing if value < 255) != 1 or page.lacing[-1:] == b"\xff":
+    entries = length = 0
+    if first is not None and first.lacing[-1:] != b"\xff" and sum(value < 255 for value in first.lacing) == 1:
+        for page in pages:
+            held.append(page)
+            length += len(page.data)
+            entries = next((index + 1 for index, value in enumerate(page.lacing) if value < 255), 0)
+            if entries or length > _LONGEST_PACKET or len(held) > _MOST_PAGES:
                 break
-            continue
-        if page.serial != first.serial or (found and page.flags & ogg.FIRST):
-            continue
-        if found:
-            after = page
-            break
-        held.append(page)
-        ends = next((index for index, value in enumerate(page.lacing) if value < 255), None)
-        if ends is not None:
-            found = ends + 1, sum(page.lacing[: ends + 1])
-            parts.append(page.data[: found[1]])
-            if page.flags & ogg.LAST:
-                break
-            continue
-        parts.append(page.data)
-        if sum(map(len, parts)) > _LONGEST_PACKET or page.flags & ogg.LAST:
-            break
-    packet = b"".join(parts) if found else b""
+    end = sum(held[-1].lacing[:entries]) if held else 0
+    packet = b"".join([*(page.data for page in held[:-1]), held[-1].data[:end]]) if entries else b""
     at = vorbis.head_of(packet)
     listed = vorbis.parse(packet, at) if at is not None else None
-    if found is None or listed is None:
+    if listed is None:
         raise Unmarkable("its comments do not parse, or are very long")
-    return _Layout(size_of(stream), held, after, packet, listed, *found)
+    return _Layout(size_of(stream), held, next(pages, None), packet, listed, entries, end)
+
+
+def _pages_of_first(stream: BinaryIO) -> Iterator[Page]:
+    """Gives the pages of the stream that a file begins with, up to its end."""
+    serial = None
+    for page in ogg.pages(stream):
+        serial = page.serial if serial is None else serial
+        if page.serial == serial:
+            yield page
+            if page.flags & ogg.LAST:
+                return
 
 
 def _changed(packet: bytes, changes: list[comments.Change]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -13,6 +14,8 @@ STREAMINFO, PADDING, APPLICATION, SEEKTABLE, VORBIS_COMMENT, CUESHEET, PICTURE =
 LONGEST_BLOCK = (1 << 24) - 1
 _MOST_BLOCKS = 1 << 12
 _LONGEST_FRAME = 1 << 20
+_MOST_SUMMED = 3 << 20  # bytes, looking for a frame whose sum is right
+_SYNC = re.compile(rb"\xff[\xf8\xf9]")
 
 
 class Block(NamedTuple):
@@ -99,10 +102,14 @@ def ends_with_a_frame(stream: BinaryIO, first: Block, audio_at: int) -> bool:
     longest = int.from_bytes(info[7:10], "big") or _LONGEST_FRAME
     start = max(audio_at, end - min(longest, _LONGEST_FRAME))
     tail = read_at(stream, start, end - start)
-    at = len(tail)
-    for _ in range(64):  # places that look like a header; a wrong one passes its CRC-8 once in 256 times
-        at, frame = _frame_before(tail, at)
+    budget = _MOST_SUMMED
+    for found in reversed(list(_SYNC.finditer(tail))):
+        at = found.start()
+        frame = _frame(tail[at : at + 32])
         if frame is None:
+            continue
+        budget -= len(tail) - at
+        if budget < 0:
             return False
         # Zeros behind a frame leave the sum as it is; a single one may be its own last byte.
         if _crc16(tail[at:]) == 0 and _crc16(tail[at:-2]) != 0:
@@ -110,15 +117,6 @@ def ends_with_a_frame(stream: BinaryIO, first: Block, audio_at: int) -> bool:
             done = frame.number if frame.is_counted_in_samples else frame.number * usual
             return total in (0, done + frame.samples)
     return False
-
-
-def _frame_before(data: bytes, end: int) -> tuple[int, Frame | None]:
-    while (at := max(data.rfind(b"\xff\xf8", 0, end), data.rfind(b"\xff\xf9", 0, end))) >= 0:
-        frame = _frame(data[at : at + 32])
-        if frame is not None:
-            return at, frame
-        end = at + 1
-    return 0, None
 
 
 def _frame(data: bytes) -> Frame | None:

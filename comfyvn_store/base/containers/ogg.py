@@ -14,6 +14,7 @@ NO_GRANULE = (1 << 64) - 1  # no packet ends on the page
 _HEAD = 27
 _MOST_STREAMS = 64
 _MOST_HEADER_PAGES = 1 << 14
+_MOST_PAGES = 1 << 19  # days of sound
 
 
 class Page(NamedTuple):
@@ -215,10 +216,12 @@ def texts(stream: BinaryIO) -> Texts:
 
 
 def is_whole(stream: BinaryIO) -> bool:
-    """Tells whether a file consists of sound pages from its first byte to its last, and of streams that begin and end."""
+    """Tells whether a file consists of sound pages from its first byte to its last, and of streams that begin and end.
+
+    One of more pages than anybody makes is not walked to its end, and none."""
     at, open_streams, ended = 0, set[int](), False
-    for page in pages(stream):
-        if not page.is_sound or bool(page.flags & FIRST) == (page.serial in open_streams):
+    for count, page in enumerate(pages(stream)):
+        if count >= _MOST_PAGES or not page.is_sound or bool(page.flags & FIRST) == (page.serial in open_streams):
             return False
         open_streams.add(page.serial)
         if page.flags & LAST:
