@@ -10,6 +10,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from comfyvn_store.base.containers.items import Items
+
 LONGEST_TEXT = 16 * 1024 * 1024
 LONGEST_BLOB = 16 * 1024 * 1024
 C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -194,7 +196,7 @@ class _Reader:
         # ISO has four bytes of version and flags before the boxes, QuickTime has not.
         start = meta.at if self._bytes(meta.at + 4, 4) == b"hdlr" else meta.at + 4
         keys: list[str] = []
-        items = _Items()
+        items = Items()
         for box in self._walk(start, meta.end):
             if box.kind == b"keys":
                 keys = self._keys(box)
@@ -282,77 +284,6 @@ def _aac(entry: bytes) -> tuple[int, int] | None:
     if config >> 11 == 31 or rate >= len(_AAC_RATES) or not 0 < channels <= 7:
         return None
     return (8 if channels == 7 else channels), _AAC_RATES[rate]
-
-
-class _Items:
-    """Where a picture's EXIF and XMP items stand (ISO/IEC 14496-12, 8.11)."""
-
-    def __init__(self) -> None:
-        self.data_at: int | None = None
-        self._parts: dict[bytes, bytes] = {}
-
-    def take(self, kind: bytes, body: bytes) -> None:
-        self._parts.setdefault(kind, body)
-
-    def places(self) -> list[tuple[str, int, int]]:
-        """Gives what each wanted item is, where it begins and how long it is."""
-        try:
-            wanted = self._wanted(self._parts.get(b"iinf", b""))
-            return self._located(self._parts.get(b"iloc", b""), wanted) if wanted else []
-        except (struct.error, IndexError):
-            return []
-
-    def _wanted(self, iinf: bytes) -> dict[int, str]:
-        found: dict[int, str] = {}
-        at = 6 if iinf[:1] == b"\0" else 8
-        while at + 8 <= len(iinf) and len(found) < 16:
-            size = int.from_bytes(iinf[at : at + 4], "big")
-            if size < 20 or iinf[at + 4 : at + 8] != b"infe":
-                break
-            version = iinf[at + 8]
-            width = 4 if version == 3 else 2
-            number = int.from_bytes(iinf[at + 12 : at + 12 + width], "big")
-            start = at + 12 + width + 2
-            kind, rest = iinf[start : start + 4], iinf[start + 4 : at + size]
-            if version >= 2 and kind == b"Exif":
-                found[number] = "exif"
-            elif version >= 2 and kind == b"mime" and b"application/rdf+xml" in rest:
-                found[number] = "xmp"
-            at += size
-        return found
-
-    def _located(self, iloc: bytes, wanted: dict[int, str]) -> list[tuple[str, int, int]]:
-        version, sizes = iloc[0], int.from_bytes(iloc[4:6], "big")
-        offset, length, base = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
-        index = sizes & 15 if version else 0
-        wide = 4 if version == 2 else 2
-        cursor = _Cursor(iloc, 6)
-        found = []
-        for _ in range(min(cursor.number(wide), _MOST_BOXES)):
-            number = cursor.number(wide)
-            method = cursor.number(2) & 15 if version else 0
-            cursor.number(2)
-            start = cursor.number(base)
-            extents = cursor.number(2)
-            for place in range(extents):
-                cursor.number(index)
-                begin, size = start + cursor.number(offset), cursor.number(length)
-                if method == 1 and self.data_at is not None:
-                    begin += self.data_at
-                if number in wanted and extents == 1 and place == 0 and method in (0, 1):
-                    found.append((wanted[number], begin, size))
-        return found
-
-
-class _Cursor:
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data, self._at = data, at
-
-    def number(self, width: int) -> int:
-        if self._at + width > len(self._data):
-            raise IndexError
-        self._at += width
-        return int.from_bytes(self._data[self._at - width : self._at], "big")
 
 
 def _side(value: int | float | None) -> int | None:
