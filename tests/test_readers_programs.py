@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -316,8 +317,6 @@ def test_a_manifest_says_what_it_claims_and_the_library_whether_that_holds(kind:
 
 
 def test_without_the_extra_the_reason_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "c2pa", None)
     assert "'comfyvn-store[c2pa]'" in credentials.check(io.BytesIO(picture("PNG")), "image/png")
 
@@ -397,6 +396,15 @@ def test_the_built_in_readers_stand_in_the_entry_point_group() -> None:
     ours = {name: value for name, value in points.items() if value.startswith("comfyvn_store.")}
     assert ours == {name: f"comfyvn_store.asset.readers.{name}:read" for name in readers._BUILT_IN}
     assert all(callable(point.load()) for point in entry_points(group=readers.GROUP))
+
+
+def test_a_camera_loads_no_reader_of_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = ("comfyui", "novelai", "fooocus", "swarmui", "automatic1111")
+    for name in programs:
+        monkeypatch.delitem(sys.modules, f"{readers.__name__}.{name}", raising=False)
+    found = readers.read_entries(Entries("image/jpeg", {}, {0x010F: "Canon", 0x013B: "Ada", 0x0112: 1}))
+    assert found is not None and found.embedded == {"author": "Ada"}
+    assert not [name for name in programs if f"{readers.__name__}.{name}" in sys.modules]
 
 
 def test_pictures_of_nobody_say_nothing() -> None:

@@ -14,21 +14,22 @@ from functools import cache
 from importlib import import_module
 from typing import BinaryIO
 
-from comfyvn_store.asset.readers.entries import Entries, named
+from comfyvn_store.asset.readers.entries import USER_COMMENT, Entries, named
 from comfyvn_store.asset.readers.reading import Reading, cleaned, joined
 
 GROUP = "comfyvn_store.readers"
 Reader = Callable[[Entries], Reading | None]
 
 # What generated the file, in the order of asking: a graph says more than a list of parameters. `exif`, `xmp` and
-# `c2pa` stand for those parts, any other word for a text of that name.
+# `c2pa` stand for those parts, `written exif` for EXIF with a text of a kind that cameras do not write, any other word for
+# a text of that name.
 _BUILT_IN: Mapping[str, tuple[str, ...]] = {
-    "comfyui": ("prompt", "workflow", "comment", "exif"),
+    "comfyui": ("prompt", "workflow", "comment", "written exif"),
     "invokeai": ("invokeai_metadata", "sd-metadata", "dream"),
-    "novelai": ("comment", "exif"),
-    "fooocus": ("parameters", "exif"),
-    "swarmui": ("parameters", "exif"),
-    "automatic1111": ("parameters", "exif"),
+    "novelai": ("comment", "written exif"),
+    "fooocus": ("parameters", "written exif"),
+    "swarmui": ("parameters", "written exif"),
+    "automatic1111": ("parameters", "written exif"),
     "card": ("chara", "ccv3"),
     "xmp": ("xmp",),
     "exif": ("exif",),
@@ -39,6 +40,9 @@ _BUILT_IN: Mapping[str, tuple[str, ...]] = {
     ),
     "c2pa": ("c2pa",),
 }
+
+
+_WRITTEN = ("prompt:", "workflow:", "parameters:")
 
 
 def read_entries(entries: Entries, others: Iterable[Reader] = ()) -> Reading | None:
@@ -91,10 +95,17 @@ def installed() -> tuple[tuple[str, Reader], ...]:
 
 def _built_in(entries: Entries) -> Iterable[Reader]:
     has = {*entries.texts, *(part for part in ("exif", "xmp", "c2pa") if getattr(entries, part))}
+    if entries.exif and any(map(_is_written, entries.exif.items())):
+        has.add("written exif")
     for name, wanted in _BUILT_IN.items():
         if not has.isdisjoint(wanted):
             reader: Reader = import_module(f"{__name__}.{name}").read
             yield reader
+
+
+def _is_written(field: tuple[int, str | int]) -> bool:
+    tag, value = field
+    return isinstance(value, str) and (tag == USER_COMMENT or value[:11].lower().startswith(_WRITTEN))
 
 
 def _guarded(reader: Reader) -> Reader:

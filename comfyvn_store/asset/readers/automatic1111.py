@@ -9,10 +9,9 @@ import re
 from typing import Any
 
 from comfyvn_store.asset.readers import reading
-from comfyvn_store.asset.readers.entries import Entries
+from comfyvn_store.asset.readers.entries import USER_COMMENT, Entries
 from comfyvn_store.asset.readers.reading import Reading
 
-_USER_COMMENT = 0x9286
 _LONGEST_TEXT = 1024 * 1024
 _MOST_PAIRS = 500
 _NEGATIVE = "Negative prompt:"
@@ -28,13 +27,13 @@ def read(entries: Entries) -> Reading | None:
 
 def parameters(entries: Entries) -> str | None:
     """Gives the text that stands under the name `parameters`, or in EXIF's user comment."""
-    for text in (entries.texts.get("parameters"), entries.exif.get(_USER_COMMENT)):
+    for text in (entries.texts.get("parameters"), entries.exif.get(USER_COMMENT)):
         if isinstance(text, str) and len(text) <= _LONGEST_TEXT:
             return text
     # ComfyUI's node packs write it into EXIF as they write its graphs.
     for value in entries.exif.values():
-        if isinstance(value, str) and value.startswith("parameters:") and len(value) <= _LONGEST_TEXT:
-            return value.removeprefix("parameters:")
+        if isinstance(value, str) and value.lower().startswith("parameters:") and len(value) <= _LONGEST_TEXT:
+            return value[len("parameters:") :]
     return None
 
 

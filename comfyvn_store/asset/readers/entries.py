@@ -12,6 +12,7 @@ from typing import NamedTuple
 LONGEST_TEXT = 16 * 1024 * 1024  # characters of one entry; real graphs reach 1 MB
 LONGEST_TEXTS = 32 * 1024 * 1024  # of all entries of a file
 MOST_TEXTS = 1024
+USER_COMMENT = 0x9286  # in EXIF
 
 # Names that several entries may share: who made it. Of any other name the first entry counts.
 _LISTS = frozenset(("artist", "author", "composer"))

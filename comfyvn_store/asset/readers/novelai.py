@@ -7,16 +7,16 @@ hides in the lowest bits of the alpha channel is not read: that takes decoding t
 from typing import Any
 
 from comfyvn_store.asset.readers import reading
-from comfyvn_store.asset.readers.entries import Entries
+from comfyvn_store.asset.readers.entries import USER_COMMENT, Entries
 from comfyvn_store.asset.readers.reading import Reading
 
-_USER_COMMENT, _SOFTWARE = 0x9286, 0x0131
+_SOFTWARE = 0x0131
 
 
 def read(entries: Entries) -> Reading | None:
     """Reads the parameters of a picture that says it is NovelAI's; None for any other."""
     said: dict[str, Any] = dict(entries.texts)
-    comment = entries.exif.get(_USER_COMMENT)
+    comment = entries.exif.get(USER_COMMENT)
     if "comment" not in said and isinstance(comment, str) and comment.lstrip()[:1] == "{":
         outer = reading.parse_json(comment)
         if isinstance(outer, dict):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from comfyvn_store.asset.readers.comfyui import inputs, widgets
-from comfyvn_store.asset.readers.entries import Entries
+from comfyvn_store.asset.readers.entries import USER_COMMENT, Entries
 from comfyvn_store.asset.readers.reading import Reading, bounded, parse_json
 from comfyvn_store.base import canonical
 
@@ -22,7 +22,6 @@ from comfyvn_store.base import canonical
 LONGEST_TEXT = 16 * 1024 * 1024
 
 _SEEDS = ("seed", "noise_seed")
-_USER_COMMENT = 0x9286
 
 
 def read(entries: Entries) -> Reading | None:
@@ -49,7 +48,7 @@ def _candidates(entries: Entries) -> Iterator[tuple[str, str]]:
             name, colon, text = value.partition(":")
             if colon and name.strip().lower() in ("prompt", "workflow"):
                 yield name.strip().lower(), text
-    for both in (entries.texts.get("comment"), entries.exif.get(_USER_COMMENT), entries.texts.get("description")):
+    for both in (entries.texts.get("comment"), entries.exif.get(USER_COMMENT)):
         if isinstance(both, str) and both.lstrip()[:1] == "{" and ('"prompt"' in both or '"workflow"' in both):
             yield from _of_object(parse(both))
 
