@@ -13,7 +13,7 @@ import pytest
 
 from tests import oracle
 from tests.gitrepo import GitRepo, Result, run
-from tests.media import comfy_png, wav
+from tests.media import comfy_png, marked, wav
 
 HERO, SONG, NEW = "assets/characters/hero.png", "assets/music/song.wav", "assets/characters/new.png"
 STRANGER = 54321
@@ -127,7 +127,7 @@ def test_a_read_only_store(folder: Path, shared: bool) -> None:
         check_writes_fail(repo, folder / "new.png")
         done = repo.git("switch", "-q", "other", check=False)
         assert "Traceback" not in done.err and done.code == 0, done.err
-        assert repo.read(SONG) == wav()
+        assert repo.read(SONG) == marked(wav())
         assert repo.tool("show", SONG).code == 0
         repo.git("switch", "-q", "main")
     check_later(repo)
@@ -175,7 +175,7 @@ def test_a_store_of_somebody_else(folder: Path) -> None:
         pytest.skip("setpriv cannot take root's power from it here")
     check_reads(repo, [*become, *ours()])
     assert run([*become, "git", "switch", "-q", "other"], cwd=repo.path).code == 0
-    assert repo.read(SONG) == wav()
+    assert repo.read(SONG) == marked(wav())
     before = {path: path.lstat().st_mtime_ns for path in store.rglob("*")}
     source = folder / "new.png"
     source.write_bytes(comfy_png(7))

@@ -8,6 +8,7 @@ whatever the size.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -125,7 +126,8 @@ class _Intake:
         """Completes the object; with `store` None only its hash is found."""
         whole = self._digest.hexdigest()
         if self._format not in (None, "pngs"):
-            return _Marking(self._incoming, marking.module(self._format), whole, self._is_meant).finish(stated, store)
+            made = _Marking(self._incoming, self._size, marking.module(self._format), whole, self._is_meant)
+            return made.finish(stated, store)
         scanner = self._scanner
         if scanner is None or not scanner.is_whole or scanner.has_c2pa:
             return self._keep(store, whole, whole)
@@ -195,77 +197,95 @@ class _Intake:
 
 
 class _Marking:
-    """A file that is not a PNG, all of which is there."""
+    """A file that is not a PNG, all of which is there. A small one is marked in memory, a large one in another file."""
 
-    def __init__(self, incoming: Incoming, format_: Format, whole: str, is_meant: IsMeant | None) -> None:
+    def __init__(self, incoming: Incoming, size: int, format_: Format, whole: str, is_meant: IsMeant | None) -> None:
         self._incoming = incoming
+        self._is_small = size <= BLOCK
         self._format = format_
         self._whole = whole
         self._is_meant = is_meant
 
     def finish(self, stated: Stated, store: Store | None) -> Ingested:
         """Completes the object; with `store` None only its hash is found."""
-        kept = Ingested(self._whole, self._whole)
         try:
-            found = self._format.look(self._incoming.stream)
+            done = self._marked(stated, store)
         except Unmarkable:
-            return _named(self._incoming, kept, store)
-        if found.payloads:
-            kept = Ingested(self._whole, marking.digest(self._incoming.stream, found.without()).hexdigest())
-        said = found.said
-        is_right = said is not None and said["source_hash"] == kept.source_hash
-        if is_right or (self._is_meant is not None and self._is_meant(self._whole)):
-            return _named(self._incoming, kept, store)
-        if not found.payloads:
-            return self._mark(self._incoming, found, kept, stated, store) or _named(self._incoming, kept, store)
-        with self._incoming.again() as bare:
-            for block in marking.blocks(self._incoming.stream, found.without()):
-                bare.write(block)
-            try:
-                found = self._format.look(bare.stream)
-            except Unmarkable:
-                return _named(self._incoming, kept, store)
-            return self._mark(bare, found, kept, stated, store) or _named(self._incoming, kept, store)
+            done = None
+        if done is not None:
+            return done
+        if store is not None:
+            self._incoming.keep(self._whole)
+        return Ingested(self._whole, self._source_hash)
 
-    def _mark(
-        self, bare: Incoming, found: Found, kept: Ingested, stated: Stated, store: Store | None
-    ) -> Ingested | None:
-        """Writes a file without marker anew, with one; None if there is no room for it, or it could not be undone."""
+    def _marked(self, stated: Stated, store: Store | None) -> Ingested | None:
+        """Gives the object with another marker than it came with; None if it stays as it is. Raises Unmarkable."""
+        self._source_hash = self._whole
+        stream: BinaryIO = self._incoming.stream
+        if self._is_small:
+            stream.seek(0)
+            stream = io.BytesIO(_read(stream, BLOCK))
+        found = self._format.look(stream)
         if found.payloads:
+            self._source_hash = marking.digest(stream, found.without()).hexdigest()
+        said = found.said
+        if said is not None and said["source_hash"] == self._source_hash:
             return None
-        generation = readers.read_stream(bare.stream, media.describe(bare.stream).mime)
+        if self._is_meant is not None and self._is_meant(self._whole):
+            return None
+        if not found.payloads:
+            return self._mark(stream, found, stated, store)
+        with self._scratch() as bare:
+            for block in marking.blocks(stream, found.without()):
+                bare.write(block)
+            found = self._format.look(_stream_of(bare))
+            return None if found.payloads else self._mark(_stream_of(bare), found, stated, store)
+
+    def _mark(self, bare: BinaryIO, found: Found, stated: Stated, store: Store | None) -> Ingested | None:
+        """Writes a file without marker anew, with one; None if there is no room for it, or it could not be undone."""
+        generation = readers.read_stream(bare, media.describe(bare).mime)
         source = stated.source or (generation.source if generation else None)
         workflow = stated.workflow_hash or (generation.workflow_hash if generation else None)
-        pieces = self._format.mark(bare.stream, marker.text(source, kept.source_hash, workflow))
+        pieces = self._format.mark(bare, marker.text(source, self._source_hash, workflow))
         if pieces is None:
             return None
-        with bare.again() as target:
+        with self._scratch() as target:
             digest = hashlib.sha256()
-            for block in marking.blocks(bare.stream, pieces):
+            for block in marking.blocks(bare, pieces):
                 digest.update(block)
                 target.write(block)
-            if not self._gives_back(target.stream, bare.stream):
+            if not self._gives_back(_stream_of(target), bare):
                 return None
-            return _named(target, kept._replace(hash=digest.hexdigest()), store)
+            if store is not None:
+                self._keep(target, digest.hexdigest())
+            return Ingested(digest.hexdigest(), self._source_hash)
+
+    def _scratch(self) -> io.BytesIO | Incoming:
+        """Gives a place for another form of the file."""
+        return io.BytesIO() if self._is_small else self._incoming.again()
+
+    def _keep(self, target: io.BytesIO | Incoming, hash_: str) -> None:
+        if isinstance(target, io.BytesIO):
+            stream = self._incoming.stream
+            stream.seek(0)
+            self._incoming.write(target.getbuffer())
+            stream.truncate()
+            self._incoming.keep(hash_)
+        else:
+            target.keep(hash_)
 
     def _gives_back(self, marked: BinaryIO, bare: BinaryIO) -> bool:
         """Tells whether the marked file, with its marker taken out again, is the very file."""
-        try:
-            found = self._format.look(marked)
-        except Unmarkable:
+        found = self._format.look(marked)
+        if found.said is None:
             return False
         bare.seek(0)
-        if len(found.payloads) != 1 or found.said is None:
-            return False
         same = all(_read(bare, len(block)) == block for block in marking.blocks(marked, found.without()))
         return same and not bare.read(1)
 
 
-def _named(incoming: Incoming, done: Ingested, store: Store | None) -> Ingested:
-    """Gives an object its name if there is a store."""
-    if store is not None:
-        incoming.keep(done.hash)
-    return done
+def _stream_of(scratch: io.BytesIO | Incoming) -> BinaryIO:
+    return scratch if isinstance(scratch, io.BytesIO) else scratch.stream
 
 
 def _gaps(scanner: png.PngScanner, end: int) -> Iterator[tuple[int, int]]:
