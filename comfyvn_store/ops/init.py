@@ -44,13 +44,13 @@ def init(repository: Repository) -> Initialised:
     were_copies = not repository.settings.symlinks
     require_suitable(repository, folder)
     repository = switching.to_copies(repository)
+    _write_excludes(repository)  # first, so that git shows nothing of what follows, whenever that ends
     repository.ensure_store_link()
     repository, moved = relocation.relocate(repository)
     was_retired = repository.home.is_retired
     repository.home.retire(False)
     repository.make_own_dir()
     _compile()
-    _write_excludes(repository)
     _configure(repository)
     _write_attributes(repository)
     _write_root(repository)
