@@ -91,6 +91,7 @@ def require_suitable(repository: Repository, folder: str) -> None:
     """
     relocation.target_of(repository)
     _refuse_tracked_link(repository)
+    repository.read_store_link()
     _refuse_unsuitable_root(repository)
     staging.require_bounded(repository.git, repository.index_path, repository.root)
     shims.require_folder(folder)
