@@ -148,7 +148,7 @@ def test_a_switch_that_died_is_completed(linked: GitRepo, to: str, tmp_path: Pat
     linked.git("config", "comfyvn.views", to)
     # A disk on which nothing more can be written to the second folder: the switch dies there.
     script = (
-        "import comfyvn_store.base.files as f, sys; real = {n: getattr(f, n) for n in ('swap_for_file', 'swap_for_link')}\n"
+        "import comfyvn_store.base.swapping as f, sys; real = {n: getattr(f, n) for n in ('swap_for_file', 'swap_for_link')}\n"
         "def dying(name):\n"
         "    def swap(path, *rest):\n"
         "        if 'sounds' in path: import os; os._exit(9)\n"

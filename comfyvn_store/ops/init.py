@@ -44,13 +44,13 @@ def init(repository: Repository) -> Initialised:
     were_copies = not repository.settings.symlinks
     require_suitable(repository, folder)
     repository = switching.to_copies(repository)
+    _write_excludes(repository)  # first, so that git shows nothing of what follows, whenever that ends
     repository.ensure_store_link()
     repository, moved = relocation.relocate(repository)
     was_retired = repository.home.is_retired
     repository.home.retire(False)
     repository.make_own_dir()
     _compile()
-    _write_excludes(repository)
     _configure(repository)
     _write_attributes(repository)
     _write_root(repository)
@@ -91,6 +91,7 @@ def require_suitable(repository: Repository, folder: str) -> None:
     """
     relocation.target_of(repository)
     _refuse_tracked_link(repository)
+    repository.read_store_link()
     _refuse_unsuitable_root(repository)
     staging.require_bounded(repository.git, repository.index_path, repository.root)
     shims.require_folder(folder)

@@ -157,17 +157,9 @@ class Repository:
         """
         path = self.absolute(links.STORE_LINK)
         text = self.store_link_text()
-        try:
-            found = os.readlink(path)
-        except FileNotFoundError:
-            if not self.settings.symlinks:
-                return
-            found = None
-        except OSError:
-            raise Refused(
-                f"'{links.STORE_LINK}' is in the way: a file or folder of that name is no link to the store",
-                hint=f"move '{path}' elsewhere and run the command again",
-            ) from None
+        found = self.read_store_link()
+        if found is None and not self.settings.symlinks:
+            return
         if found == text or (found is not None and os.path.realpath(path) == os.path.realpath(self.store.root)):
             return
         if self.git.run("ls-files", "-z", "--", f":(top,literal){links.STORE_LINK}"):
@@ -178,6 +170,19 @@ class Repository:
         from comfyvn_store.base.files import place_symlink
 
         place_symlink(path, text)
+
+    def read_store_link(self) -> str | None:
+        """Gives the text of the `.comfyvn` link, None if nothing is there. Raises Refused for anything else there."""
+        path = self.absolute(links.STORE_LINK)
+        try:
+            return os.readlink(path)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            raise Refused(
+                f"'{links.STORE_LINK}' is in the way: a file or folder of that name is no link to the store",
+                hint=f"move '{path}' elsewhere and run the command again",
+            ) from None
 
     def store_link_text(self) -> str:
         """Gives the link's text: relative, but to a store outside as that was given, and in a linked work tree as git's own
