@@ -41,6 +41,8 @@ def _frames(picture: Image.Image) -> list[Image.Image]:
     span = min(there, MOST_FRAMES, WORK // max(1, picture.width * picture.height))
     count = min(FRAMES, span)
     frames: list[Image.Image] = []
+    if count < 2:
+        return frames
     # A broken frame ends the strip; what came before it is shown.
     with contextlib.suppress(PreviewError, OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError):
         for number in range(count):
