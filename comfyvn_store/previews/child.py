@@ -51,6 +51,8 @@ def _made(order: dict[str, Any], has_room: bool) -> dict[str, Any]:
         return {"reason": "damaged: nested too deeply"}
     except OSError as error:
         return {"errno": error.errno or 0, "text": error.strerror or str(error), "file": error.filename}
+    except Exception as error:  # of a decoder, or a mistake of ours: the file is named with it
+        return {"reason": f"the decoder failed ({type(error).__name__}: {error})"[:500]}
 
 
 def _own_output() -> BinaryIO:

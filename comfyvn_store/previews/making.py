@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import BinaryIO, Final
 
@@ -71,4 +72,9 @@ def _waveform(mime: str, source: str, place: str) -> list[str]:
 
 def _write(place: str, make_it: Callable[[BinaryIO], object]) -> None:
     with open(place, "xb") as target:
-        make_it(target)
+        try:
+            make_it(target)
+        except BaseException:
+            target.close()
+            os.unlink(place)
+            raise

@@ -6,6 +6,7 @@ has not the memory for is made at the end, in one process with more.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -59,13 +60,14 @@ def run(tasks: Iterable[Task], jobs: int, limits: Limits = Limits()) -> Generato
     `tasks` is asked for the next one only when a process is free. Raises MachineError if no process can be started.
     """
     large: list[Task] = []
-    for outcome in _run(tasks, jobs, limits, has_room=False):
-        if outcome.needs_room:
-            large.append(outcome.task)
-        else:
-            yield outcome
-    for task in large:
-        yield from _run([task], 1, limits, has_room=True)
+    with contextlib.closing(_run(tasks, jobs, limits, has_room=False)) as outcomes:
+        for outcome in outcomes:
+            if outcome.needs_room:
+                large.append(outcome.task)
+            else:
+                yield outcome
+    with contextlib.closing(_run(large, 1, limits, has_room=True)) as outcomes:
+        yield from outcomes
 
 
 def _run(tasks: Iterable[Task], jobs: int, limits: Limits, *, has_room: bool) -> Generator[Outcome, None, None]:
@@ -234,8 +236,12 @@ class _Child:
 
     def _death(self, task: Task) -> Outcome:
         """Says what its end means for the file it was at."""
-        self.kill()
-        status = self._process.wait()
+        try:
+            status = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._process.wait()
+            return Outcome(task, reason="the decoder stopped answering")
         if self._is_late:
             return Outcome(task, reason=f"took longer than {self._limits.patience:.0f} s")
         name = _signal_name(-status)
