@@ -121,6 +121,7 @@ def _work(repository: Repository, progress: Progress | None, jobs: int) -> int:
     tell = progress or (lambda done, total: None)
     with catchup.open_index(repository) as index:
         _forget_what_extras_cure(index)
+        _sweep(repository)
         tried: set[str] = set()
         while True:
             # A preview bears the object's hash: none is made of bytes that somebody wrote into it.
@@ -146,6 +147,24 @@ def _forget_what_extras_cure(index: Index) -> None:
         if marked and find_spec(module) is not None:
             with index.writing() as db:
                 db.executemany("DELETE FROM preview_failures WHERE hash = ?", marked)
+
+
+def _temp_prefix(repository: Repository) -> str:
+    """How files begin that belong to the worker of this work tree on this machine, of which one runs at a time."""
+    import hashlib
+    import socket
+
+    owner = f"{socket.gethostname()}\0{repository.own_dir}".encode("utf-8", "surrogateescape")
+    return f"preview-{hashlib.sha256(owner).hexdigest()[:12]}-"
+
+
+def _sweep(repository: Repository) -> None:
+    """Removes what a worker of this work tree left half made when it was killed."""
+    folder, prefix = os.path.join(repository.store.root, "tmp"), _temp_prefix(repository)
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(prefix):
+                os.unlink(os.path.join(folder, name))
 
 
 class _Round:
@@ -184,11 +203,11 @@ class _Round:
             self._write()
 
     def _tasks(self, missing: list[tuple[str, str]]) -> Iterator[pool.Task]:
-        folder = os.path.join(self._repository.store.root, "tmp")
+        beginning = os.path.join(self._repository.store.root, "tmp", _temp_prefix(self._repository))
         for hash_, mime in missing:
             if not _is_there(self._repository):
                 return
-            place = os.path.join(folder, f"preview-{os.getpid()}-{os.urandom(4).hex()}")
+            place = beginning + os.urandom(4).hex()
             task = pool.Task(hash_, mime, self._repository.store.path(hash_), place)
             self._open[hash_] = task
             yield task
