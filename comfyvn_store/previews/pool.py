@@ -29,7 +29,7 @@ class Limits(NamedTuple):
     seconds: int = 120
     patience: float = 600.0
     memory: int = 1 << 30
-    room: int = 4 << 30  # for what does not fit into `memory`, one at a time
+    room: int = 3 << 30  # for what does not fit into `memory`, one at a time
 
 
 class Task(NamedTuple):
