@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import collections
 import io
+import os
 import random
 import resource
 import sys
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     wanted = parser.parse_args()
     warnings.simplefilter("ignore")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libmpg123 says what it thinks of each file
     whole, source = files(), random.Random(wanted.seed)
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     slowest: tuple[float, str, int] = (0.0, "", 0)
