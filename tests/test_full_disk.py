@@ -169,3 +169,16 @@ def test_recover_on_a_full_disk_loses_nothing_and_works_later(small: GitRepo, tm
     make_room(small)
     assert small.tool("recover", view).code == 0
     assert place.read_bytes() == data and small.read(view) == edit
+
+
+def test_previews_stop_say_why_blame_no_file_and_work_later(small: GitRepo) -> None:
+    small.write("assets/art/a.png", png(64, 64, noise=True))
+    small.git("add", "assets")
+    small.commit("art")
+    small.tool("list")
+    fill(small, leave=0)
+    done = small.tool("previews", check=False)
+    assert done.code == 16 and "no space left" in done.err and "Traceback" not in done.err
+    make_room(small)
+    assert small.tool("status", "--json").json()["preview_failures"] == [] and temporary(small) == []
+    assert small.tool("previews", "--json").json() == {"made": 1, "failed": [], "due": 0, "absent": 0, "running": False}

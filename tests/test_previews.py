@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from comfyvn_store import AssetRegistry
-from comfyvn_store.previews import PreviewError, thumbnail, worker
+from comfyvn_store.previews import pool, worker
 from comfyvn_store.vcs.repository import open_repository
 from tests.gitrepo import GitRepo
 from tests.media import comfy_png, png, wav
+from tests.moving import flac
 
 
 def add_and_commit(repo: GitRepo, **art: bytes) -> None:
@@ -20,6 +21,14 @@ def add_and_commit(repo: GitRepo, **art: bytes) -> None:
         repo.write(f"assets/art/{name.replace('_', '.')}", data)
     repo.git("add", "assets")
     repo.commit("art")
+
+
+def module(folder: Path, name: str, text: str) -> Path:
+    """A folder for PYTHONPATH with a module that stands before another of its name: a decoder with a mind of its own."""
+    place = folder / "modules"
+    place.mkdir(exist_ok=True)
+    (place / f"{name}.py").write_text(text)
+    return place
 
 
 def wait(repo: GitRepo) -> AssetRegistry:
@@ -99,23 +108,21 @@ def test_a_failure_is_remembered_shown_and_not_tried_again(
     def never(*_: object) -> None:
         raise AssertionError("tried again")
 
-    monkeypatch.setattr(thumbnail, "write_thumbnail", never)
+    monkeypatch.setattr(pool, "_Child", never)
     assert worker.work(open_repository(str(store_repo.path)), patience=5.0) == 0
 
 
-def test_a_rebuild_tries_a_failed_preview_again(store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rebuild_tries_a_failed_preview_again(
+    store_repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
-    add_and_commit(store_repo, a_png=png())
-    repository = open_repository(str(store_repo.path))
+    add_and_commit(store_repo, a_flac=flac())
     store_repo.tool("list")
-
-    def fail(*_: object) -> None:
-        raise PreviewError("out of luck")
-
     with monkeypatch.context() as patch:
-        patch.setattr(thumbnail, "write_thumbnail", fail)
-        assert worker.work(repository, patience=5.0) == 0
-    assert store_repo.tool("status", "--json").json()["preview_failures"][0]["reason"] == "out of luck"
+        patch.setenv("PYTHONPATH", str(module(tmp_path, "soundfile", "import os; os.abort()")))
+        assert worker.work(open_repository(str(store_repo.path)), patience=5.0) == 0
+    found = store_repo.tool("status", "--json").json()["preview_failures"]
+    assert [each["reason"] for each in found] == ["the decoder crashed (SIGABRT)"]
     store_repo.tool("rebuild")
     assert store_repo.tool("status", "--json").json()["preview_failures"] == []
     assert store_repo.tool("list", "--json").json()[0]["thumb"] is not None
@@ -139,14 +146,14 @@ def test_a_cache_folder_that_vanishes_while_it_works_is_not_made_again(
     assert worker.work(repository, patience=5.0, progress=take_away) == 1
     assert done == [0, 1] and not cache.exists()
 
-    real = thumbnail.write_thumbnail
+    real = worker._move
 
-    def remove_while_drawing(*arguments: object) -> None:
-        real(*arguments)  # type: ignore[arg-type]
+    def remove_and_move(temp: str, place: str) -> None:
         shutil.rmtree(cache)
+        real(temp, place)
 
     with monkeypatch.context() as patch:
-        patch.setattr(thumbnail, "write_thumbnail", remove_while_drawing)
+        patch.setattr(worker, "_move", remove_and_move)
         assert worker.work(repository, patience=5.0) == 0
     assert not cache.exists()
     assert [each["thumb"] for each in store_repo.tool("list", "--json").json()] == [None] * 3

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, features
 
-from comfyvn_store.previews import PreviewError
+from comfyvn_store.previews import NeedsRoom, PreviewError, pictures
 from comfyvn_store.previews.thumbnail import EDGE, MAX_PIXELS, write_thumbnail
 from tests.media import PNG_SIGNATURE, chunk
 from tests.samples import SAMPLES, needs_samples
@@ -408,6 +408,14 @@ def test_a_bomb_is_refused_by_its_header(content: bytes, source: Path) -> None:
     assert time.monotonic() - start < 1
 
 
+def test_a_lower_limit_asks_for_room(source: Path) -> None:
+    source.unlink(missing_ok=True)
+    source.write_bytes(saved(plain(size=(100, 100)), "PNG"))
+    with pytest.raises(NeedsRoom):
+        write_thumbnail(str(source), io.BytesIO(), most_pixels=9_999)
+    write_thumbnail(str(source), io.BytesIO(), most_pixels=10_000)
+
+
 def test_the_limit_is_ours_whatever_the_program_has_set(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
 
@@ -423,6 +431,16 @@ def test_the_limit_is_ours_whatever_the_program_has_set(source: Path, monkeypatc
 
 
 @pytest.mark.filterwarnings("error")
+def test_where_pillow_reads_no_avif_the_reason_says_which_one_does(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "PNG" in pictures._known_formats(), "the plugins are imported by now, which register their formats"
+    monkeypatch.delitem(Image.OPEN, "AVIF", raising=False)
+    head = struct.pack(">I4s4sI4s4s", 28, b"ftyp", b"avif", 0, b"avif", b"mif1") + struct.pack(">I", 0)
+    assert reason_of(source, head + bytes(64)).startswith("AVIF needs Pillow 11.3 or newer")
+    assert reason_of(source, bytes(64)) == "not a picture, or none that can be read"
+
+
 def test_a_large_picture_is_no_bomb(thumbnail: Thumbnail) -> None:
     content = saved(plain("1", (10_000, 10_000), 1), "PNG")
 

@@ -46,9 +46,15 @@ _INPUTS = (
 _PREVIEW = ("kind", "path")
 _LORA = ("name", "strength")
 THUMBNAILS = "cache/thumbs"
-# What Pillow turns into a thumbnail on every system, and what the waveform reader knows.
-_PICTURES = frozenset(("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"))
-_SOUNDS = frozenset(("audio/wav",))
+# Of which a thumbnail is made, and of which a waveform; some of them only where a library of an extra is there.
+_PICTURES = frozenset(
+    [
+        *("image/png", "image/apng", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"),
+        *("image/avif", "image/vnd.adobe.photoshop"),
+        *("video/mp4", "video/webm", "video/quicktime", "video/x-matroska"),
+    ]
+)
+_SOUNDS = frozenset(("audio/wav", "audio/mpeg", "audio/ogg", "audio/opus", "audio/flac"))
 
 
 class BrokenSidecar(ValueError):

@@ -54,6 +54,7 @@ COMMANDS = {
     "db": "reading",
     "export": "build",
     "rebuild": "upkeep",
+    "previews": "upkeep",
     "doctor": "health",
     "check": "health",
     "fsck": "integrity",

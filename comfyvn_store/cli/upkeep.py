@@ -1,4 +1,4 @@
-"""`rebuild`, `completion`."""
+"""`rebuild`, `previews`, `completion`."""
 
 from __future__ import annotations
 
@@ -67,6 +67,38 @@ def rebuild_command(
     for path, reason in done.problems:
         output.line(f"{output.bad('problem:')} {output.path(path)}: {reason}")
     return 1 if done.problems else 0
+
+
+@click.command("previews", short_help="make the previews that are missing")
+@click.option("--wait", is_flag=True, help="Where a worker makes them already, wait until it is done.")
+@click.option("--jobs", metavar="N", type=click.IntRange(1, 256), help="How many at a time; else one for each core.")
+@click.option("--retry", is_flag=True, help="Try again what could not be made before.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def previews_command(wait: bool, jobs: int | None, retry: bool, as_json: bool) -> int:
+    """Make the previews that are missing, now: thumbnails, filmstrips, waveforms.
+
+    A worker in the background does the same after each commit. Ends with 1 if a preview could not be made, now or
+    before; each is named with its reason.
+    """
+    from comfyvn_store.ops import previewing
+    from comfyvn_store.ops.session import open_session
+
+    with open_session() as session:
+        output.notes(session.notes)
+        with closing(output.Progress()) as progress:
+            done = previewing.make(session, wait=wait, jobs=jobs, retry=retry, progress=progress)
+    if as_json:
+        output.as_json(done.as_dict())
+        return 1 if done.failed else 0
+    if done.running:
+        output.line(f"a worker is making them: {count(done.due, 'preview')} still due (--wait waits for it)")
+    else:
+        output.line(f"{count(done.made, 'preview')} made")
+    if done.absent:
+        output.line(f"{count(done.absent, 'preview')} can be made when the bytes are here: comfyvn-store pull")
+    for path, reason in done.failed:
+        output.line(f"{output.bad('no preview:')} {output.path(path)}: {output.path(reason)}")
+    return 1 if done.failed else 0
 
 
 @click.command("completion", short_help="print shell completion")

@@ -1,7 +1,8 @@
-"""The preview worker: makes what is missing, one object after another, and remembers what cannot be made.
+"""The preview worker: has what is missing made by processes side by side, and remembers what cannot be made.
 
-It builds in the store's `tmp/` and renames, and never makes a cache folder again that somebody took away while it ran.
-One worker runs at a time; one more may wait for it, so that what came meanwhile is made too.
+They build in the store's `tmp/`; this process alone renames what they made, and never makes a cache folder again that somebody
+took away while it ran. One worker runs at a time; one more may wait for it, so that what came meanwhile is made too. One that
+is killed leaves its finished previews in the cache, where the next one finds them.
 """
 
 from __future__ import annotations
@@ -9,18 +10,25 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
-from typing import BinaryIO
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import Final
 
 from comfyvn_store.asset import sidecar
 from comfyvn_store.errors import ComfyvnError, LockTimeout
 from comfyvn_store.index import catchup, questions
 from comfyvn_store.index.database import Index
-from comfyvn_store.previews import PreviewError
+from comfyvn_store.previews import making, pool
 from comfyvn_store.store.lock import locked
 from comfyvn_store.vcs.repository import Repository, open_repository
 
 _WHOLE_RUN = 6 * 3600.0
+# Of what is ready, the index hears at the latest after so many, or so many seconds.
+_BATCH: Final = 64
+_PAUSE: Final = 0.5
+# What a missing library of an extra cost, by the extra's name in the reason.
+_EXTRAS: Final = {"comfyvn-store[sound]": "soundfile", "comfyvn-store[video]": "av"}
 Progress = Callable[[int, int], None]
 
 
@@ -30,10 +38,11 @@ def run() -> None:
         work(open_repository(), patience=_WHOLE_RUN)
 
 
-def work(repository: Repository, *, patience: float, progress: Progress | None = None) -> int:
+def work(repository: Repository, *, patience: float, progress: Progress | None = None, jobs: int | None = None) -> int:
     """Makes the missing previews; gives how many it made. `patience` is how long to wait for another worker, in seconds.
 
-    `progress` is told how many are done of how many. Raises LockTimeout, MachineError.
+    `progress` is told how many are done of how many; `jobs` is how many at a time, else one for each core. Raises LockTimeout,
+    MachineError, OSError.
     """
     folder, sharing = repository.own_dir, repository.settings.sharing
     repository.make_own_dir()
@@ -44,7 +53,21 @@ def work(repository: Repository, *, patience: float, progress: Progress | None =
             # Somebody is at it. Whoever waits in line will see what is missing by then; a second need not wait.
             with locked(os.path.join(folder, "previews-next.lock"), 0.0 if patience > 60 else patience, sharing):
                 stack.enter_context(locked(os.path.join(folder, "previews.lock"), patience, sharing))
-        return _work(repository, progress)
+        return _work(repository, progress, jobs or cores())
+
+
+def cores() -> int:
+    """Tells how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def retry(index: Index) -> None:
+    """Forgets which previews failed, so that they are tried again."""
+    with index.writing() as db:
+        db.execute("DELETE FROM preview_failures")
 
 
 def is_running(repository: Repository) -> bool:
@@ -90,82 +113,163 @@ def discard(repository: Repository, name: str) -> bool:
     return True
 
 
-def _work(repository: Repository, progress: Progress | None) -> int:
+def _work(repository: Repository, progress: Progress | None, jobs: int) -> int:
     made = 0
     if is_led_away(repository):
         return made
     os.makedirs(repository.settings.thumbs_root, exist_ok=True)
+    tell = progress or (lambda done, total: None)
     with catchup.open_index(repository) as index:
+        _forget_what_extras_cure(index)
+        _sweep(repository)
+        tried: set[str] = set()
         while True:
-            due = list(questions.previews_due(index))
             # A preview bears the object's hash: none is made of bytes that somebody wrote into it.
-            due = [(hash_, mime) for hash_, mime in due if repository.store.is_sound(hash_)]
-            if not due:
+            due = [
+                (hash_, mime)
+                for hash_, mime in questions.previews_due(index)
+                if hash_ not in tried and repository.store.is_sound(hash_)
+            ]
+            if not due or not _is_there(repository):
                 return made
-            for number, (hash_, mime) in enumerate(due):
-                if progress is not None:
-                    progress(number, len(due))
-                if not _is_there(repository):
-                    return made
-                made += _make(index, repository, hash_, mime)
-            if not _is_there(repository):
-                return made
-            if progress is not None:
-                progress(len(due), len(due))
+            tried.update(hash_ for hash_, _ in due)
+            round_ = _Round(index, repository, len(due), tell)
+            try:
+                round_.make(due, min(jobs, len(due)))
+            finally:
+                made += round_.made
 
 
-def _make(index: Index, repository: Repository, hash_: str, mime: str) -> int:
-    """Makes one object's preview and tells the index; gives 1 if that worked."""
+def _forget_what_extras_cure(index: Index) -> None:
+    """Forgets failures for want of a library that is there by now."""
+    for words, module in _EXTRAS.items():
+        marked = index.db.execute("SELECT hash FROM preview_failures WHERE instr(reason, ?)", (words,)).fetchall()
+        if marked and find_spec(module) is not None:
+            with index.writing() as db:
+                db.executemany("DELETE FROM preview_failures WHERE hash = ?", marked)
+
+
+def _temp_prefix(repository: Repository) -> str:
+    """How files begin that belong to the worker of this work tree on this machine, of which one runs at a time."""
+    import hashlib
+    import socket
+
+    owner = f"{socket.gethostname()}\0{repository.own_dir}".encode("utf-8", "surrogateescape")
+    return f"preview-{hashlib.sha256(owner).hexdigest()[:12]}-"
+
+
+def _sweep(repository: Repository) -> None:
+    """Removes what a worker of this work tree left half made when it was killed."""
+    folder, prefix = os.path.join(repository.store.root, "tmp"), _temp_prefix(repository)
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(prefix):
+                os.unlink(os.path.join(folder, name))
+
+
+class _Round:
+    """What is due once, made: renamed into the cache, and told to the index."""
+
+    def __init__(self, index: Index, repository: Repository, total: int, tell: Progress) -> None:
+        self.made = 0
+        self._index = index
+        self._repository = repository
+        self._total = total
+        self._tell = tell
+        self._done = 0
+        self._open: dict[str, pool.Task] = {}
+        self._thumbs: list[tuple[str, str]] = []
+        self._failures: list[tuple[str, str]] = []
+        self._written = time.monotonic()
+
+    def make(self, due: list[tuple[str, str]], jobs: int) -> None:
+        """Makes all of it, unless the cache folder goes away meanwhile. Raises OSError where the system refuses."""
+        self._tell(0, self._total)
+        missing = []
+        for hash_, mime in due:
+            if os.path.exists(_place(self._repository, hash_, mime)):
+                self._note(hash_, mime)  # a worker that was killed had made it
+            else:
+                missing.append((hash_, mime))
+        try:
+            with contextlib.closing(pool.run(self._tasks(missing), jobs)) as outcomes:
+                for outcome in outcomes:
+                    self._settle(outcome)
+                    if not _is_there(self._repository):
+                        break
+        finally:
+            for task in self._open.values():
+                _clear(task)
+            self._write()
+
+    def _tasks(self, missing: list[tuple[str, str]]) -> Iterator[pool.Task]:
+        beginning = os.path.join(self._repository.store.root, "tmp", _temp_prefix(self._repository))
+        for hash_, mime in missing:
+            if not _is_there(self._repository):
+                return
+            place = beginning + os.urandom(4).hex()
+            task = pool.Task(hash_, mime, self._repository.store.path(hash_), place)
+            self._open[hash_] = task
+            yield task
+
+    def _settle(self, outcome: pool.Outcome) -> None:
+        task = outcome.task
+        try:
+            if outcome.error is not None:
+                # An object that went away meanwhile is no failure; whatever else the system refuses ends the run.
+                if os.path.exists(task.source) or not isinstance(outcome.error, FileNotFoundError):
+                    raise outcome.error
+            elif outcome.reason is not None:
+                self._failures.append((task.hash, outcome.reason))
+            elif outcome.made and self._publish(task, outcome.made):
+                self._note(task.hash, task.mime)
+        finally:
+            del self._open[task.hash]
+            _clear(task)
+        self._done += 1
+        if len(self._thumbs) + len(self._failures) >= _BATCH or time.monotonic() - self._written > _PAUSE:
+            self._write()
+        self._tell(self._done, self._total)
+
+    def _publish(self, task: pool.Task, endings: tuple[str, ...]) -> bool:
+        """Moves what was made into the cache, the file that the index names last; tells whether the cache was there."""
+        folder = self._repository.settings.thumbs_root
+        for ending in endings:
+            if not _is_there(self._repository):
+                return False
+            try:
+                _move(task.place + ending, os.path.join(folder, task.hash + ending))
+            except (FileNotFoundError, NotADirectoryError):
+                if os.path.isdir(folder):
+                    raise
+                return False
+        return True
+
+    def _note(self, hash_: str, mime: str) -> None:
+        place = _place(self._repository, hash_, mime)
+        self._thumbs.append((os.path.relpath(place, self._repository.top).replace(os.sep, "/"), hash_))
+        self.made += 1
+
+    def _write(self) -> None:
+        """Tells the index what was made and what failed since the last time."""
+        if self._thumbs or self._failures:
+            with self._index.writing() as db:
+                db.executemany("UPDATE assets_registry SET thumb = ? WHERE hash = ?", self._thumbs)
+                db.executemany("INSERT OR REPLACE INTO preview_failures VALUES (?, ?)", self._failures)
+            self._thumbs, self._failures = [], []
+        self._written = time.monotonic()
+
+
+def _place(repository: Repository, hash_: str, mime: str) -> str:
     preview = sidecar.preview_for(mime, hash_)
     assert preview is not None
-    name = os.path.basename(preview["path"])
-    place = os.path.join(repository.settings.thumbs_root, name)
-    try:
-        if not os.path.exists(place):
-            if preview["kind"] == "waveform":
-                _make_waveform(repository, hash_, place)
-            else:
-                _build(repository, place, lambda target: _thumbnail(repository, hash_, target))
-    except PreviewError as error:
-        with index.writing() as db:
-            db.execute("INSERT OR REPLACE INTO preview_failures VALUES (?, ?)", (hash_, error.reason))
-        return 0
-    if not os.path.exists(place):
-        return 0  # the cache folder was taken away meanwhile
-    thumb = os.path.relpath(place, repository.top).replace(os.sep, "/")
-    with index.writing() as db:
-        db.execute("UPDATE assets_registry SET thumb = ? WHERE hash = ?", (thumb, hash_))
-    return 1
+    return os.path.join(repository.settings.thumbs_root, os.path.basename(preview["path"]))
 
 
-def _thumbnail(repository: Repository, hash_: str, target: BinaryIO) -> None:
-    from comfyvn_store.previews.thumbnail import write_thumbnail
-
-    write_thumbnail(repository.store.path(hash_), target)
-
-
-def _make_waveform(repository: Repository, hash_: str, place: str) -> None:
-    from comfyvn_store.previews.drawing import draw_waveform
-    from comfyvn_store.previews.waveform import read_waveform, waveform_json
-
-    with repository.store.open(hash_) as stream:
-        wave = read_waveform(stream)
-    picture = os.path.join(os.path.dirname(place), f"{hash_}.webp")
-    _build(repository, picture, lambda target: draw_waveform(wave, target))
-    _build(repository, place, lambda target: target.write(waveform_json(wave)))
-
-
-def _build(repository: Repository, place: str, make: Callable[[BinaryIO], object]) -> None:
-    """Makes a file in the store's `tmp/` and renames it into the cache, if the cache folder is still there."""
-    temp = os.path.join(repository.store.root, "tmp", f"preview-{os.getpid()}-{os.urandom(4).hex()}")
-    try:
-        with open(temp, "xb") as target:
-            make(target)
-        if os.path.isdir(os.path.dirname(place)):
-            _move(temp, place)
-    finally:
+def _clear(task: pool.Task) -> None:
+    for ending in making.ENDINGS:
         with contextlib.suppress(OSError):
-            os.unlink(temp)
+            os.unlink(task.place + ending)
 
 
 def _move(temp: str, place: str) -> None:
@@ -178,5 +282,9 @@ def _move(temp: str, place: str) -> None:
         if error.errno != errno.EXDEV:
             raise
         beside = f"{place}.{os.getpid()}.tmp"
-        shutil.copyfile(temp, beside)
-        os.replace(beside, place)
+        try:
+            shutil.copyfile(temp, beside)
+            os.replace(beside, place)
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)

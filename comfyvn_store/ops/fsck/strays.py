@@ -37,7 +37,7 @@ _HOME = frozenset(
 ) | {"fsck", "operations", "keep", "sent", "migrations"}
 _WORK_TREE = frozenset(("commit.pid", "repair.lock", "previews.lock", "previews-next.lock", "unstaged", "config-said"))
 _INDEX = re.compile(r"index\.db(-wal|-shm|-journal)?\Z")
-_PREVIEW = re.compile(r"([0-9a-f]{64})\.(webp|waveform\.json)\Z")
+_PREVIEW = re.compile(r"([0-9a-f]{64})\.(webp|filmstrip\.webp|waveform\.json)\Z")
 
 
 def examine(repository: Repository, needed: Collection[str], now: float | None = None) -> Iterator[Finding]:
