@@ -164,7 +164,8 @@ def _compile() -> None:
     import compileall
 
     package = os.path.dirname(os.path.dirname(wiring.main_path()))
-    for name in ("", "base", "store", "vcs", "asset", "asset/readers", "asset/readers/comfyui", "index", "hot"):
+    folders = ("", "base", "base/containers", "store", "vcs", "asset", "asset/marking", "asset/readers")
+    for name in (*folders, "asset/readers/comfyui", "index", "hot"):
         compileall.compile_dir(os.path.join(package, name), maxlevels=0, quiet=2)
 
 
