@@ -187,8 +187,11 @@ def test_jumps_in_a_circle(server: Server, url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("config", ["Port many\n", "Host nas 'x\n", "Match strange\n", "Ciphers nothing\n"])
 def test_a_configuration_that_cannot_be_read(server: Server, url: str, config: str) -> None:
     configure(server, config)
-    with pytest.raises(RemoteUnreachable) as caught:
-        test(url)
+    for _ in range(5):  # of a server that closes at once, the end may be heard before what it had to say of ciphers
+        with pytest.raises(RemoteUnreachable) as caught:
+            test(url)
+        if not caught.value.is_passing:
+            break
     assert not caught.value.is_passing
 
 
