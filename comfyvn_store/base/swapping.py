@@ -13,6 +13,7 @@ from typing import NamedTuple
 from comfyvn_store.base.durable import sync_files
 from comfyvn_store.base.files import (
     Print,
+    look,
     lstat,
     print_of,
     read_link,
@@ -174,7 +175,7 @@ def replace_all_settled(changes: Iterable[Change]) -> list[str]:
     written: list[tuple[str, str, Print | None]] = []
     try:
         for change in changes:
-            info = lstat(change.path)
+            info = look(change.path)
             seen = print_of(info) if info is not None and stat.S_ISREG(info.st_mode) else None
             if change.expected is None:
                 if info is not None:
