@@ -11,7 +11,17 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from comfyvn_store.base.durable import sync_files
-from comfyvn_store.base.files import Print, lstat, print_of, read_link, read_small, settle, temp_beside, write_beside
+from comfyvn_store.base.files import (
+    Print,
+    look,
+    lstat,
+    print_of,
+    read_link,
+    read_small,
+    settle,
+    temp_beside,
+    write_beside,
+)
 
 
 def swap_for_link(path: str, text: str, expected: Print) -> bool:
@@ -21,25 +31,11 @@ def swap_for_link(path: str, text: str, expected: Print) -> bool:
     written into the file or renamed over it: link and file change places in one step, and change back if what came out
     is not what was expected. Where a file system cannot do that, the file is linked aside first and put back.
     """
-    info = lstat(path)
-    if info is None or not stat.S_ISREG(info.st_mode) or print_of(info) != expected:
+    if not _is_expected(path, None, expected):
         return False
     temp = temp_beside(path)
     os.symlink(text, temp)
-    try:
-        if not _exchange(temp, path):
-            return _replace_watched(path, temp, expected)
-        if print_of(os.lstat(temp)) == expected:
-            return True
-        _exchange(temp, path)
-        if read_link(temp) != text:  # saved once more meanwhile: the newest stays
-            os.replace(temp, path)
-        return False
-    except FileNotFoundError:  # the file was taken away
-        return False
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temp)
+    return swap_for_file(path, temp, None, expected)
 
 
 def _replace_watched(path: str, temp: str, expected: Print) -> bool:
@@ -179,7 +175,7 @@ def replace_all_settled(changes: Iterable[Change]) -> list[str]:
     written: list[tuple[str, str, Print | None]] = []
     try:
         for change in changes:
-            info = lstat(change.path)
+            info = look(change.path)
             seen = print_of(info) if info is not None and stat.S_ISREG(info.st_mode) else None
             if change.expected is None:
                 if info is not None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import hashlib
 import json
 import os
 import re
@@ -342,7 +341,7 @@ def _anchor(repository: Repository, entry: Entry, states: Sequence[State]) -> No
     if not oids:
         return
     data = trees.encoded({oid.encode("ascii"): Node(staging.FILE, oid) for oid in oids})
-    tree = hashlib.new(repository.object_format, b"tree %d\0%s" % (len(data), data)).hexdigest()
+    tree = blobs.object_id("tree", data, repository.object_format)
     blobs.write_objects(repository.git, repository.object_format, [*made.values(), ("tree", data)])
     try:
         repository.git.run("update-ref", reachable.JOURNAL_REFS + entry.id, tree)

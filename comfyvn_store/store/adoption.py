@@ -6,10 +6,12 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 
 from comfyvn_store.base import durable, files
 from comfyvn_store.base.files import Print
 from comfyvn_store.base.sharing import is_own
+from comfyvn_store.store.incoming import unused
 from comfyvn_store.store.objects import Store
 
 # A disk that is full, broken or may not be written to would refuse a copy too.
@@ -28,23 +30,19 @@ def adopt(store: Store, path: str, hash_: str, seen: Print) -> bool:
     if store.has_good(hash_, seen.size) and store.refresh(hash_):
         return True
     store.make_folders(os.path.dirname(store.path(hash_)))
-    name = _unused(store)
-    try:
-        os.link(path, name, follow_symlinks=False)
-        if files.print_of(os.lstat(name)) != seen:
+    with _second_name(store, path, seen) as name:
+        if name is None:
             return False
-        durable.sync_files([name])  # it has had its name, and its time, for as long as its user likes
-        os.chmod(name, store.sharing.object_mode(info.st_mode))  # no object is ever writable, whenever this ends
-        os.rename(name, store.path(hash_))
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.chmod(name, stat.S_IMODE(info.st_mode))
-        if error.errno in _MACHINE:
-            raise
-        return False
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
+        try:
+            durable.sync_files([name])  # it has had its name, and its time, for as long as its user likes
+            os.chmod(name, store.sharing.object_mode(info.st_mode))  # no object is ever writable, whenever this ends
+            os.rename(name, store.path(hash_))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.chmod(name, stat.S_IMODE(info.st_mode))
+            if error.errno in _MACHINE:
+                raise
+            return False
     store.refresh(hash_)
     return True
 
@@ -56,25 +54,35 @@ def replace(store: Store, path: str, hash_: str, seen: Print) -> bool:
     """
     if not is_own(os.lstat(path)):
         return False
-    name = _unused(store)
-    try:
-        os.link(path, name, follow_symlinks=False)
-        if files.print_of(os.lstat(name)) != seen:
+    with _second_name(store, path, seen) as name:
+        if name is None:
             return False
-        store.name(name, hash_)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        if error.errno in _MACHINE:
-            raise
-        return False
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
+        try:
+            store.name(name, hash_)
+        except OSError as error:
+            if error.errno in _MACHINE:
+                raise
+            return False
     return True
 
 
-def _unused(store: Store) -> str:
-    folder = os.path.join(store.root, "tmp")
-    store.make_folders(folder)
-    return os.path.join(folder, f"in-{os.getpid()}-{os.urandom(6).hex()}")
+@contextlib.contextmanager
+def _second_name(store: Store, path: str, seen: Print) -> Iterator[str | None]:
+    """Gives a file a name in `tmp/` for a while; None where it cannot have one, or is not as `seen` any more.
+
+    Raises OSError where the disk is at fault.
+    """
+    name = unused(store)
+    store.make_folders(os.path.dirname(name))
+    try:
+        try:
+            os.link(path, name, follow_symlinks=False)
+            is_same = files.print_of(os.lstat(name)) == seen
+        except OSError as error:
+            if error.errno in _MACHINE:
+                raise
+            is_same = False
+        yield name if is_same else None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(name)

@@ -15,12 +15,11 @@ class Incoming:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        folder = os.path.join(store.root, "tmp")
-        self.path = os.path.join(folder, f"in-{os.getpid()}-{os.urandom(6).hex()}")
+        self.path = unused(store)
         try:
             self.stream = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - closed on leaving the context
         except FileNotFoundError:
-            store.make_folders(folder)
+            store.make_folders(os.path.dirname(self.path))
             self.stream = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - closed on leaving the context
 
     def write(self, data: bytes | memoryview) -> None:
@@ -50,3 +49,8 @@ class Incoming:
         self.stream.close()
         with contextlib.suppress(OSError):
             os.unlink(self.path)
+
+
+def unused(store: Store) -> str:
+    """Gives a name in `tmp/` that nothing has."""
+    return os.path.join(store.root, "tmp", f"in-{os.getpid()}-{os.urandom(6).hex()}")

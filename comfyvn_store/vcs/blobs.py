@@ -18,7 +18,7 @@ from comfyvn_store.vcs.git import Git
 _LOOSE = 32
 _BATCH = 4000
 # git leaves loose objects to the file system, and takes a name that lost its bytes for an object (git-config, core.fsync).
-_DURABLY = ("-c", "core.fsync=all")
+DURABLY = ("-c", "core.fsync=all")
 _KINDS = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 
 
@@ -31,7 +31,12 @@ class Found(NamedTuple):
 
 def blob_id(data: bytes, object_format: str) -> str:
     """Gives the id git gives to a blob."""
-    return hashlib.new(object_format, b"blob %d\0" % len(data) + data).hexdigest()
+    return object_id("blob", data, object_format)
+
+
+def object_id(kind: str, data: bytes, object_format: str) -> str:
+    """Gives the id git gives to an object ("blob", "tree", "commit", "tag")."""
+    return hashlib.new(object_format, b"%s %d\0" % (kind.encode("ascii"), len(data)) + data).hexdigest()
 
 
 def sizes(git: Git, oids: Iterable[str]) -> dict[str, Found]:
@@ -102,7 +107,7 @@ def stream_blob(git: Git, oid: str, block: int = 1 << 20) -> Iterator[bytes]:
 
 def write_blobs(git: Git, object_format: str, contents: Sequence[bytes], *, durable: bool = False) -> list[str]:
     """Writes blobs and gives their ids, in order; unless `durable`, they reach the disk as git's settings say."""
-    words = _DURABLY if durable else ()
+    words = DURABLY if durable else ()
     oids = [blob_id(data, object_format) for data in contents]
     unique = dict(zip(oids, contents, strict=True))
     if len(unique) == 1:
@@ -114,7 +119,7 @@ def write_blobs(git: Git, object_format: str, contents: Sequence[bytes], *, dura
 
 def write_objects(git: Git, object_format: str, contents: Sequence[tuple[str, bytes]]) -> None:
     """Writes objects of any kind ("blob", "tree", "commit", "tag"), all of them different, each with its bytes, durably."""
-    _write(git, _DURABLY, [_pack_entry(data, _KINDS[kind]) for kind, data in contents], object_format)
+    _write(git, DURABLY, [_pack_entry(data, _KINDS[kind]) for kind, data in contents], object_format)
 
 
 def _write(git: Git, words: Sequence[str], parts: list[bytes], object_format: str) -> None:

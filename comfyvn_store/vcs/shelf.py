@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from comfyvn_store.errors import GitFailed, Refused, RemoteDenied, RemoteUnreachable
@@ -141,7 +141,8 @@ class Shelf(NamedTuple):
         would change nothing is `base` itself, unless it merges.
         """
         written = {path: data for path, data in files.items() if data is not None}
-        oids = dict(zip(written, self._write_blobs(list(written.values())), strict=True))
+        made = blobs.write_blobs(self.git, self.object_format, list(written.values()), durable=True)
+        oids = dict(zip(written, made, strict=True))
         entries = {**(self.entries(base) if kept is None else kept), **oids}
         for path, data in files.items():
             if data is None:
@@ -150,7 +151,7 @@ class Shelf(NamedTuple):
         if base is not None and not parents and tree == self.git.text("rev-parse", f"{base}^{{tree}}"):
             return base
         above = [word for parent in dict.fromkeys(filter(None, (base, *parents))) for word in ("-p", parent)]
-        return self._own_name().text("-c", "core.fsync=all", "commit-tree", tree, *above, "-m", message)
+        return self._own_name().text(*blobs.DURABLY, "commit-tree", tree, *above, "-m", message)
 
     def move(self, new: str, old: str | None, ref: str | None = None) -> bool:
         """Lets a ref (default: ours) name another commit if it still names `old`; tells whether it did."""
@@ -196,9 +197,6 @@ class Shelf(NamedTuple):
         if any(word in said for word in _REJECTED) and "hook declined" not in said:
             return False
         raise _failure(remote, said)
-
-    def _write_blobs(self, contents: Sequence[bytes]) -> list[str]:
-        return blobs.write_blobs(self.git, self.object_format, contents, durable=True)
 
     def _own_name(self) -> Git:
         """git with a name for whoever has told it none: these commits are nobody's work."""

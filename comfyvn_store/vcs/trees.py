@@ -53,7 +53,7 @@ class Trees:
         self._entries = 0
         self._reader: subprocess.Popen[bytes] | None = None
         self._differ: subprocess.Popen[bytes] | None = None
-        self.empty = hashlib.new(object_format, b"tree 0\0").hexdigest()
+        self.empty = blobs.object_id("tree", b"", object_format)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -131,10 +131,9 @@ class Trees:
 
     def write(self, kind: str, data: bytes) -> str:
         """Gives the id of an object with this content, which will be in git's database after `flush`."""
-        digest = hashlib.new(self._format, b"%s %d\0" % (kind.encode("ascii"), len(data)) + data)
-        oid = digest.hexdigest()
-        if digest.digest() not in self._written:
-            self._written.add(digest.digest())
+        oid = blobs.object_id(kind, data, self._format)
+        if (key := bytes.fromhex(oid)) not in self._written:
+            self._written.add(key)
             self._waiting[oid] = (kind, data)
             self._bytes += len(data)
             if len(self._waiting) >= _MOST_WAITING or self._bytes >= _MOST_BYTES:
