@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from comfyvn_store.asset import marking, readers
 from comfyvn_store.asset.readers import Reader
@@ -57,10 +57,15 @@ def read_facts(store: Store, hash_: str, others: Sequence[Reader] = ()) -> Facts
     """
     store.vouch(hash_)
     with store.open(hash_) as stream:
-        described = media.describe(stream)
-        size = stream.seek(0, 2)
-        said = marking.valid(stream)
-        found = readers.read_stream(stream, described.mime, others)
+        return facts_in(stream, hash_, others)
+
+
+def facts_in(stream: BinaryIO, hash_: str, others: Sequence[Reader] = ()) -> Facts:
+    """Reads what a whole seekable file with that hash says of itself. Raises OSError."""
+    described = media.describe(stream)
+    size = stream.seek(0, 2)
+    said = marking.valid(stream)
+    found = readers.read_stream(stream, described.mime, others)
     facts = Facts(size, described.as_dict(), said["source_hash"] if said else hash_, None, None, {})
     if found is not None:
         facts = facts._replace(

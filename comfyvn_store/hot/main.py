@@ -1,6 +1,6 @@
 """The entry that git starts: `python -P -X utf8 -c "from comfyvn_store.hot.main import run; run()" NAME ARGUMENTS`.
 
-`NAME` is a filter driver, a hook, or the merge driver. Everything else is imported only when its name comes.
+`NAME` is a filter driver, a hook, the merge driver or the diff driver. Everything else is imported only when its name comes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 FILTERS = ("comfyvn", "comfyvn-sidecar")
 MERGES = ("merge-sidecar", "merge-ancestor")
+TEXTCONV = "textconv"
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -45,6 +46,10 @@ def _dispatch(words: Sequence[str]) -> int:
         from comfyvn_store.hot import mergedriver
 
         return mergedriver.run(*rest, makes_ancestor=name == "merge-ancestor")
+    if name == TEXTCONV and len(rest) == 1:
+        from comfyvn_store.hot import textconv
+
+        return textconv.run(rest[0])
     from comfyvn_store.hot import hooks
 
     return hooks.run(name, rest)

@@ -20,17 +20,21 @@ def provenance(session: Session, name: str | None = None, revision: str | None =
     With `name` those of an asset, all its versions (also of one that is deleted, by its path); with `revision` those
     that a commit or a range introduced. Raises UnknownAsset, AmbiguousAsset, UnknownRevision.
     """
-    path = hash_ = None
-    if name is not None:
-        try:
-            path = naming.resolve(session, name)
-        except UnknownAsset:
-            path, hash_ = _of_the_past(session, name)
+    path, hash_ = place_of(session, name) if name is not None else (None, None)
     commits = history.revision_commits(session.repository.git, revision) if revision is not None else None
     found = questions.ledger(session.index, path=path, hash_=hash_, commits=commits)
     if hash_ is not None:
         found = [item for item in found if item["hash"] == hash_]
     return found
+
+
+def place_of(session: Session, name: str) -> tuple[str | None, str | None]:
+    """Gives the path (relative to the assets root) that a name means, also of what is deleted; or else the hash of bytes that
+    history has. Raises UnknownAsset, AmbiguousAsset."""
+    try:
+        return naming.resolve(session, name), None
+    except UnknownAsset:
+        return _of_the_past(session, name)
 
 
 def _of_the_past(session: Session, name: str) -> tuple[str | None, str | None]:

@@ -36,7 +36,14 @@ def configuration(python: str, main: str) -> dict[str, str]:
         "merge.comfyvn-sidecar.recursive": "comfyvn-ancestor",
         "merge.comfyvn-ancestor.name": "comfyvn-store sidecars, an ancestor made of several",
         "merge.comfyvn-ancestor.driver": _merge_driver(python, main, "merge-ancestor"),
+        "diff.comfyvn-sidecar.textconv": _text_driver(python, main),
     }
+
+
+def _text_driver(python: str, main: str) -> str:
+    # git puts the file's name behind the command; without the tool the file is shown as it is.
+    command = _either(python, main, 'textconv "$1"', 'exec cat "$1"')
+    return f"show() {{ {command}; }}; show"
 
 
 def _merge_driver(python: str, main: str, name: str) -> str:
