@@ -1,6 +1,7 @@
 """`comfyvn-store previews`, and a worker that is killed: what is made is kept, nothing is made twice."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,12 +11,16 @@ from pathlib import Path
 import pytest
 
 from comfyvn_store.asset import sidecar
+from comfyvn_store.cli import output
 from comfyvn_store.previews import worker
 from comfyvn_store.vcs.repository import open_repository
 from tests.gitrepo import GitRepo
 from tests.media import png, wav
 from tests.moving import SOUNDS, animation, film, flac, psd, sound
+from tests.sounds import needs_ffmpeg
 from tests.test_previews import add_and_commit, module
+
+ENCODE = ("ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "sine=440:d=1")
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +120,56 @@ def test_an_object_that_is_not_here_is_counted_and_no_failure(store_repo: GitRep
     store_repo.object_path(store_repo.sidecar("assets/art/a.png")["hash"]).unlink()
     assert previews(store_repo) == {"made": 1, "failed": [], "due": 0, "absent": 1, "running": False}
     assert "comfyvn-store pull" in store_repo.tool("previews").out
+
+
+def test_previews_that_somebody_deleted_are_made_again(store_repo: GitRepo, tmp_path: Path) -> None:
+    add_and_commit(store_repo, a_png=png(seed=1), b_png=png(seed=2))
+    assert previews(store_repo)["made"] == 2
+    folder = store_repo.path / "cache/thumbs"
+    next(folder.iterdir()).unlink()
+    assert store_repo.tool("status", "--json").json()["previews_due"] == 1
+    assert previews(store_repo)["made"] == 1
+    shutil.rmtree(folder)
+    assert previews(store_repo)["made"] == 2 and len(cached(store_repo)) == 2
+    assert store_repo.tool("status", "--json").json()["previews_due"] == 0
+
+
+def test_another_folder_for_previews_is_filled(
+    store_repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_and_commit(store_repo, a_png=png())
+    assert previews(store_repo)["made"] == 1
+    monkeypatch.setenv("COMFYVN_THUMBS_ROOT", str(tmp_path / "elsewhere"))
+    assert previews(store_repo)["made"] == 1 and len(list((tmp_path / "elsewhere").iterdir())) == 1
+
+
+def test_show_says_why_there_is_none_and_status_says_it_once(store_repo: GitRepo) -> None:
+    broken = b"\x89PNG\r\n\x1a\n" + b"\0" * 90
+    add_and_commit(store_repo, a_png=broken, b_png=broken + b"\0", c_png=png())
+    assert "not made yet" in store_repo.tool("show", "assets/art/a.png").out
+    previews(store_repo, code=1)
+    assert "preview  none: " in store_repo.tool("show", "assets/art/a.png").out
+    told = store_repo.tool("status").out
+    assert told.count("2 files") == 1 and "assets/art/a.png" not in told
+    assert "2 assets without a preview" in store_repo.tool("rebuild").out
+
+
+@needs_ffmpeg
+def test_whole_sounds_that_no_library_reads_are_not_called_damaged(store_repo: GitRepo) -> None:
+    place = store_repo.path / "assets/art/a.ogg"
+    place.parent.mkdir(parents=True)
+    subprocess.run([*ENCODE, "-c:a", "flac", "-f", "ogg", str(place)], check=True)
+    store_repo.git("add", "assets")
+    store_repo.commit("sound")
+    failed = previews(store_repo, code=1)["failed"]
+    assert isinstance(failed, list) and failed[0]["reason"].startswith("FLAC in Ogg has no waveform")
+
+
+def test_no_colour_where_nobody_wants_it(store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert output.bad("x") == output.good("x") == output.dim("x") == output.strong("x") == "x"
+    monkeypatch.delenv("NO_COLOR")
+    assert output.bad("x") != "x"
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "many"])

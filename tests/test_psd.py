@@ -107,12 +107,18 @@ PLAIN_LAYERS = struct.pack(">IhH", 4, 1, 0) + bytes(4)
     ("content", "has_alpha"),
     [
         (psd([*RED, HALF], SIZE, layers=LAYERS), True),
+        (
+            psd(
+                [b"\xff" * PIXELS, b"\0" * PIXELS, b"\0" * PIXELS, b"\xff" * PIXELS, HALF], SIZE, mode=4, layers=LAYERS
+            ),
+            True,
+        ),
         (psd([*RED, HALF], SIZE, layers=PLAIN_LAYERS), False),
         (psd([*RED, HALF], SIZE), False),
         (psd(wide([*RED, HALF]), SIZE, depth=16, layers=DEEP_LAYERS), True),
         (psd([HALF, HALF], SIZE, mode=1, layers=LAYERS), True),
     ],
-    ids=["layers with transparency", "a saved selection", "no layers", "deep layers", "grey"],
+    ids=["layers with transparency", "inks with transparency", "a saved selection", "no layers", "deep layers", "grey"],
 )
 def test_a_further_channel_is_transparency_only_where_the_layers_say_so(
     content: bytes, has_alpha: bool, source: Path

@@ -19,6 +19,7 @@ from comfyvn_store.ops import credentials
 from tests import media
 from tests.carriers import comment_exif, picture
 from tests.credentials import signed
+from tests.gitrepo import GitRepo
 from tests.graphs import NOTHING
 from tests.samples import SAMPLES, needs_samples
 
@@ -38,7 +39,7 @@ def of_comment(text: str) -> Reading | None:
 def inputs(found: Reading | None, source: str) -> dict[str, Any]:
     assert found is not None and found.source == source and found.workflow_hash is None
     json.dumps(found.inputs, allow_nan=False)
-    return {key: value for key, value in found.inputs.items() if value != NOTHING[key]}
+    return {key: value for key, value in found.inputs.items() if value != NOTHING.get(key)}
 
 
 # Automatic1111 and its kin
@@ -67,6 +68,21 @@ def test_parameters_are_read_from_a_chunk_and_from_exif() -> None:
     text = PARAMETERS.replace("dream, v2", "dream")
     assert inputs(of_texts(parameters=text), "automatic1111") == READ
     assert inputs(of_comment(text), "automatic1111") == READ
+
+
+@pytest.mark.parametrize("kind", ["GIF", "JPEG"])
+def test_parameters_are_read_from_a_comment(kind: str) -> None:
+    stream = io.BytesIO()
+    text = PARAMETERS.replace("dream, v2", "dream")
+    Image.new("RGB", (8, 8)).save(stream, kind, comment=text.encode())
+    assert inputs(readers.read_stream(stream, describe(stream).mime), "automatic1111") == READ
+
+
+def test_a_comment_of_another_kind_is_no_parameters() -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "GIF", comment=b"Steps: one, two, three")
+    found = readers.read_stream(stream, describe(stream).mime)
+    assert found is None or found.source is None
 
 
 @pytest.mark.parametrize(
@@ -241,6 +257,7 @@ def test_swarmui_is_read() -> None:
         "loras": "ink,soft",
         "loraweights": "1,0.5",
         "swarm_version": "0.9.5.0",
+        "fluxguidancescale": 3.5,
     }
     expected = {
         "seed": 1197216789,
@@ -250,6 +267,7 @@ def test_swarmui_is_read() -> None:
         "scheduler": "simple",
         "steps": 20,
         "cfg": 7.0,
+        "guidance": 3.5,
         "positive": "a cat",
         "negative": "bad",
     }
@@ -314,6 +332,19 @@ def test_a_manifest_says_what_it_claims_and_the_library_whether_that_holds(kind:
     changed[-13 if kind == "PNG" else -3 if kind != "TIFF" else 4000] ^= 1
     assert not credentials.check(io.BytesIO(bytes(changed)), mime).startswith("holds")
     assert found.embedded == {**found.embedded, "c2pa": STATED}
+
+
+def test_read_says_the_verdict_in_a_line_of_its_own(repo: GitRepo) -> None:
+    whole = signed(picture("JPEG"), "image/jpeg", title="a title that is long, " * 20)
+    repo.write("whole.jpg", whole)
+    repo.write("changed.jpg", whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
+    repo.write("plain.jpg", picture("JPEG"))
+    done = repo.tool("read", "--verify", "whole.jpg")
+    assert re.search(r"^signature +holds", done.out, re.M)
+    done = repo.tool("read", "--verify", "changed.jpg", check=False)
+    assert done.code == 1 and re.search(r"^signature +does not hold", done.out, re.M)
+    assert re.search(r"^signature +nothing to check", repo.tool("read", "--verify", "plain.jpg").out, re.M)
+    assert "signature  " not in repo.tool("read", "plain.jpg").out
 
 
 def test_without_the_extra_the_reason_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

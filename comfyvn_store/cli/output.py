@@ -79,27 +79,27 @@ def path(text: str) -> str:
 
 def strong(text: str) -> str:
     """Gives text that stands out."""
-    return click.style(text, bold=True)
+    return _coloured(text, bold=True)
 
 
 def dim(text: str) -> str:
     """Gives text that stands back."""
-    return click.style(text, dim=True)
+    return _coloured(text, dim=True)
 
 
 def good(text: str) -> str:
     """Gives text in green."""
-    return click.style(text, fg="green")
+    return _coloured(text, fg="green")
 
 
 def bad(text: str) -> str:
     """Gives text in red."""
-    return click.style(text, fg="red")
+    return _coloured(text, fg="red")
 
 
 def commit(text: str | None, none: str) -> str:
     """Gives a commit as git shows it, short; `none` stands where there is none to show."""
-    return click.style(text[:10], fg="yellow") if text else dim(none)
+    return _coloured(text[:10], fg="yellow") if text else dim(none)
 
 
 def table(rows: Sequence[Sequence[str]], *, indent: str = "") -> None:
@@ -127,6 +127,11 @@ def size(count: int | None) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """Gives a number with its noun."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _coloured(text: str, **style: Any) -> str:
+    """Gives text for standard output, where `line` takes the colours away if nobody sees them."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, **style)
 
 
 def _styled(text: str, stream: Any, **style: Any) -> str:

@@ -19,7 +19,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the answer a
 @click.option("--tag", "tags", metavar="T", multiple=True, help="Only with this tag; several must all be there.")
 @click.option("--license", "license_", metavar="L", help="Only with this licence.")
 @click.option("--text", metavar="WORDS", help="Only with these words in name, tags, licence, prompts or models.")
-@click.option("--limit", metavar="N", type=click.IntRange(0, 1 << 62), help="At most so many.")
+@click.option("--limit", metavar="N", type=click.IntRange(0), help="At most so many.")
 @_json
 def list_command(
     type_: str | None,
@@ -83,13 +83,16 @@ def show_command(name: str, as_json: bool) -> None:
         if is_cut or (item["present"] and not session.repository.store.is_sound(item["hash"])):
             what = "the bytes are cut short" if is_cut else "something wrote through the link"
             item.setdefault("problem", f"damaged: {what}; `comfyvn-store recover` mends it")
+        why = questions.preview_failure(session.index, item["hash"])
     if as_json:
         output.as_json(item)
         return
-    _show(item, lines, older)
+    _show(item, lines, older, why)
 
 
-def _show(item: dict[str, Any], lines: dict[str, tuple[str, str, str]], older: set[str]) -> None:
+def _show(
+    item: dict[str, Any], lines: dict[str, tuple[str, str, str]], older: set[str], no_preview: str | None
+) -> None:
     rows = [
         ("hash", item["hash"]),
         (
@@ -102,7 +105,7 @@ def _show(item: dict[str, Any], lines: dict[str, tuple[str, str, str]], older: s
         ("license", _short(item["license"] or "-")),
     ]
     rows += [(f"meta {_short(key)}", _short(value)) for key, value in item["meta"].items()]
-    rows.append(("preview", item["thumb"] or ("not made yet" if item["preview"] else "-")))
+    rows.append(("preview", item["thumb"] or (_missing_preview(no_preview) if item["preview"] else "-")))
     if not item["present"]:
         rows.append(("object", output.bad("not in the store")))
     if item.get("problem"):
@@ -115,6 +118,10 @@ def _show(item: dict[str, Any], lines: dict[str, tuple[str, str, str]], older: s
         return
     output.line("  provenance")
     output.table(_record_rows(record, lines.get(item["commit"] or ""), older), indent="    ")
+
+
+def _missing_preview(why: str | None) -> str:
+    return f"none: {_short(why)}" if why else "not made yet; comfyvn-store previews makes it"
 
 
 @click.command("provenance", short_help="where art came from: by asset, by commit, or all")
@@ -136,12 +143,18 @@ def provenance_command(name: str | None, revision: str | None, as_json: bool) ->
         output.as_json(found)
         return
     if not found:
-        output.line("no new art in that commit" if revision else "nothing recorded yet")
+        output.line(_nothing(name, revision))
     for number, item in enumerate(found):
         if number:
             output.line()
-        output.line(f"{output.strong(output.path(item['path']))}  {item['uid']}")
+        output.line(f"{output.strong(output.path(session.repository.full(item['path'])))}  {item['uid']}")
         output.table(_record_rows(item, lines.get(item["commit"] or ""), older), indent="    ")
+
+
+def _nothing(name: str | None, revision: str | None) -> str:
+    if revision is None:
+        return "nothing recorded yet"
+    return "no new art in that commit" if name is None else f"no new version of '{output.path(name)}' in that commit"
 
 
 def _record_rows(record: dict[str, Any], commit: tuple[str, str, str] | None, older: set[str]) -> list[tuple[str, str]]:
@@ -172,7 +185,7 @@ def _input_rows(inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
             value = ", ".join(f"{_part(item, 'name')} {_part(item, 'strength')}" for item in value)
         elif isinstance(value, list):
             value = ", ".join(str(item) for item in value)
-        rows.append((_short(key), _short(value)))
+        rows.append((_short(key), _whole(repr(round(value, 10)) if isinstance(value, float) else value)))
     return rows
 
 
@@ -180,15 +193,10 @@ def _stated_rows(embedded: Any) -> list[tuple[str, str]]:
     """What the file states of itself, each word as the file's and nobody else's."""
     rows = []
     for key, value in embedded.items() if isinstance(embedded, dict) else ():
-        if isinstance(value, dict):
-            parts = (
-                f"{name}: {', '.join(map(str, each)) if isinstance(each, list) else each}"
-                for name, each in value.items()
-            )
-            value = "; ".join(parts)
-        elif isinstance(value, list):
-            value = ", ".join(str(item) for item in value)
-        rows.append((f"file says {_short(key)}", _short(value)))
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        for name, part in parts:
+            text = ", ".join(map(str, part)) if isinstance(part, list) else part
+            rows.append((f"file says {_short(f'{key} {name}'.rstrip())}", _whole(text)))
     return rows
 
 
@@ -196,24 +204,30 @@ def _stated_rows(embedded: Any) -> list[tuple[str, str]]:
 @click.argument("name", metavar="FILE|PATH|UID|REV:PATH", type=click.Path())
 @click.option("--verify", is_flag=True, help="Check the signature of a C2PA manifest (needs the extra 'c2pa').")
 @_json
-def read_command(name: str, verify: bool, as_json: bool) -> None:
+def read_command(name: str, verify: bool, as_json: bool) -> int:
     """Print what a file says of itself: what it is, what generated it, author, licence, program and date as it states them.
 
     Any file will do, in a repository or not; an asset goes by path, uid or revision, too. Readers of other packages are asked
-    as well as the built-in ones.
+    as well as the built-in ones. With --verify it ends with 1 if a signature does not hold.
     """
-    from comfyvn_store.ops import reading
+    from comfyvn_store.ops import credentials, reading
 
     found = reading.read(name, verify=verify)
+    status = 1 if found.signature is not None and found.signature.startswith(credentials.BROKEN) else 0
     if as_json:
         output.as_json(found.as_dict())
-        return
+        return status
     rows = [(_short(key), _short(value)) for key, value in found.media.items()]
     rows.append(("source", found.source or "unknown"))
     rows += [("workflow", found.workflow_hash[:16])] if found.workflow_hash else []
     rows += _input_rows(found.inputs)
     rows += _stated_rows(found.embedded)
+    if found.signature is not None:
+        rows.append(("signature", output.bad(found.signature) if status else found.signature))
+    if found.marker is not None:
+        rows.append(("marker", f"valid; before it was marked this was {found.marker[:16]} (comfyvn-store strip)"))
     output.table(rows)
+    return status
 
 
 def _part(item: Any, key: str) -> str:
@@ -221,8 +235,17 @@ def _part(item: Any, key: str) -> str:
 
 
 def _short(value: Any) -> str:
+    return _line(value, 100)
+
+
+def _whole(value: Any) -> str:
+    """Gives all of a prompt, unless it is one that would fill the screen: `--json` prints that."""
+    return _line(value, 2000)
+
+
+def _line(value: Any, longest: int) -> str:
     text = " ".join(output.path(str(value).replace("\n", " ")).split())
-    return text if len(text) <= 100 else text[:97] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 @click.command("workflow", short_help="print the ComfyUI graph a file carries")
@@ -321,12 +344,17 @@ def status_command(as_json: bool) -> None:
             "mend them in an editor, or take an older one: git checkout COMMIT -- FILE",
         )
     if found.preview_failures:
-        _section("without a preview", [(output.path(p), _short(why)) for p, why in found.preview_failures], None)
+        grouped = _grouped(found.preview_failures)
+        _section(
+            "without a preview",
+            [(output.path(path), _short(why)) for path, why in grouped],
+            "comfyvn-store previews names each",
+        )
     if found.previews_due:
         output.line(
             f"{count(found.previews_due, 'preview is', 'previews are')} being made"
             if found.previews_running
-            else f"{count(found.previews_due, 'preview')} still to be made"
+            else f"{count(found.previews_due, 'preview')} still to be made; comfyvn-store previews makes them now"
         )
     for key in found.ignored_config:
         output.line(f"not heeded in .comfyvnconfig: {key}")
@@ -334,6 +362,14 @@ def status_command(as_json: bool) -> None:
         output.line("nothing needs attention")
     if found.assets and not found.has_remote:
         output.line("the bytes are nowhere but here; to name a place for them: comfyvn-store remote add NAME URL")
+
+
+def _grouped(failures: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Gives one line for what several files lack for the same reason."""
+    paths: dict[str, list[str]] = {}
+    for path, why in failures:
+        paths.setdefault(why, []).append(path)
+    return [(each[0] if len(each) == 1 else count(len(each), "file"), why) for why, each in paths.items()]
 
 
 def _section(title: str, rows: list[tuple[str, ...]], hint: str | None) -> None:

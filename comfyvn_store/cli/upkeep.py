@@ -34,6 +34,7 @@ def rebuild_command(
     """
     import os
 
+    from comfyvn_store.index import questions
     from comfyvn_store.ops import rebuild
     from comfyvn_store.ops.session import open_session
 
@@ -46,6 +47,7 @@ def rebuild_command(
         output.notes(session.notes)
         with closing(output.Progress()) as progress:
             done = rebuild.rebuild(session, verify=verify, previews=not no_previews, take_in=take_in, progress=progress)
+        lacking = len(questions.preview_failures(session.index))
     if as_json:
         output.as_json(done.as_dict())
         return 1 if done.problems else 0
@@ -64,6 +66,8 @@ def rebuild_command(
         output.table([(output.path(path),) for path in done.untracked[:20]], indent="    ")
         if len(done.untracked) > 20:
             output.line(f"    ... and {len(done.untracked) - 20} more")
+    if lacking:
+        output.line(f"{count(lacking, 'asset')} without a preview (comfyvn-store previews names each)")
     for path, reason in done.problems:
         output.line(f"{output.bad('problem:')} {output.path(path)}: {reason}")
     return 1 if done.problems else 0

@@ -20,6 +20,7 @@ _ASSET = (
     " a.problem, p.id, p.source, p.workflow_hash, p.inputs, p.source_hash, p.created_at, p.parent, p.extra, a.staged"
     " FROM assets_registry a LEFT JOIN provenance p ON p.id = a.provenance_id"
 )
+_MOST = (1 << 63) - 1  # that SQLite counts
 _PREFIX = re.compile(r"[0-9a-f]{4,64}\Z")
 
 
@@ -59,12 +60,12 @@ def assets(
     for tag in tags:
         where.append("EXISTS (SELECT 1 FROM json_each(a.tags) WHERE value = ?)")
         values.append(tag)
-    if text is not None:
+    if text is not None and text.strip():
         where.append("a.id IN (SELECT rowid FROM assets_fts WHERE assets_fts MATCH ?)")
         values.append(_match(text))
     query = f"{_ASSET} WHERE {' AND '.join(where)} ORDER BY a.path"
     if limit is not None:
-        query += f" LIMIT {int(limit)}"
+        query += f" LIMIT {min(limit, _MOST)}"
     for row in index.db.execute(query, values):
         yield _record(repository, row)
 
@@ -182,6 +183,12 @@ def preview_failures(index: Index) -> list[tuple[str, str]]:
         "SELECT a.path, f.reason FROM preview_failures f JOIN assets_registry a ON a.hash = f.hash ORDER BY a.path"
     )
     return [(row[0], row[1]) for row in rows]
+
+
+def preview_failure(index: Index, hash_: str) -> str | None:
+    """Gives why the preview of an object could not be made, or None."""
+    row = index.db.execute("SELECT reason FROM preview_failures WHERE hash = ?", (hash_,)).fetchone()
+    return row[0] if row else None
 
 
 def sized_hashes(index: Index) -> list[tuple[str, str, int | None]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, BinaryIO
 
-MISSING = "not checked: needs the extra 'c2pa' (pip install 'comfyvn-store[c2pa]')"
+MISSING = "not checked: needs c2pa-python: pipx inject comfyvn-store c2pa-python, or pip install 'comfyvn-store[c2pa]'"
+NOTHING = "nothing to check: there is no C2PA manifest"
+BROKEN = "does not hold"
 # A file must not make this machine ask anything of the network.
 _SETTINGS = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
 _LONGEST = 1 << 30  # the library holds the whole file
@@ -36,5 +38,5 @@ def _verdict(report: dict[str, Any]) -> str:
     faults = [each.get("code", "unknown") for each in report.get("validation_status") or () if isinstance(each, dict)]
     faults = [code for code in faults if code not in _NO_FAULT]
     if faults:
-        return f"does not hold: {', '.join(dict.fromkeys(faults))[:200]}"
-    return _HOLDS.get(str(report.get("validation_state")), "does not hold")
+        return f"{BROKEN}: {', '.join(dict.fromkeys(faults))[:200]}"
+    return _HOLDS.get(str(report.get("validation_state")), BROKEN)

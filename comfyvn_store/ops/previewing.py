@@ -77,6 +77,7 @@ def _due(session: Session) -> tuple[list[str], list[str]]:
     """The objects whose previews are missing: those that are here, and those that are not, or not sound."""
     here: list[str] = []
     absent: list[str] = []
-    for hash_, _ in list(questions.previews_due(session.index)):
+    due = [hash_ for hash_, _ in questions.previews_due(session.index)]
+    for hash_ in dict.fromkeys([*due, *worker.gone(session.index, session.repository)]):
         (here if session.repository.store.is_sound(hash_) else absent).append(hash_)
     return here, absent

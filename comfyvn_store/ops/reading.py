@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, BinaryIO, NamedTuple
 
-from comfyvn_store.asset import readers
-from comfyvn_store.base import media, names
-from comfyvn_store.errors import UnknownAsset, UnknownFile
+from comfyvn_store.asset import marking, readers
+from comfyvn_store.base import media
 from comfyvn_store.ops import credentials
+from comfyvn_store.ops.named import opened
 
 
 class Said(NamedTuple):
-    """What a file says: its media, what generated it, what it states of itself."""
+    """What a file says: its media, what generated it, what it states of itself; `marker` is the hash that a valid marker
+    of ours names, None where there is none. `signature` is a verdict on a C2PA manifest, None where it was not asked for."""
 
     media: Mapping[str, Any]
     source: str | None
     workflow_hash: str | None
     inputs: Mapping[str, Any]
     embedded: Mapping[str, Any]
+    marker: str | None
+    signature: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Gives it as plain data."""
@@ -30,6 +31,7 @@ class Said(NamedTuple):
             "workflow_hash": self.workflow_hash,
             "inputs": dict(self.inputs),
             "embedded": dict(self.embedded),
+            "marker": self.marker,
         }
 
 
@@ -38,36 +40,22 @@ def read(name: str, *, verify: bool = False) -> Said:
 
     With `verify` the signature of a C2PA manifest is checked. Raises UnknownFile, UnknownAsset, ObjectMissing, ObjectCorrupt.
     """
-    with _opened(name) as stream:
+    with opened(name) as stream:
         described = media.describe(stream)
         others = [reader for _, reader in readers.installed()]
         found = readers.read_stream(stream, described.mime, others)
-        if found is None:
-            return Said(described.as_dict(), None, None, {}, {})
-        embedded = dict(found.embedded)
-        if verify and isinstance(embedded.get("c2pa"), dict):
-            embedded["c2pa"] = {**embedded["c2pa"], "signature": credentials.check(stream, described.mime)}
-        return Said(described.as_dict(), found.source, found.workflow_hash, found.inputs, embedded)
+        marker = marking.valid(stream)
+        said = Said(described.as_dict(), None, None, {}, {}, marker["source_hash"] if marker else None)
+        if found is not None:
+            said = said._replace(
+                source=found.source, workflow_hash=found.workflow_hash, inputs=found.inputs, embedded=found.embedded
+            )
+        return _verified(said, stream, described.mime) if verify else said
 
 
-@contextmanager
-def _opened(name: str) -> Iterator[BinaryIO]:
-    if os.path.isfile(name):
-        if not os.access(name, os.R_OK):
-            raise UnknownFile(f"'{names.printable(name)}' cannot be read: permission denied")
-        with open(name, "rb") as stream:
-            yield stream
-        return
-    from comfyvn_store.ops import naming
-    from comfyvn_store.ops.session import open_session
-
-    with open_session() as session:
-        try:
-            found = naming.version(session, name)
-        except UnknownAsset:
-            if os.path.lexists(name):
-                raise UnknownFile(f"'{names.printable(name)}' is no ordinary file, or its bytes are not here") from None
-            raise
-        session.repository.store.vouch(found.hash)
-        with session.repository.store.open(found.hash) as bytes_:
-            yield bytes_
+def _verified(said: Said, stream: BinaryIO, mime: str) -> Said:
+    manifest = said.embedded.get("c2pa")
+    if not isinstance(manifest, dict):
+        return said._replace(signature=credentials.NOTHING)
+    verdict = credentials.check(stream, mime)
+    return said._replace(embedded={**said.embedded, "c2pa": {**manifest, "signature": verdict}}, signature=verdict)

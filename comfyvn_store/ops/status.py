@@ -90,7 +90,8 @@ def status(session: Session) -> Status:
     ]
     result.preview_failures = [(repository.full(path), why) for path, why in questions.preview_failures(index)]
     # A linked work tree has no previews of its own until somebody rebuilds there.
-    result.previews_due = 0 if repository.is_linked else len(list(questions.previews_due(index)))
+    if not repository.is_linked:
+        result.previews_due = len(list(questions.previews_due(index))) + len(worker.gone(index, repository))
     result.previews_running = worker.is_running(repository)
     result.has_remote = bool(repository.settings.remotes or opening.implicit(repository))
     result.locked = _locked(repository, result)

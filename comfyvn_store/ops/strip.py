@@ -6,15 +6,14 @@ import contextlib
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from comfyvn_store.asset import marking
 from comfyvn_store.asset.marking import Found, Unmarkable
 from comfyvn_store.base import files, links, names, swapping
-from comfyvn_store.errors import ComfyvnError, MachineError, Refused, UnknownAsset, UnknownFile, from_os_error
-from comfyvn_store.ops import naming
-from comfyvn_store.ops.session import open_session
-from comfyvn_store.store.objects import open_file
+from comfyvn_store.errors import ComfyvnError, MachineError, Refused, from_os_error
+from comfyvn_store.ops.named import opened
 
 
 class Unproven(ComfyvnError):
@@ -22,6 +21,10 @@ class Unproven(ComfyvnError):
 
     slug = "unproven"
     exit_code = 1
+
+
+class Unmarked(Unproven):
+    """The file carries no marker, so that there is nothing to take out."""
 
 
 class Stripped(NamedTuple):
@@ -46,7 +49,7 @@ def strip(name: str, *, output: str | None = None, in_place: bool = False) -> St
     if in_place:
         _require_own_file(name)
     try:
-        with _opened(name) as stream:
+        with opened(name) as stream:
             before = files.print_of(os.fstat(stream.fileno()))
             found = _found(stream, name)
             if not in_place and output is None:
@@ -66,6 +69,16 @@ def strip(name: str, *, output: str | None = None, in_place: bool = False) -> St
         raise from_os_error(error, f"strip '{names.printable(name)}'") from error
 
 
+def files_in(folder: str) -> Iterator[str]:
+    """Gives the files at and below a folder in order of their names, without sidecars, hidden ones and mirrors."""
+    for place, folders, found in os.walk(folder):
+        folders[:] = sorted(each for each in folders if not each.startswith(".") and each != names.META_FOLDER)
+        for name in sorted(found):
+            path = os.path.join(place, name)
+            if not name.startswith(".") and not names.is_sidecar(name) and os.path.isfile(path):
+                yield path
+
+
 def target_in(folder: str, name: str) -> str:
     """Gives where the bytes of a file go whose original is to lie in a folder."""
     return os.path.join(folder, os.path.basename(name.rpartition(":")[2] if not os.path.lexists(name) else name))
@@ -83,35 +96,18 @@ def _require_own_file(name: str) -> None:
         raise Refused(f"'{shown}' is an object, which never changes", hint="name a place: --output FILE")
 
 
-def _opened(name: str) -> BinaryIO:
-    """Opens a file, or the object of an asset. Raises UnknownFile, UnknownAsset, ObjectMissing, OSError."""
-    if os.path.isfile(name):
-        return open_file(os.path.realpath(name))
-    if os.path.isdir(name):
-        raise UnknownFile(f"'{names.printable(name)}' is a folder", hint="name the files in it")
-    try:
-        with open_session() as session:
-            version = naming.version(session, name)
-            session.repository.store.vouch(version.hash)
-            return session.repository.store.open(version.hash)
-    except UnknownAsset:
-        if os.path.lexists(name) or any(sign in name for sign in "/.") or not name:
-            raise UnknownFile(f"there is no file '{names.printable(name)}'") from None
-        raise
-
-
 def _found(stream: BinaryIO, name: str) -> Found:
     """Looks at a file that carries one marker that can be read. Raises Unproven, OSError."""
     stream.seek(0)
     format_ = marking.name_of(stream.read(marking.HEAD_SIZE))
     if format_ is None:
-        raise _unproven(name, "files of its format carry no marker")
+        raise _unmarked(name, "files of its format get none")
     try:
         found = marking.module(format_).look(stream)
     except Unmarkable as reason:
-        raise _unproven(name, str(reason)) from None
+        raise _unmarked(name, str(reason)) from None
     if not found.payloads:
-        raise _unproven(name, "it carries no marker")
+        raise _unmarked(name, None)
     if len(found.payloads) > 1:
         raise _unproven(name, f"it carries {len(found.payloads)} markers")
     if found.said is None:
@@ -141,6 +137,10 @@ def _proven(stream: BinaryIO, found: Found, name: str, copy: BinaryIO | None, ta
         workflow if isinstance(workflow, str) else None,
         target,
     )
+
+
+def _unmarked(name: str, why: str | None) -> Unmarked:
+    return Unmarked(f"'{names.printable(name)}' carries no marker" + (f": {why}" if why else ""))
 
 
 def _unproven(name: str, why: str) -> Unproven:

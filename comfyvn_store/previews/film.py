@@ -36,7 +36,9 @@ def write_first_frame(source: str, mime: str, target: BinaryIO, *, most_pixels: 
         try:
             import av
         except (ImportError, OSError) as error:
-            raise PreviewError(f"needs PyAV: pip install 'comfyvn-store[{EXTRA}]'") from error
+            raise PreviewError(
+                f"needs PyAV: pipx inject comfyvn-store av, or pip install 'comfyvn-store[{EXTRA}]'"
+            ) from error
         try:
             with av.open(file, format=_CONTAINERS[mime], metadata_errors="replace") as container:
                 picture = _first_picture(container, most_pixels)

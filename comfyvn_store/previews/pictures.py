@@ -86,9 +86,16 @@ def opened(file: BinaryIO, most_pixels: int = MAX_PIXELS) -> Iterator[Image.Imag
 
 
 def _why_unknown(head: bytes) -> str:
-    if media.sniff(head) == "image/avif" and "AVIF" not in Image.OPEN:
+    if media.sniff(head) == "image/avif" and not reads_avif():
         return f"AVIF needs Pillow 11.3 or newer, built with it; this is {PIL.__version__}"
     return "not a picture, or none that can be read"
+
+
+def reads_avif() -> bool:
+    """Tells whether this Pillow decodes AVIF; older ones may know its name and not its pictures."""
+    from PIL import features
+
+    return bool("avif" in features.modules and features.check("avif"))
 
 
 def presentable(picture: Image.Image, edge: int) -> Image.Image:

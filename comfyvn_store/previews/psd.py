@@ -68,14 +68,15 @@ def read_picture(file: BinaryIO, most_pixels: int) -> Image.Image:
         return _small_picture(found.get(_THUMBNAIL, b""))
     colour_channels = len(_MODES[header.mode])
     has_alpha = (
-        _MODES[header.mode] in ("L", "RGB")
+        _MODES[header.mode] in ("L", "RGB", "CMYK")
         and header.channels > colour_channels
         and _is_last_alpha(file, header.is_large, *layers)
     )
     file.seek(layers[0] + layers[1])
     planes = list(_planes(file, header, colour_channels + has_alpha))
     picture = _merged(header, planes, colours, has_alpha)
-    if _PROFILE in found and header.depth <= 16:
+    is_converted = has_alpha and _MODES[header.mode] == "CMYK"  # the profile was that of the inks
+    if _PROFILE in found and header.depth <= 16 and not is_converted:
         picture.info["icc_profile"] = found[_PROFILE]
     return picture
 
@@ -214,7 +215,12 @@ def _merged(header: _Header, planes: list[Image.Image], colours: bytes, has_alph
         picture.putpalette(bytes(palette[n // 3 + 256 * (n % 3)] for n in range(768)))
         return picture
     if mode == "CMYK":
-        planes = [ImageChops.invert(plane) for plane in planes]
+        inks = Image.merge("CMYK", [ImageChops.invert(plane) for plane in planes[:4]])
+        if not has_alpha:
+            return inks
+        shown = inks.convert("RGB")
+        shown.putalpha(planes[4])
+        return shown
     if has_alpha:
         mode = "LA" if mode == "L" else "RGBA"
     return planes[0] if len(planes) == 1 else Image.merge(mode, planes)

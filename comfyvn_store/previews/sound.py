@@ -17,6 +17,8 @@ EXTRA: Final = "sound"
 _BLOCK_FRAMES: Final = 1 << 14
 _MOST_CHANNELS: Final = 64
 _WIDTH: Final = 2  # bytes of a sample: what is louder than full scale is clipped to it
+_FIRST_PAGE: Final = 64
+_NOT_IN_OGG: Final = {b"\x7fFLAC": "FLAC", b"Speex   ": "Speex"}
 # Eight for each of 512 slices.
 _BINS: Final = 4096
 
@@ -28,12 +30,14 @@ def read_sound(source: str, points: int = 512) -> Waveform:
     length early and end as much late.
     Raises PreviewError where the bytes are no such sound or soundfile is not there, OSError where they cannot be opened.
     """
-    with open(source, "rb"):
-        pass
+    with open(source, "rb") as file:
+        _refuse_unknown(file.read(_FIRST_PAGE))
     try:
         import soundfile  # type: ignore[import-untyped,unused-ignore]
     except (ImportError, OSError) as error:
-        raise PreviewError(f"needs soundfile: pip install 'comfyvn-store[{EXTRA}]'") from error
+        raise PreviewError(
+            f"needs soundfile: pipx inject comfyvn-store soundfile, or pip install 'comfyvn-store[{EXTRA}]'"
+        ) from error
     try:
         with _straight(soundfile)(source) as sound:
             channels, rate = int(sound.channels), int(sound.samplerate)
@@ -50,6 +54,13 @@ def read_sound(source: str, points: int = 512) -> Waveform:
     if not outline.frames:
         raise PreviewError("a sound without samples")
     return Waveform("waveform", channels, rate, round(outline.frames / rate, 6), outline.points(points))
+
+
+def _refuse_unknown(head: bytes) -> None:
+    """Raises PreviewError for whole sounds that libsndfile takes for damaged ones."""
+    for sign, name in _NOT_IN_OGG.items():
+        if head.startswith(b"OggS") and sign in head:
+            raise PreviewError(f"{name} in Ogg has no waveform: libsndfile does not read it")
 
 
 def _straight(soundfile: ModuleType) -> type[Any]:

@@ -27,8 +27,8 @@ _WHOLE_RUN = 6 * 3600.0
 # Of what is ready, the index hears at the latest after so many, or so many seconds.
 _BATCH: Final = 64
 _PAUSE: Final = 0.5
-# What a missing library of an extra cost, by the extra's name in the reason.
-_EXTRAS: Final = {"comfyvn-store[sound]": "soundfile", "comfyvn-store[video]": "av"}
+# What a missing library cost, by words of the reason, and the module or the question that tells whether it is there by now.
+_CURES: Final = {"comfyvn-store[sound]": "soundfile", "comfyvn-store[video]": "av", "AVIF needs Pillow": "PIL"}
 Progress = Callable[[int, int], None]
 
 
@@ -121,6 +121,7 @@ def _work(repository: Repository, progress: Progress | None, jobs: int) -> int:
     tell = progress or (lambda done, total: None)
     with catchup.open_index(repository) as index:
         _forget_what_extras_cure(index)
+        _forget_what_is_gone(index, repository)
         _sweep(repository)
         tried: set[str] = set()
         while True:
@@ -140,11 +141,38 @@ def _work(repository: Repository, progress: Progress | None, jobs: int) -> int:
                 made += round_.made
 
 
+def gone(index: Index, repository: Repository) -> list[str]:
+    """Gives the objects whose previews the index names and the folder for previews has not: somebody deleted them, or the
+    folder is another one now."""
+    try:
+        here = set(os.listdir(repository.settings.thumbs_root))
+    except OSError:
+        here = set()
+    folder = os.path.relpath(repository.settings.thumbs_root, repository.top).replace(os.sep, "/")
+    rows = index.db.execute("SELECT DISTINCT hash, thumb FROM assets_registry WHERE thumb IS NOT NULL")
+    return [hash_ for hash_, thumb in rows if os.path.dirname(thumb) != folder or os.path.basename(thumb) not in here]
+
+
+def _forget_what_is_gone(index: Index, repository: Repository) -> None:
+    found = gone(index, repository)
+    if found:
+        with index.writing() as db:
+            db.executemany("UPDATE assets_registry SET thumb = NULL WHERE hash = ?", ((hash_,) for hash_ in found))
+
+
+def _is_cured(module: str) -> bool:
+    if module != "PIL":
+        return find_spec(module) is not None
+    from comfyvn_store.previews.pictures import reads_avif
+
+    return reads_avif()
+
+
 def _forget_what_extras_cure(index: Index) -> None:
     """Forgets failures for want of a library that is there by now."""
-    for words, module in _EXTRAS.items():
+    for words, module in _CURES.items():
         marked = index.db.execute("SELECT hash FROM preview_failures WHERE instr(reason, ?)", (words,)).fetchall()
-        if marked and find_spec(module) is not None:
+        if marked and _is_cured(module):
             with index.writing() as db:
                 db.executemany("DELETE FROM preview_failures WHERE hash = ?", marked)
 

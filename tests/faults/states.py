@@ -227,7 +227,7 @@ def collectable(world: Path) -> None:
         repo.git("add", path)
         repo.git("rm", "-qf", path)
     to_trash(store, digest(OLD), time.time() - 90 * 86400)
-    to_trash(store, digest(THEME), time.time() - 60)
+    to_trash(store, digest(media.marked(THEME)), time.time() - 60)
     collecting.age(store)
 
 

@@ -29,7 +29,7 @@ _BUILT_IN: Mapping[str, tuple[str, ...]] = {
     "novelai": ("comment", "written exif"),
     "fooocus": ("parameters", "written exif"),
     "swarmui": ("parameters", "written exif"),
-    "automatic1111": ("parameters", "written exif"),
+    "automatic1111": ("parameters", "written exif", "comment"),
     "card": ("chara", "ccv3"),
     "xmp": ("xmp",),
     "exif": ("exif",),

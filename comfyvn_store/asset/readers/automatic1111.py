@@ -1,8 +1,9 @@
 """The text `parameters` of Automatic1111's web UI, and of the many programs that write in its form.
 
-It stands in a PNG's text chunk or in EXIF's user comment: the prompt, a line `Negative prompt: …`, and a last line of
-`Name: value` pairs. A program is named only where the text says which: Forge and ComfyUI by their `Version`, SD.Next by
-`App`, Civitai by its resources. The form itself is Automatic1111's, and so is the name where nothing else is said.
+It stands in a PNG's text chunk, in EXIF's user comment or, of a GIF or JPEG without EXIF, in the file's comment: the prompt, a
+line `Negative prompt: …`, and a last line of `Name: value` pairs. A program is named only where the text says which: Forge and
+ComfyUI by their `Version`, SD.Next by `App`, Civitai by its resources. The form itself is Automatic1111's, and so is the name
+where nothing else is said.
 """
 
 import re
@@ -21,8 +22,10 @@ _LORA = re.compile(r"<lora:([^:<>]{1,500})((?::[^:<>]{0,200}){0,8})>")
 
 def read(entries: Entries) -> Reading | None:
     """Reads `parameters`; None if there is none in this form."""
-    text = parameters(entries)
-    return None if text is None or text.lstrip().startswith("{") else from_text(text)
+    text = parameters(entries) or entries.texts.get("comment")
+    if text is None or len(text) > _LONGEST_TEXT or text.lstrip().startswith("{"):
+        return None
+    return from_text(text)
 
 
 def parameters(entries: Entries) -> str | None:

@@ -30,6 +30,9 @@ def read(entries: Entries) -> Reading | None:
         "positive": reading.text(said.get("prompt")),
         "negative": reading.text(said.get("negativeprompt")),
     }
+    guidance = reading.written_number(said.get("fluxguidancescale"))
+    if guidance is not None:
+        inputs["guidance"] = guidance
     return Reading("swarmui", None, reading.bounded(inputs))
 
 
