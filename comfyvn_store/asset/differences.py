@@ -81,7 +81,7 @@ def words(difference: Difference) -> str:
     label = {"license": "licence", "media.size": "size", "media.mime": "format"}.get(
         field, field.removeprefix("media.")
     )
-    return _change(label, before, after, is_thing=field == "license")
+    return _change(label, before, after, is_thing=field in ("license", "image"))
 
 
 def _change(label: str, before: Any, after: Any, *, is_thing: bool = False) -> str:

@@ -20,25 +20,37 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 _MOST_SKIPPED = 10
 
 
-@click.command("log", short_help="the operations that undo can reverse")
-@click.option("--operations", is_flag=True, help="List operations, newest first.")
-@click.option("--limit", metavar="N", type=click.IntRange(1, 1000), help="At most so many.")
+@click.command("log", short_help="what became of an asset; what undo can reverse")
+@click.argument("name", metavar="[PATH|UID]", required=False, type=click.Path())
+@click.option("--operations", is_flag=True, help="List operations of comfyvn-store, newest first.")
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="At most so many.")
+@click.option("--no-pixels", is_flag=True, help="Do not look at pixels, which takes a moment each.")
 @_json
-def log_command(operations: bool, limit: int | None, as_json: bool) -> int:
-    """List what commands of comfyvn-store took away or replaced: gc --prune, drop, edit, remove, resolve, recover, uninstall,
-    register --replace, annotate. Each line has the id for `comfyvn-store undo`, and says whether that can be undone
-    (no remote is asked). Commits are git's: see `git log`.
+def log_command(name: str | None, operations: bool, limit: int | None, no_pixels: bool, as_json: bool) -> int:
+    """Say what became of one asset, commit by commit, newest first: seed 42 to 77, a LoRA stronger, a licence given, how many
+    pixels differ. Also of one that was deleted, by its path; earlier names are followed. HEAD, branches and tags are looked at.
+
+    With --operations it lists what commands of comfyvn-store took away or replaced instead: gc --prune, drop, edit, remove,
+    resolve, recover, uninstall, register --replace, annotate. Each line has the id for `comfyvn-store undo`, and says whether
+    that can be undone (no remote is asked). Commits of the whole project are git's: see `git log`.
     """
+    if name is not None and not operations:
+        from comfyvn_store.cli.comparing import show_log
+
+        return show_log(name, limit=limit, with_pixels=not no_pixels, as_json=as_json)
+    if name is not None or not operations:
+        raise click.UsageError(
+            "log needs the path of an asset, or --operations\n"
+            "`git log` shows commits; `comfyvn-store log --operations` what can be undone"
+        )
+    return _show_operations(limit, as_json)
+
+
+def _show_operations(limit: int | None, as_json: bool) -> int:
     from comfyvn_store.errors import from_os_error
     from comfyvn_store.ops import journal, standing
     from comfyvn_store.vcs.repository import open_repository
 
-    if not operations:
-        raise click.UsageError(
-            "log needs --operations\n"
-            "`git log` shows commits; `comfyvn-store log --operations` what can be undone; "
-            "`comfyvn-store provenance FILE` the versions of one asset"
-        )
     repository = open_repository()
     found = journal.listed(repository)[:limit]
     try:

@@ -1,4 +1,4 @@
-"""`list`, `show`, `provenance`, `workflow`, `status`, `db`: what only reads."""
+"""`list`, `show`, `provenance`, `read`, `status`, `db`: what only reads."""
 
 from __future__ import annotations
 
@@ -246,27 +246,6 @@ def _whole(value: Any) -> str:
 def _line(value: Any, longest: int) -> str:
     text = " ".join(output.path(str(value).replace("\n", " ")).split())
     return text if len(text) <= longest else text[: longest - 3] + "..."
-
-
-@click.command("workflow", short_help="print the ComfyUI graph a file carries")
-@click.argument("name", metavar="PATH|UID|REV:PATH", type=click.Path())
-@click.option("--api", is_flag=True, help="The API graph (prompt) instead of the editor's.")
-@click.option("--json", "as_json", is_flag=True, help="The graph is JSON either way.")
-def workflow_command(name: str, api: bool, as_json: bool) -> None:
-    """Print the ComfyUI graph that a picture, sound or movie carries, ready to load again:
-
-    \b
-      comfyvn-store workflow assets/characters/alice.png > alice.json
-    """
-    from comfyvn_store.ops import workflow
-    from comfyvn_store.ops.session import open_session
-
-    with open_session() as session:
-        output.notes(session.notes)
-        graph = workflow.workflow(session, name, api=api)
-    if graph.is_api and not api:
-        output.note("this file carries only the API graph; ComfyUI loads that too")
-    output.line(graph.text)
 
 
 @click.command("status", short_help="what needs attention")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple
 
 from comfyvn_store.asset import differences
 from comfyvn_store.asset.differences import Difference
-from comfyvn_store.asset.record import facts_in
+from comfyvn_store.asset.record import Facts, facts_in, read_facts
 from comfyvn_store.asset.sidecar import BrokenSidecar, Record, Sidecar, from_dict
 from comfyvn_store.base import digest, files, names
 from comfyvn_store.errors import (
@@ -78,54 +79,115 @@ class _Side(NamedTuple):
     is_loose: bool
 
 
-def pair(session: Session, one: str, other: str) -> Compared:
-    """Compares two of what people name: an asset by path (as it lies there, also edited), uid or `REV:PATH`, or any file.
+class Comparer:
+    """Compares within one repository; `with_pixels`: decodes pictures, too."""
 
-    Raises UnknownFile, UnknownAsset, UnknownRevision, AmbiguousAsset.
-    """
-    before, after = side(session, one), side(session, other)
-    card = before.card
-    if before.is_loose or after.is_loose:  # what only assets have is no difference to a file that is none
-        from dataclasses import replace
+    def __init__(self, session: Session, *, with_pixels: bool = True) -> None:
+        self._session = session
+        self._repository = session.repository
+        self._with_pixels = with_pixels
 
-        card = replace(card, tags=after.card.tags, license=after.card.license, meta=after.card.meta)
-    found = [each for each in differences.between(card, after.card) if each.field != "path"]
-    pixels = _pixels(before.open, after.open) if before.card.hash != after.card.hash else None
-    return Compared("M", after.label, before.label, found, pixels)
+    def is_revision(self, word: str) -> bool:
+        """Tells whether a word is a commit, and no file or asset."""
+        if os.path.lexists(word) or not naming.is_text(word) or _present(self._session, word) is not None:
+            return False
+        return ":" not in word and blobs.resolve(self._repository.git, word) is not None
 
+    def is_range(self, word: str) -> bool:
+        """Tells whether a word is `A..B`, with a commit on either side, or none for HEAD."""
+        old, dots, new = word.partition("..")
+        if not dots or os.path.lexists(word) or not naming.is_text(word):
+            return False
+        return all(blobs.resolve(self._repository.git, side or "HEAD") is not None for side in (old, new))
 
-def edited(session: Session, name: str) -> Compared:
-    """Compares an asset as it lies there with HEAD's version. Raises UnknownAsset, UnknownRevision, AmbiguousAsset."""
-    inside = naming.resolve(session, name)
-    return pair(
-        session, f"HEAD:{session.repository.full(inside)}", session.repository.absolute(session.repository.full(inside))
-    )
+    def pair(self, one: str, other: str) -> Compared:
+        """Compares two of what people name: an asset by path (as it lies there, also edited), uid or `REV:PATH`, or any file.
 
+        Raises UnknownFile, UnknownAsset, UnknownRevision, AmbiguousAsset.
+        """
+        before, after = side(self._session, one), side(self._session, other)
+        card = before.card
+        if before.is_loose or after.is_loose:  # what only assets have is no difference to a file that is none
+            card = replace(card, tags=after.card.tags, license=after.card.license, meta=after.card.meta)
+        return Compared("M", after.label, before.label, *self._between(before._replace(card=card), after))
 
-def revisions(session: Session, old: str | None, new: str | None, paths: Sequence[str] = ()) -> Iterator[Compared]:
-    """Gives what differs between two commits, in path order; `new` None is what is here now, `old` None is HEAD.
+    def uncommitted(self, name: str) -> Iterator[Compared]:
+        """Compares an asset as it is here with HEAD's version. Raises UnknownAsset, AmbiguousAsset."""
+        full = self._repository.full(naming.resolve(self._session, name))
+        return self.revisions(None, None, [self._repository.absolute(full)])
 
-    Raises UnknownRevision, UnknownAsset for a path that is outside.
-    """
-    repository = session.repository
-    base = _commit(repository, old or "HEAD") if old or blobs.resolve(repository.git, "HEAD") else None
-    tree = base or staging.empty_tree(repository.git)
-    if new is not None:
-        raw = staging.tree_changes(repository.git, tree, _commit(repository, new), repository.root)
-    else:
-        raw = staging.staged_changes(repository.git, tree, repository.root)
-    wanted = [_below(repository, path) for path in paths]
-    found = changes.of(
-        repository, [FileChange(c.path, (c.old_mode,), c.new_mode, (c.old_oid,), c.new_oid) for c in raw]
-    )
-    pending = set(status.edited_files(session)) if new is None else set()
-    for change in found:
-        full = repository.full(change.path)
-        if full not in pending and _is_wanted(change, repository, wanted):
-            yield _of_change(repository, change)
-    for full in sorted(pending):
-        if not wanted or any(full == path or full.startswith(f"{path}/") for path in wanted):
-            yield _of_edit(session, base, full)
+    def revisions(self, old: str | None, new: str | None, paths: Sequence[str] = ()) -> Iterator[Compared]:
+        """Gives what differs between two commits, in path order; `new` None is what is here now, `old` None is HEAD.
+
+        Raises UnknownRevision, UsageError for a path that lies outside.
+        """
+        git, root = self._repository.git, self._repository.root
+        base = blobs.resolve(git, "HEAD") if old is None else _commit(self._repository, old)
+        tree = base or staging.empty_tree(git)
+        if new is not None:
+            raw = staging.tree_changes(git, tree, _commit(self._repository, new), root)
+        else:
+            raw = staging.staged_changes(git, tree, root)
+        wanted = [_below(self._repository, path) for path in paths]
+        found = changes.of(
+            self._repository, [FileChange(c.path, (c.old_mode,), c.new_mode, (c.old_oid,), c.new_oid) for c in raw]
+        )
+        edited = status.edited_files(self._session) if new is None else []
+        for change in found:
+            full = self._repository.full(change.path)
+            if full not in edited and _is_wanted([full, *self._old_path(change)], wanted):
+                yield self._of_change(change if new is not None else self._of_the_index(base, change))
+        for full in edited:
+            if _is_wanted([full], wanted):
+                yield self._of_edit(base, full)
+
+    def _old_path(self, change: Change) -> list[str]:
+        return [self._repository.full(change.old_path)] if change.old_path is not None else []
+
+    def _of_the_index(self, base: str | None, change: Change) -> Change:
+        """Adds what git's index does not say of new bytes before the commit makes their sidecar: what the bytes themselves say,
+        and the words that people gave the version before."""
+        if change.after is None or change.after.provenance.id:
+            return change
+        before, after = change.before, change.after
+        if before is not None and not before.provenance.id and base is not None:  # its sidecar is no change
+            before = self._at(base, self._repository.full(change.old_path or change.path)) or before
+        try:
+            facts = read_facts(self._repository.store, after.hash)
+        except ComfyvnError:
+            return change._replace(before=before)
+        known = before or after
+        record = _record_of(facts)
+        after = Sidecar(after.hash, after.path, facts.size, facts.media, record, known.tags, known.license, known.meta)
+        return change._replace(before=before, after=after)
+
+    def _at(self, commit: str, full: str) -> Sidecar | None:
+        try:
+            version = naming.version(self._session, f"{commit}:{full}")
+        except (UnknownAsset, UnknownRevision):
+            return None
+        return _version_side(self._repository, version, full).card
+
+    def _of_change(self, change: Change) -> Compared:
+        label = self._repository.full(change.path)
+        old_label = next(iter(self._old_path(change)), None)
+        if change.before is None or change.after is None:
+            return Compared(change.kind, label, old_label, [], None)
+        before, after = (_object_side(self._repository, label, card) for card in (change.before, change.after))
+        return Compared(change.kind, label, old_label, *self._between(before, after))
+
+    def _of_edit(self, base: str | None, full: str) -> Compared:
+        """Compares a file that was edited and not staged with what the older commit has there."""
+        now = side(self._session, self._repository.absolute(full))
+        old = self._at(base, full) if base is not None else None
+        if old is None:
+            return Compared(changes.ADDED, full, None, [], None)
+        return Compared(changes.CHANGED, full, None, *self._between(_object_side(self._repository, full, old), now))
+
+    def _between(self, before: _Side, after: _Side) -> tuple[list[Difference], Pixels | None]:
+        found = [each for each in differences.between(before.card, after.card) if each.field != "path"]
+        differ = self._with_pixels and before.card.hash != after.card.hash
+        return found, _pixels(before.open, after.open) if differ else None
 
 
 def objects(repository: Repository, one: str, other: str) -> Pixels | None:
@@ -146,8 +208,10 @@ def side(session: Session, name: str) -> _Side:
                 return _file_side(stream, place, hash_, name, asset)
     if asset is not None:
         return asset
-    if os.path.lexists(name) and ":" not in name:
+    if os.path.lexists(name):
         raise UnknownFile(f"'{names.printable(name)}' is no file that can be read, and no asset")
+    if ":" not in name and any(sign in name for sign in "/."):
+        raise UnknownFile(f"there is no file '{names.printable(name)}', and no asset of that name")
     version = naming.version(session, name)
     return _version_side(repository, version, name)
 
@@ -164,24 +228,33 @@ def _present(session: Session, name: str) -> _Side | None:
     return _version_side(session.repository, version, name)
 
 
+def _object_side(repository: Repository, label: str, card: Sidecar) -> _Side:
+    return _Side(label, card, lambda: _object(repository, card.hash), False)
+
+
 def _version_side(repository: Repository, version: naming.Version, name: str) -> _Side:
     try:
         card = from_dict(version.record)
     except BrokenSidecar:  # no sidecar yet
         card = Sidecar(version.hash, version.inside, None, {}, Record(""))
-    return _Side(name, card, lambda: _object(repository, version.hash), False)
+    return _object_side(repository, name, card)
 
 
 def _file_side(stream: BinaryIO, place: str, hash_: str, name: str, asset: _Side | None) -> _Side:
     """Gives the side of bytes that are no object here; of an edited asset with the tags and licence that it has."""
     facts = facts_in(stream, hash_)
-    extra = {"embedded": dict(facts.embedded)} if facts.embedded else {}
-    record = Record("", facts.source, facts.workflow_hash, facts.inputs, facts.source_hash, extra=extra)
+    record = _record_of(facts)
     card = Sidecar(hash_, os.path.basename(name), facts.size, facts.media, record)
     if asset is not None:
         known = asset.card
         card = Sidecar(hash_, known.path, facts.size, facts.media, record, known.tags, known.license, known.meta)
     return _Side(name, card, lambda: open_file(place), asset is None)
+
+
+def _record_of(facts: Facts) -> Record:
+    """Gives the record of bytes that no sidecar speaks of yet."""
+    extra = {"embedded": dict(facts.embedded)} if facts.embedded else {}
+    return Record("", facts.source, facts.workflow_hash, facts.inputs, facts.source_hash, extra=extra)
 
 
 def _file(name: str) -> str | None:
@@ -190,33 +263,6 @@ def _file(name: str) -> str | None:
     return (
         os.path.realpath(name) if info is not None and stat.S_ISREG(info.st_mode) and os.access(name, os.R_OK) else None
     )
-
-
-def _of_change(repository: Repository, change: Change) -> Compared:
-    label = repository.full(change.path)
-    old_label = repository.full(change.old_path) if change.old_path is not None else None
-    before, after = change.before, change.after
-    if before is None or after is None:
-        return Compared(change.kind, label, old_label, [], None)
-    pixels = objects(repository, before.hash, after.hash) if before.hash != after.hash else None
-    found = [each for each in differences.between(before, after) if each.field != "path"]
-    return Compared(change.kind, label, old_label, found, pixels)
-
-
-def _of_edit(session: Session, base: str | None, full: str) -> Compared:
-    """Compares a file that was edited and not staged with what the older commit has there."""
-    repository = session.repository
-    now = side(session, repository.absolute(full))
-    old = None
-    if base is not None:
-        try:
-            old = _version_side(repository, naming.version(session, f"{base}:{full}"), full)
-        except (UnknownAsset, UnknownRevision):
-            old = None
-    if old is None:
-        return Compared("A", full, None, [], None)
-    found = [each for each in differences.between(old.card, now.card) if each.field != "path"]
-    return Compared("M", full, None, found, _pixels(old.open, now.open))
 
 
 def _pixels(one: Opener, other: Opener) -> Pixels | None:
@@ -259,8 +305,7 @@ def _below(repository: Repository, path: str) -> str:
     return found
 
 
-def _is_wanted(change: Change, repository: Repository, wanted: Sequence[str]) -> bool:
+def _is_wanted(paths: Sequence[str], wanted: Sequence[str]) -> bool:
     if not wanted or "." in wanted:
         return True
-    full = [repository.full(path) for path in (change.path, change.old_path) if path is not None]
-    return any(path == each or path.startswith(f"{each}/") for path in full for each in wanted)
+    return any(path == each or path.startswith(f"{each}/") for path in paths for each in wanted)

@@ -71,7 +71,7 @@ def timeline(session: Session, name: str, *, with_pixels: bool = True, limit: in
 def _step(session: Session, commit: Commit, is_in_head: bool, change: Change, with_pixels: bool) -> Step:
     if change.before is None or change.after is None:
         return Step(commit, is_in_head, change, [], None)
-    found = differences.between(change.before, change.after)
+    found = [each for each in differences.between(change.before, change.after) if each.field != "path"]
     pixels = None
     if with_pixels and change.before.hash != change.after.hash:
         pixels = comparing.objects(session.repository, change.before.hash, change.after.hash)

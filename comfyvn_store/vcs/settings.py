@@ -84,6 +84,16 @@ class Settings:
         return said if said in (WARN, REFUSE, OFF) else WARN
 
     @property
+    def models(self) -> list[str]:
+        """The folders in which ComfyUI's models lie."""
+        return _folders(self.said.get("models"))
+
+    @property
+    def inputs(self) -> list[str]:
+        """The folders in which ComfyUI's input files lie."""
+        return _folders(self.said.get("inputs"))
+
+    @property
     def jobs(self) -> int | None:
         """Objects moved at once, None: as the kind of remote does best. Raises UsageError."""
         return number("comfyvn.jobs", self.said.get("jobs"), 1, 256)
@@ -97,6 +107,11 @@ class Settings:
     def trash_grace(self) -> float:
         """Seconds that what collection took stays in the trash, and that operations can be undone. Raises UsageError."""
         return span(TRASH_GRACE_SETTING, self.said.get("trashgrace"), TRASH_GRACE)
+
+
+def _folders(said: str | None) -> list[str]:
+    """Gives folders that are divided as in PATH; `~` is the home."""
+    return [os.path.expanduser(part) for part in (said or "").split(os.pathsep) if part]
 
 
 def read_settings(
