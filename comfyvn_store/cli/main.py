@@ -29,6 +29,7 @@ COMMANDS = {
     "edit": "assets",
     "recover": "mending",
     "list": "reading",
+    "search": "searching",
     "show": "reading",
     "provenance": "reading",
     "workflow": "reading",
