@@ -17,11 +17,11 @@ TAG, LICENSE = "tag", "license"
 FILES = frozenset((MODEL, REFINER, LORA, IMAGE))
 
 _WEIGHTS = ("safetensors", "ckpt", "pt", "pth", "bin", "gguf", "sft", "onnx")
-_MEDIA = (
+MEDIA = (
     *("png", "apng", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "psd", "mp4", "webm", "mov", "mkv"),
     *("wav", "mp3", "flac", "ogg", "opus"),
 )
-_EXTENSIONS = frozenset((*_WEIGHTS, *_MEDIA))
+_EXTENSIONS = frozenset((*_WEIGHTS, *MEDIA))
 # ComfyUI says behind a picture's name in which of its folders that lies.
 _FOLDER = re.compile(r"\s*\[(?:input|output|temp)\]\s*\Z")
 
