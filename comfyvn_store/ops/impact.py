@@ -33,7 +33,7 @@ def impact(session: Session, wanted: str) -> Impact:
     agreeing = ingredients.matching(db, KINDS, wanted)
     used = [each for each in agreeing if db.execute("SELECT 1 FROM uses WHERE name = ?", (each.id,)).fetchone()]
     exact = [each for each in used if each.name == wanted]
-    meant = exact or used
+    meant = sorted(exact or used, key=lambda each: (each.kind, each.name))
     found = Impact(similar=[_name(each) for each in used if each not in meant])
     counts: dict[tuple[str, str], set[str]] = {(each.kind, each.name): set() for each in meant}
     by_path: dict[str, dict[str, dict[str, Any]]] = {}

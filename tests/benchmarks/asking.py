@@ -162,7 +162,7 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "-tag: alone": ("search", "-tag:fox"),
     "all of it at once": ("search", "rain", "type:cg", "model:sdxl_03", "-tag:fox", "size>1M", "since:2020-01-01"),
     "OR": ("search", "(tag:fox OR lora:add_detail) -license:*"),
-    "--all": ("search", "--all", "lighthouse", "model:sdxl_03"),
+    "--history": ("search", "--history", "lighthouse", "model:sdxl_03"),
     "lineage": ("lineage", "assets/sketches/sketch_00008.png"),
     "impact, a LoRA": ("impact", "add_detail", "--limit", "20"),
     "impact, a model": ("impact", "sdxl_03", "--limit", "20"),

@@ -82,7 +82,6 @@ def disclose(session: Session, revision: str = "HEAD", progress: Progress | None
     when = int(repository.git.text("log", "-1", "--no-show-signature", "--format=%ct", commit) or 0)
     report = Report(revision, commit, history.iso_time(when))
     tree = _Tree(repository, commit)
-    report.others = tree.others
     people = _People(session)
     tell = progress or quietly
     for number, (path, hash_, card) in enumerate(tree.assets(), 1):
@@ -91,6 +90,7 @@ def disclose(session: Session, revision: str = "HEAD", progress: Progress | None
             people.tell(found, card.provenance.id)
         report.assets.append(found)
         tell("reading sidecars", number, tree.total)
+    report.others = tree.others  # those that proved to be none while they were read as well
     report.assets.sort(key=lambda each: names.os_bytes(each.path))
     return report
 
