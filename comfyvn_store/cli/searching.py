@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,6 +91,8 @@ def _point(error: BadQuery) -> None:
 
 
 def _columns(letter: str) -> int:
+    import unicodedata
+
     if unicodedata.combining(letter):
         return 0
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1

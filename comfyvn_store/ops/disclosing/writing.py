@@ -26,7 +26,7 @@ _TITLE = "# What ships in "
 _BEGINNINGS = (_TITLE.encode(), ",".join(COLUMNS).encode(), b'{\n  "revision": ')
 # What begins a formula in a spreadsheet (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>|~#!])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>|~#!&])")
 _GENERATED = {True: "yes", False: "no", None: "not stated"}
 
 
@@ -173,7 +173,7 @@ def _row(each: Disclosed) -> Sequence[str]:
 def _plain(value: str) -> str:
     """Gives text that Markdown shows as it is."""
     clean = names.printable(" ".join(value.split()))
-    return _MARKUP.sub(r"\\\1", clean).replace("://", "&#58;//")
+    return _MARKUP.sub(r"\\\1", clean).replace("://", ":\\//")
 
 
 def _loras(each: Disclosed) -> list[str]:

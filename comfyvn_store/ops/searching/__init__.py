@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ _SORTING = {
 }
 # If more match, words tell little between them, and weighing all of them takes the longest: the newest come first.
 MOST_RANKED = 20_000
+_MANY = 2000
 
 
 class Results(NamedTuple):
@@ -74,8 +76,12 @@ def _first(
 
 
 def _sorted(session: Session, ids: set[int], order: str, limit: int, is_past: bool) -> list[int]:
+    """Gives the first of some assets, or records, in an order: few are sorted, many are met on a walk in that order."""
     assets, past = _SORTING[order]
     table, key, by = ("provenance p", "p.number", past) if is_past else ("assets_registry a", "a.id", assets)
+    if len(ids) > _MANY > limit:
+        walk = session.index.db.execute(f"SELECT {key} FROM {table} ORDER BY {by}")
+        return list(itertools.islice((id_ for (id_,) in walk if id_ in ids), limit))
     rows = session.index.db.execute(
         f"SELECT {key} FROM json_each(?) JOIN {table} ON {key} = value ORDER BY {by} LIMIT ?",
         (json.dumps(list(ids)), limit),

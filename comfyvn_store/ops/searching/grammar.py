@@ -9,7 +9,6 @@ value means is not known here, but in `matching`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
@@ -169,6 +168,8 @@ class _Parser:
             raise self._bad(f"'{key}' cannot be compared with '{sign}'", found.start(), hint=_EXAMPLES[key])
         if sign == "=":
             return None
+        import difflib
+
         close = difflib.get_close_matches(key, (*KEYS, *ALIASES), 1)
         meant = f"did you mean `{ALIASES.get(close[0], close[0])}:`? " if close else ""
         raise self._bad(
