@@ -199,6 +199,7 @@ def index_content(path: Path) -> dict[str, list[Any]]:
     db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:
         paths = dict(db.execute("SELECT id, path FROM assets_registry"))
+        records = dict(db.execute("SELECT number, id FROM provenance"))
         tables = {}
         for name in ("assets_registry", "provenance", "commits", "commit_assets", "introductions"):
             cursor = db.execute(f"SELECT * FROM {name}")
@@ -208,11 +209,23 @@ def index_content(path: Path) -> dict[str, list[Any]]:
                 row.pop("thumb", None)
                 if name == "assets_registry":
                     row.pop("id")
+                    row["record"] = records.get(row["record"])
+                row.pop("number", None)
                 if "asset_id" in row:
                     row["asset_id"] = paths.get(row["asset_id"])
             tables[name] = sorted((sorted(row.items()) for row in rows), key=repr)
         search = db.execute("SELECT rowid, * FROM assets_fts").fetchall()
         tables["assets_fts"] = sorted(([paths[row[0]], *row[1:]] for row in search), key=repr)
+        search = db.execute("SELECT rowid, * FROM past_fts").fetchall()
+        tables["past_fts"] = sorted(([records[row[0]], *row[1:]] for row in search), key=repr)
+        uses = db.execute(
+            "SELECT u.record, u.place, n.kind, n.name, n.stem, u.strength FROM uses u JOIN names n ON n.id = u.name"
+        )
+        tables["uses"] = sorted(([records[row[0]], *row[1:]] for row in uses), key=repr)
+        labels = db.execute("SELECT l.owner, n.kind, n.name FROM labels l JOIN names n ON n.id = l.name").fetchall()
+        owners = {**paths, **{-number: id_ for number, id_ in records.items()}}
+        tables["labels"] = sorted(([owners[row[0]], *row[1:]] for row in labels), key=repr)
+        tables["ingredients"] = sorted(db.execute("SELECT * FROM ingredients").fetchall(), key=repr)
         return tables
     finally:
         db.close()

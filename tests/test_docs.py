@@ -332,9 +332,7 @@ def test_the_documented_columns_are_those_of_the_index(store_repo: GitRepo) -> N
     try:
         tables = [
             row[0]
-            for row in index.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'assets_fts_%'"
-            )
+            for row in index.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%_fts_%'")
         ]
         for table in tables:
             assert table in text

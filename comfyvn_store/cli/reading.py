@@ -44,22 +44,22 @@ def list_command(
     if as_json:
         output.as_json(found)
         return
-    rows = []
-    for item in found:
-        record = item["provenance"] or {}
-        state = "" if item["present"] else output.bad("missing ")
-        rows.append(
-            (
-                item["uid"],
-                _pixels(item),
-                output.size(item["bytes"]),
-                _short(record.get("source") or "-"),
-                state + output.path(item["view"]),
-            )
-        )
-    output.table(rows)
+    output.table([list_row(item) for item in found])
     if not found:
         output.line("no assets" if not (type_ or tags or license_ or text) else "no asset matches")
+
+
+def list_row(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Gives one asset as a row of a list: id, pixels or length, size, generator, path."""
+    record = item["provenance"] or {}
+    state = "" if item["present"] else output.bad("missing ")
+    return (
+        item["uid"],
+        _pixels(item),
+        output.size(item["bytes"]),
+        _short(record.get("source") or "-"),
+        state + output.path(item["view"]),
+    )
 
 
 @click.command("show", short_help="show one asset")
@@ -377,7 +377,7 @@ def db_command(as_json: bool) -> None:
         output.exact(path)
 
 
-def _pixels(item: dict[str, Any], absent: str = "-") -> str:
+def _pixels(item: Mapping[str, Any], absent: str = "-") -> str:
     media = item["media"]
     if media.get("width") and media.get("height"):
         return f"{media['width']}x{media['height']}"

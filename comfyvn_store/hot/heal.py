@@ -32,7 +32,7 @@ def heal(
 
     `ends_sequence` is for post-rewrite: git's sequencer has written its last index then, though its folder is there.
     """
-    if index.in_memory or not (catchup.pending(index) or catchup.arrived(index, repository)):
+    if index.in_memory or not catchup.is_due(index, repository):
         return
     if (
         (repository.in_sequence and not ends_sequence)

@@ -11,7 +11,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from comfyvn_store.asset import sidecar
+from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, files, names
+from comfyvn_store.index import ingredients, past
 from comfyvn_store.index.database import Index
 from comfyvn_store.index.ledger import Snapshot
 from comfyvn_store.vcs import blobs, history
@@ -55,17 +57,33 @@ def attribute(
             homes[id_] = _Home(oid, path, None)
     changed = _write(index, repository, homes, in_process)
     for id_ in wanted - homes.keys():
-        if db.execute("DELETE FROM provenance WHERE id = ?", (id_,)).rowcount:
+        row = db.execute("SELECT number FROM provenance WHERE id = ?", (id_,)).fetchone()
+        if row:
+            past.forget(index, row[0])
+            db.execute("DELETE FROM uses WHERE record = ?", row)
+            db.execute("DELETE FROM provenance WHERE number = ?", row)
             changed.add(id_)
     return changed
 
 
 def join_assets(index: Index, ids: Iterable[str]) -> None:
-    """Sets `asset_id` of records to the asset with the smallest path that has the record now, null if none has."""
+    """Sets `asset_id` of records to the asset with the smallest path that has the record now, null if none has, and
+    `record` of those assets."""
+    labels = ingredients.Writer(index.db)
     for id_ in ids:
+        found = index.db.execute("SELECT number, asset_id FROM provenance WHERE id = ?", (id_,)).fetchone()
+        if found is None:
+            continue
+        number, before = found
         rows = index.db.execute("SELECT path, id FROM assets_registry WHERE provenance_id = ?", (id_,)).fetchall()
         asset = min(rows, key=lambda row: names.os_bytes(row[0]))[1] if rows else None
-        index.db.execute("UPDATE provenance SET asset_id = ? WHERE id = ? AND asset_id IS NOT ?", (asset, id_, asset))
+        if asset != before:
+            index.db.execute("UPDATE provenance SET asset_id = ? WHERE number = ?", (asset, number))
+        for _, each in rows:
+            index.db.execute("UPDATE assets_registry SET record = ? WHERE id = ?", (number, each))
+        past.forget(index, number)
+        if asset is None:
+            past.note(index, number, labels)
 
 
 def _staged_ids(index: Index) -> set[str]:
@@ -111,6 +129,19 @@ def _ranks(repository: Repository, now: Snapshot) -> dict[str, int]:
     return rank
 
 
+# The columns of `provenance` that come from the sidecar in which a record came, in the order of `_row`.
+_SAID = (
+    *("hash", "source", "workflow_hash", "inputs", "created_at", "parent", "source_hash", "extra"),
+    *("bytes", "media", "tags", "license", "seed"),
+)
+_COLUMNS = ("path", "commit_hash", *_SAID)
+_BEFORE = f"SELECT {', '.join(_COLUMNS)} FROM provenance WHERE id = ?"
+_UPSERT = (
+    f"INSERT INTO provenance(id, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})"
+    f" ON CONFLICT(id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS)}"
+)
+
+
 def _write(index: Index, repository: Repository, homes: dict[str, _Home], in_process: bool) -> set[str]:
     """Writes rows; gives the ids of those that are not as before."""
     by_blob: dict[str, list[str]] = {}
@@ -123,42 +154,20 @@ def _write(index: Index, repository: Repository, homes: dict[str, _Home], in_pro
     changed = set()
     loose = [oid for oid in by_blob if oid.startswith("disk:")]
     unstaged = ((oid, _on_disk(repository, homes[by_blob[oid][0]].path)) for oid in loose)
+    uses = ingredients.Writer(index.db)
     for oid, data in chain(history.read_many(repository, oids, in_process=in_process), unstaged):
-        record_row = _row(data)
-        if record_row is None:
+        card = sidecar.decode_if_whole(data)
+        if card is None:
             continue
+        said = _row(card)
         for id_ in by_blob[oid]:
-            home = homes[id_]
-            hash_, source, workflow, inputs, created, parent, source_hash, extra = record_row
-            row = (
-                hash_,
-                home.path,
-                source,
-                workflow,
-                home.commit,
-                inputs,
-                created,
-                parent,
-                source_hash,
-                extra,
-            )
-            before = index.db.execute(
-                "SELECT hash, path, source, workflow_hash, commit_hash, inputs, created_at, parent, source_hash, extra"
-                " FROM provenance WHERE id = ?",
-                (id_,),
-            ).fetchone()
-            if before == row:
+            row = (homes[id_].path, homes[id_].commit, *said)
+            if index.db.execute(_BEFORE, (id_,)).fetchone() == row:
                 continue
             changed.add(id_)
-            index.db.execute(
-                "INSERT INTO provenance(id, hash, path, source, workflow_hash, commit_hash, inputs, created_at, parent,"
-                " source_hash, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET"
-                " hash = excluded.hash, path = excluded.path, source = excluded.source,"
-                " workflow_hash = excluded.workflow_hash, commit_hash = excluded.commit_hash,"
-                " inputs = excluded.inputs, created_at = excluded.created_at, parent = excluded.parent,"
-                " source_hash = excluded.source_hash, extra = excluded.extra",
-                (id_, *row),
-            )
+            index.db.execute(_UPSERT, (id_, *row))
+            number = index.db.execute("SELECT number FROM provenance WHERE id = ?", (id_,)).fetchone()[0]
+            uses.use(number, ingredients.parts(card.provenance.source, card.provenance.inputs))
     return changed
 
 
@@ -171,13 +180,10 @@ def _on_disk(repository: Repository, path: str) -> bytes | None:
         return None
 
 
-def _row(data: bytes | None) -> tuple[str | None, ...] | None:
-    found = sidecar.decode_if_whole(data)
-    if found is None:
-        return None
-    record = found.provenance
+def _row(card: Sidecar) -> tuple[str | int | None, ...]:
+    record = card.provenance
     return (
-        found.hash,
+        card.hash,
         record.source,
         record.workflow_hash,
         canonical.dump_line(dict(record.inputs)),
@@ -185,4 +191,9 @@ def _row(data: bytes | None) -> tuple[str | None, ...] | None:
         record.parent,
         record.source_hash,
         canonical.dump_line(dict(record.extra)) if record.extra else None,
+        card.bytes,
+        canonical.dump_line(dict(card.media)) if card.media else None,
+        canonical.dump_line(list(card.tags)) if card.tags else None,
+        card.license,
+        ingredients.seed(record.inputs),
     )

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from comfyvn_store.asset import worktree
 from comfyvn_store.base import names
 from comfyvn_store.index import attribution, database, ledger, rows, sight
 from comfyvn_store.index.database import Index
@@ -75,6 +74,11 @@ def due(index: Index, repository: Repository) -> Due:
     """Gives what is pending now, for `settle`, and what was waiting for an object that has arrived."""
     noted = index.state("noted")  # first: what is noted between these two reads must not be settled
     return Due(pending(index) | arrived(index, repository), noted)
+
+
+def is_due(index: Index, repository: Repository) -> bool:
+    """Tells whether anything in the work tree has to follow the index."""
+    return bool(pending(index) or arrived(index, repository))
 
 
 def add_pending(index: Index, paths: Collection[str]) -> None:
@@ -152,6 +156,8 @@ def _storable(text: str) -> str:
 
 
 def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_process: bool) -> None:
+    from comfyvn_store.asset import worktree  # and with it what takes bytes in, which most commands do not need
+
     place = _storable(f"{repository.root}\n{repository.top}")
     if index.state("place") not in (None, place):
         database.empty(index)

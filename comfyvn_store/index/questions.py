@@ -21,6 +21,12 @@ _ASSET = (
     " FROM assets_registry a LEFT JOIN provenance p ON p.id = a.provenance_id"
 )
 _MOST = (1 << 63) - 1  # that SQLite counts
+# The same of a record that no asset has now, with what its sidecar said when it came.
+_PAST = (
+    "SELECT substr(p.hash, 1, 16), p.hash, p.path, p.bytes, p.media, coalesce(p.tags, '[]'), p.license, '{}', NULL,"
+    " p.commit_hash, NULL, NULL, p.id, p.source, p.workflow_hash, p.inputs, p.source_hash, p.created_at, p.parent, p.extra,"
+    " 1 FROM provenance p"
+)
 _PREFIX = re.compile(r"[0-9a-f]{4,64}\Z")
 
 
@@ -68,6 +74,21 @@ def assets(
         query += f" LIMIT {min(limit, _MOST)}"
     for row in index.db.execute(query, values):
         yield _record(repository, row)
+
+
+def assets_by_id(index: Index, repository: Repository, ids: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Gives the records of the assets with these `id`s, in that order."""
+    for id_ in ids:
+        for row in index.db.execute(f"{_ASSET} WHERE a.id = ?", (id_,)):
+            yield _record(repository, row)
+
+
+def past(index: Index, repository: Repository, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Gives versions that no asset has now, by the `number` of their provenance record, in that order: tags and licence are
+    those with which they came."""
+    for number in numbers:
+        for row in index.db.execute(f"{_PAST} WHERE p.number = ?", (number,)):
+            yield _record(repository, row)
 
 
 def asset_at(index: Index, repository: Repository, path: str) -> dict[str, Any] | None:

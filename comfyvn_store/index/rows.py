@@ -9,12 +9,12 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from comfyvn_store.asset import sidecar
 from comfyvn_store.asset.sidecar import BrokenSidecar, Sidecar
 from comfyvn_store.base import canonical, files, links, names
-from comfyvn_store.index import sight
+from comfyvn_store.index import ingredients, sight
 from comfyvn_store.index.database import Index
 from comfyvn_store.vcs import blobs, history, staging
 from comfyvn_store.vcs.repository import Repository
@@ -71,8 +71,9 @@ def update(index: Index, repository: Repository, *, in_process: bool) -> RowChan
     for path in removed:
         _remove(index, path)
     astray = misplaced(index) - removed - rows.keys()
+    labels = ingredients.Writer(index.db)
     for path, hash_ in rows.items():
-        record = _write(index, repository, path, hash_, wanted[path], texts.get(path), astray)
+        record = _write(index, repository, path, hash_, wanted[path], texts.get(path), astray, labels)
         if record:
             records.add(record)
     index.remember("misplaced", "\0".join(sorted(astray)))
@@ -213,11 +214,19 @@ def _remove(index: Index, path: str) -> None:
     if row:
         index.db.execute("UPDATE provenance SET asset_id = NULL WHERE asset_id = ?", row)
         index.db.execute("DELETE FROM assets_fts WHERE rowid = ?", row)
+        index.db.execute("DELETE FROM labels WHERE owner = ?", row)
         index.db.execute("DELETE FROM assets_registry WHERE id = ?", row)
 
 
 def _write(
-    index: Index, repository: Repository, path: str, hash_: str, want: Wanted, text: bytes | None, astray: set[str]
+    index: Index,
+    repository: Repository,
+    path: str,
+    hash_: str,
+    want: Wanted,
+    text: bytes | None,
+    astray: set[str],
+    labels: ingredients.Writer,
 ) -> str | None:
     """Writes one row; gives the id of its provenance record, if it has one. Adds the path to `astray` if its sidecar
     speaks of another."""
@@ -259,6 +268,9 @@ def _write(
         "sidecar_oid": want.sidecar_oid,
         "commit_hash": None,
         "problem": problem,
+        "width": _pixels(media.get("width")),
+        "height": _pixels(media.get("height")),
+        "record": None,  # as soon as the record has its row
     }
     columns = ", ".join(values)
     updates = ", ".join(f"{name} = excluded.{name}" for name in values if name != "path")
@@ -273,20 +285,30 @@ def _write(
         "INSERT INTO assets_fts(rowid, path, tags, license, prompts, models) VALUES (?, ?, ?, ?, ?, ?)",
         (id_, path, *_words(card, own)),
     )
+    labels.label(id_, card.tags if card else (), card.license if card else None)
     return own.provenance.id if own else None
+
+
+def _pixels(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 1 << 63 else None
 
 
 def _words(card: Sidecar | None, own: Sidecar | None) -> tuple[str, str, str, str]:
     """Gives what full-text search finds an asset by: tags, licence, prompts, models."""
-    inputs = own.provenance.inputs if own else {}
+    tags, license_ = (card.tags, card.license) if card else ((), None)
+    return words(tags, license_, own.provenance.inputs if own else {})
+
+
+def words(tags: Iterable[str], license_: str | None, inputs: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Gives tags, licence, prompts and models as texts to be found by their words."""
     loras = inputs.get("loras")
     models = [inputs.get("model")]
     if isinstance(loras, list):
         models += [item.get("name") for item in loras if isinstance(item, dict)]
     prompts = [inputs.get("positive"), inputs.get("negative")]
     return (
-        " ".join(card.tags) if card else "",
-        (card.license or "") if card else "",
+        " ".join(tags),
+        license_ or "",
         "\n".join(text for text in prompts if isinstance(text, str)),
         "\n".join(text for text in models if isinstance(text, str)),
     )

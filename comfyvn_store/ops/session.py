@@ -1,20 +1,21 @@
-"""A session: the repository with its index, caught up and healed, as every command but `init` finds it."""
+"""A session: the repository with its index, caught up and healed, as every command but `init` finds it.
+
+What only some sessions need (healing, a store that moved, the preview worker) is imported by those.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from comfyvn_store.base import files
 from comfyvn_store.errors import LockTimeout, MachineError
-from comfyvn_store.hot import follow, heal
-from comfyvn_store.index import catchup, database, questions
+from comfyvn_store.index import catchup, database
 from comfyvn_store.index.database import Index
-from comfyvn_store.ops import relocation, switching
-from comfyvn_store.vcs import aside, leftovers, staging
+from comfyvn_store.vcs import leftovers, staging
 from comfyvn_store.vcs.repository import Repository, open_repository
-from comfyvn_store.vcs.settings import DEFAULT_THUMBS
+from comfyvn_store.vcs.settings import COPY, DEFAULT_THUMBS
 
 # The keys of `.comfyvnconfig` that were not heeded are named once for each state of the file.
 _SAID = "config-said"
@@ -26,8 +27,7 @@ class Session:
     def __init__(self, repository: Repository, index: Index) -> None:
         self.repository = repository
         self.index = index
-        advice = (relocation.advice(repository), switching.advice(repository))
-        self._notes = [*_ignored_config(repository), *filter(None, advice)]
+        self._notes = [*_ignored_config(repository), *_advice(repository)]
 
     @property
     def notes(self) -> list[str]:
@@ -37,7 +37,10 @@ class Session:
     def catch_up(self) -> None:
         """Brings index and work tree to what is now."""
         catchup.catch_up(self.index, self.repository, in_process=True)
-        heal.heal(self.index, self.repository)
+        if catchup.is_due(self.index, self.repository):
+            from comfyvn_store.hot import heal
+
+            heal.heal(self.index, self.repository)
 
     def catch_up_if_free(self) -> None:
         """Same as `catch_up`, but where another process writes the index, what is known has to do."""
@@ -48,6 +51,9 @@ class Session:
 
     def make_previews_later(self) -> None:
         """Starts the preview worker if something is missing."""
+        from comfyvn_store.hot import follow
+        from comfyvn_store.index import questions
+
         if questions.lacks_previews(self.index):
             follow.start_worker(self.repository)
 
@@ -89,10 +95,15 @@ def open_session(
     repository.require_initialised()
     staging.require_bounded(repository.git, repository.index_path, repository.root)
     leftovers.settle(repository)
-    relocation.keep_noted(repository)
+    if repository.store.is_apart:
+        from comfyvn_store.ops import relocation
+
+        relocation.keep_noted(repository)
     repository.ensure_store_link()
     _hide_from_git(repository)
     if repository.is_index_locked:
+        from comfyvn_store.vcs import aside
+
         aside.release_abandoned(repository.git)
     session = Session(repository, catchup.open_index(repository))
     try:
@@ -102,6 +113,19 @@ def open_session(
         session.index.close()
         raise
     return session
+
+
+def _advice(repository: Repository) -> Iterator[str]:
+    """Says what to type where a setting was changed and what is there does not follow yet."""
+    settings = repository.settings
+    if repository.is_store_to_move:
+        from comfyvn_store.ops import relocation
+
+        yield from filter(None, [relocation.advice(repository)])
+    if settings.views == COPY or settings.symlinks_before is not None:
+        from comfyvn_store.ops import switching
+
+        yield from filter(None, [switching.advice(repository)])
 
 
 def _hide_from_git(repository: Repository) -> None:

@@ -23,12 +23,14 @@ from comfyvn_store.vcs.repository import Repository
 _ROWS = {
     "assets_registry": (
         "SELECT path, uid, hash, type, bytes, mime, source_hash, license, tags, meta, created_at, media, extra,"
-        " provenance_id, staged, mode, link_oid, sidecar_oid, commit_hash, problem FROM assets_registry ORDER BY path",
+        " provenance_id, staged, mode, link_oid, sidecar_oid, commit_hash, problem, width, height"
+        " FROM assets_registry ORDER BY path",
         1,
     ),
     "provenance": (
         "SELECT p.id, a.path, p.hash, p.path, p.source, p.workflow_hash, p.commit_hash, p.inputs, p.created_at, p.parent,"
-        " p.source_hash, p.extra FROM provenance p LEFT JOIN assets_registry a ON a.id = p.asset_id ORDER BY p.id",
+        " p.source_hash, p.extra, p.bytes, p.media, p.tags, p.license, p.seed"
+        " FROM provenance p LEFT JOIN assets_registry a ON a.id = p.asset_id ORDER BY p.id",
         1,
     ),
     "commits": ("SELECT hash, author, committed_at, subject FROM commits ORDER BY hash", 1),
@@ -44,6 +46,22 @@ _ROWS = {
         "SELECT a.path, f.path, f.tags, f.license, f.prompts, f.models FROM assets_fts f"
         " LEFT JOIN assets_registry a ON a.id = f.rowid ORDER BY a.path",
         1,
+    ),
+    "past_fts": (
+        "SELECT p.id, f.path, f.tags, f.license, f.prompts, f.models FROM past_fts f"
+        " LEFT JOIN provenance p ON p.number = f.rowid ORDER BY p.id",
+        1,
+    ),
+    "uses": (
+        "SELECT p.id, u.place, n.kind, n.name, u.strength FROM uses u JOIN names n ON n.id = u.name"
+        " LEFT JOIN provenance p ON p.number = u.record ORDER BY p.id, CAST(u.place AS TEXT)",
+        2,
+    ),
+    "labels": (
+        "SELECT CASE WHEN l.owner > 0 THEN a.path ELSE p.id END, n.kind, n.name FROM labels l JOIN names n ON n.id = l.name"
+        " LEFT JOIN assets_registry a ON a.id = l.owner LEFT JOIN provenance p ON p.number = -l.owner"
+        " ORDER BY 1, 2, 3",
+        3,
     ),
 }
 # So many rows of a table are named.
