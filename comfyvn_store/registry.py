@@ -12,7 +12,7 @@ from comfyvn_store.asset import record
 from comfyvn_store.base import canonical, links, names
 from comfyvn_store.errors import LockTimeout, Refused, UsageError
 from comfyvn_store.index import questions
-from comfyvn_store.ops import naming, places, register, remove
+from comfyvn_store.ops import naming, places, register, remove, taking
 from comfyvn_store.ops import rebuild as rebuilding
 from comfyvn_store.ops.session import Session, open_session
 from comfyvn_store.previews import worker
@@ -81,7 +81,7 @@ class AssetRegistry:
         _require_json({"meta": meta, "tags": list(tags), "license": license_tag})
         with self._open() as session:
             inside = self._place(session, source, asset_type, dest_relative, copying)
-            wish = register.Wish(
+            wish = taking.Wish(
                 source,
                 inside,
                 copy=copying,

@@ -14,7 +14,7 @@ from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 
 # What stands for a hash where git's index holds bytes that are no link.
-_RAW = "raw"
+RAW = "raw"
 
 
 def place_for(repository: Repository, source: str, type_: str, name: str | None, *, copy: bool) -> str:
@@ -109,14 +109,19 @@ class Taken:
     @classmethod
     def look(cls, repository: Repository, full: str) -> Taken:
         """Looks at a place (relative to the work tree's top)."""
+        entry = next((e for e in staging.entries(repository.git, [full]) if e.path == full), None)
+        staged = None
+        if entry is not None:
+            staged = blobs.read_links(repository.git, [entry.oid]).get(entry.oid, RAW)
+        return cls.with_staged(repository, full, staged)
+
+    @classmethod
+    def with_staged(cls, repository: Repository, full: str, staged: str | None) -> Taken:
+        """Looks at a place of which it is known what git's index has there: a link's hash, `RAW`, or nothing."""
         place = repository.absolute(full)
         info = files.look(place)
         link = files.read_link(place)
         regular = info is not None and stat.S_ISREG(info.st_mode)
-        entry = next((e for e in staging.entries(repository.git, [full]) if e.path == full), None)
-        staged = None
-        if entry is not None:
-            staged = blobs.read_links(repository.git, [entry.oid]).get(entry.oid, _RAW)
         file = files.print_of(info) if info is not None and regular else None
         return cls(link, file, info is not None and not regular and link is None, staged)
 
