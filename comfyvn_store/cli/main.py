@@ -25,6 +25,7 @@ COMMANDS = {
     "clone": "setup",
     "demo": "demo",
     "register": "assets",
+    "import": "importing",
     "annotate": "assets",
     "edit": "assets",
     "recover": "mending",
