@@ -66,14 +66,15 @@ def import_command(
       comfyvn-store import ../old-game --dry-run
       comfyvn-store import pack/manifest.csv --license CC-BY-4.0
     """
-    from comfyvn_store.ops.importing import carrying
+    from comfyvn_store.ops.importing import carrying, made
     from comfyvn_store.ops.session import open_session
 
     order = ordered(type_, adapter, tags, license_, meta, conflict)
     order = carrying.adjusted(order, skip_duplicates=skip_duplicates, is_trial=dry_run)
     with open_session() as session:
         output.notes(session.notes)
-        with closing(carrying.Import(session, order, carrying.described(sources))) as work:
+        made_ = made.Made(session.repository, carrying.described(sources))
+        with closing(carrying.Import(session, order, made_)) as work:
             with closing(output.Progress()) as progress:
                 work.carry(sources, progress)
             if as_json:

@@ -26,6 +26,7 @@ COMMANDS = {
     "demo": "demo",
     "register": "assets",
     "import": "importing",
+    "watch": "watching",
     "annotate": "assets",
     "edit": "assets",
     "recover": "mending",

@@ -28,7 +28,8 @@ from comfyvn_store.vcs.staging import Entry
 
 @dataclass(frozen=True)
 class Wish:
-    """What the caller wants for one file. `inside` is its place relative to the assets root."""
+    """What the caller wants for one file. `inside` is its place relative to the assets root; `expected` are the hashes that its
+    bytes, or those without a marker, may have, where the caller has read it before."""
 
     source: str
     inside: str
@@ -39,6 +40,7 @@ class Wish:
     license: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
     origin: record.Origin = field(default_factory=lambda: record.Origin(default_source=record.MANUAL))
+    expected: frozenset[str] = frozenset()
 
 
 class Taking(NamedTuple):
@@ -207,7 +209,10 @@ def _store(repository: Repository, wish: Wish) -> str:
             return adopted
     mark = repository.settings.marker and wish.copy
     with open(wish.source, "rb") as stream:
-        return ingest.ingest(repository.store, ingest.file_blocks(stream), mark=mark, stated=stated).hash
+        done = ingest.ingest(repository.store, ingest.file_blocks(stream), mark=mark, stated=stated)
+    if wish.expected and not wish.expected & set(done):
+        raise _torn(wish.source)
+    return done.hash
 
 
 def _adopt(repository: Repository, source: str) -> str | None:
@@ -219,11 +224,14 @@ def _adopt(repository: Repository, source: str) -> str | None:
     with open(source, "rb") as stream:
         hash_ = digest.sha256(stream)
     if files.print_of(os.lstat(source)) != seen:
-        raise Refused(
-            f"'{names.printable(source)}' changed while it was read",
-            hint="wait until it is saved, then try again",
-        )
+        raise _torn(source)
     return hash_ if adoption.adopt(repository.store, source, hash_, seen) else None
+
+
+def _torn(source: str) -> Refused:
+    return Refused(
+        f"'{names.printable(source)}' changed while it was read", hint="wait until it is saved, then try again"
+    )
 
 
 # -- git -----------------------------------------------------------------------------------------------------------

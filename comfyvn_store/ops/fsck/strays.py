@@ -34,8 +34,10 @@ _STORE = frozenset(("format", "objects", "tmp", "bad", "trash", "lock", "users",
 _HOME = frozenset(
     # of the home itself, then of those who keep something there
     ("format", "store", "uninstalled", "lock", "hooks", "unstaged", "config-said")
-) | {"fsck", "operations", "keep", "sent", "migrations"}
-_WORK_TREE = frozenset(("commit.pid", "repair.lock", "previews.lock", "previews-next.lock", "unstaged", "config-said"))
+) | {"fsck", "operations", "keep", "sent", "migrations", "watching"}
+_WORK_TREE = frozenset(
+    ("commit.pid", "repair.lock", "previews.lock", "previews-next.lock", "unstaged", "config-said", "watching")
+)
 _INDEX = re.compile(r"index\.db(-wal|-shm|-journal)?\Z")
 _PREVIEW = re.compile(r"([0-9a-f]{64})\.(webp|filmstrip\.webp|waveform\.json)\Z")
 

@@ -47,20 +47,28 @@ def looks(place: str) -> bool:
 
 def read(place: str) -> Iterator[Item | Left]:
     """Gives pictures and films; what is said beside one counts where the picture itself says nothing."""
-    top = place if os.path.isdir(place) else os.path.dirname(place)
-    own = os.path.basename(os.path.abspath(top))
-    for seen in walking.walk(place) if os.path.isdir(place) else [walking.Seen(place, os.path.basename(place))]:
-        shown, name = walking.shown(top, seen.inside), os.path.basename(seen.inside)
-        kind = next((found for part in [*seen.inside.split("/"), own] if (found := _KIND.match(part))), None)
-        if seen.refusal:
-            yield Left(shown, seen.refusal)
-        elif _GRID.match(name) or (kind and kind[2] == "grids"):
-            yield Left(shown, "a grid of pictures that are there one by one", is_due=False)
-        elif reason := walking.kind_refusal(name):
-            yield Left(shown, "it belongs to a picture" if name.endswith(".txt") else reason, is_due=False)
-        else:
-            tags = (kind[1],) if kind else ()
-            yield Item(os.path.abspath(seen.place), shown, seen.inside, tags=tags, hint=beside(seen.place))
+    for top, seen in walking.each(place, enters):
+        yield one(top, seen)
+
+
+def enters(inside: str) -> bool:
+    """All folders."""
+    return True
+
+
+def one(top: str, seen: walking.Seen) -> Item | Left:
+    """Gives one file."""
+    shown, name = walking.shown(top, seen.inside), os.path.basename(seen.inside)
+    parts = [*seen.inside.split("/"), os.path.basename(os.path.abspath(top))]
+    kind = next((found for part in parts if (found := _KIND.match(part))), None)
+    if seen.refusal:
+        return Left(shown, seen.refusal)
+    if _GRID.match(name) or (kind and kind[2] == "grids"):
+        return Left(shown, "a grid of pictures that are there one by one", is_due=False)
+    if reason := walking.kind_refusal(name):
+        return Left(shown, "it belongs to a picture" if name.endswith(".txt") else reason, is_due=False)
+    place, tags = os.path.abspath(seen.place), (kind[1],) if kind else ()
+    return Item(place, shown, seen.inside, tags=tags, hint=lambda: beside(place))
 
 
 def beside(place: str) -> record.Origin | None:

@@ -52,16 +52,18 @@ class _Due(NamedTuple):
 
 
 class Import:
-    """An import under way. `scratch` knows what became of each file; `operation` is the journal's id, once there is one."""
+    """An import under way. `scratch` knows what became of each file; `operation` is the journal's id, once there is one.
 
-    def __init__(self, session: Session, order: Order, origin: str) -> None:
+    `is_small`: it is of few files, for which the index is not copied."""
+
+    def __init__(self, session: Session, order: Order, made_: made.Made, *, is_small: bool = False) -> None:
         self._session = session
         self._repository = session.repository
         self._order = order
-        self.scratch = Scratch(session)
+        self.scratch = Scratch(session, copies_index=not is_small)
         self.adapters: list[tuple[str, str]] = []
         self.operation: str | None = None
-        self._made = made.Made(session.repository, origin)
+        self._made = made_
         self._batch: list[_Due] = []
         self._bytes = 0
 
@@ -91,14 +93,17 @@ class Import:
                 hint="give one: --type characters",
             )
 
-    def consider(self, each: Item | Left) -> None:
-        """Decides about one file. Raises Refused, MachineError if a batch is full and cannot be taken in."""
+    def consider(self, each: Item | Left, conflict: str | None = None) -> None:
+        """Decides about one file; `conflict` is what is done about a clash of its name, if not what was ordered.
+
+        Raises Refused, MachineError if a batch is full and cannot be taken in.
+        """
         if isinstance(each, Left):
             what = scratch.LEFT if each.is_due else scratch.PASSED
             self.scratch.note(Outcome(what, each.shown, each.line, reason=each.reason))
             return
         try:
-            due = self._due(each)
+            due = self._due(each, conflict or self._order.conflict)
         except (ComfyvnError, OSError) as error:
             reason = error.message if isinstance(error, ComfyvnError) else error.strerror or str(error)
             self._leave(each, reason)
@@ -111,7 +116,7 @@ class Import:
         if len(self._batch) >= BATCH or self._bytes >= _BATCH_BYTES:
             self.flush()
 
-    def _due(self, item: Item) -> _Due | None:
+    def _due(self, item: Item, conflict: str) -> _Due | None:
         """Gives what is to be taken in of a file, or None where nothing is. Raises ComfyvnError, OSError."""
         type_ = self._order.type or item.type
         if type_ is None:
@@ -122,7 +127,7 @@ class Import:
         places.check_name(self._repository, inside)
         register.check_source(item.source, item.shown)
         size, hashes = os.path.getsize(item.source), deciding.hashes_of(item.source)
-        found = deciding.decide(self._repository, self.scratch, inside, hashes, self._order.conflict)
+        found = deciding.decide(self._repository, self.scratch, inside, hashes, conflict)
         full = self._repository.full(found.inside)
         if found.what == deciding.KNOWN:
             self.scratch.note(Outcome(scratch.KNOWN, item.shown, item.line, full, type_, size))
@@ -138,9 +143,9 @@ class Import:
                 reason = f"the same bytes as {names.printable(self._repository.full(twin[1]))}"
                 self.scratch.note(Outcome(scratch.PASSED, item.shown, item.line, None, type_, size, reason))
                 return None
-        return _Due(item, self._wish(item, found), hashes, size, self._repository.full(inside))
+        return _Due(item, self._wish(item, found, hashes), hashes, size, self._repository.full(inside))
 
-    def _wish(self, item: Item, found: deciding.Decision) -> Wish:
+    def _wish(self, item: Item, found: deciding.Decision, hashes: Hashes) -> Wish:
         return Wish(
             item.source,
             found.inside,
@@ -149,6 +154,7 @@ class Import:
             license=self._order.license or item.license,
             meta={**item.meta, **self._order.meta},
             origin=deciding.origin_of(item),
+            expected=frozenset(hashes),
         )
 
     def _leave(self, item: Item, reason: str, wanted: str | None = None) -> None:
@@ -213,6 +219,10 @@ class Import:
     def end(self) -> None:
         """Notes in the journal what was made, and brings the index up to date. Raises OSError."""
         self.operation = self._made.finish()
+        self.settle()
+
+    def settle(self) -> None:
+        """Brings the index up to date."""
         if not self._order.is_trial:
             self._session.catch_up_if_free()
             self._session.make_previews_later()

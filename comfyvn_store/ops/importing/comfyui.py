@@ -42,17 +42,25 @@ def looks(place: str) -> bool:
 
 def read(place: str) -> Iterator[Item | Left]:
     """Gives pictures, sounds and films; previews that ComfyUI saves for itself, and what is none, are left."""
-    top = place if os.path.isdir(place) else os.path.dirname(place)
-    for seen in walking.walk(place) if os.path.isdir(place) else [walking.Seen(place, os.path.basename(place))]:
-        shown = walking.shown(top, seen.inside)
-        if seen.refusal:
-            yield Left(shown, seen.refusal)
-        elif os.path.basename(seen.inside).startswith("ComfyUI_temp_"):
-            yield Left(shown, "a preview that ComfyUI made for itself", is_due=False)
-        elif reason := walking.kind_refusal(seen.inside):
-            yield Left(shown, reason, is_due=False)
-        else:
-            yield Item(os.path.abspath(seen.place), shown, seen.inside, tags=tags_of(seen.inside))
+    for top, seen in walking.each(place, enters):
+        yield one(top, seen)
+
+
+def enters(inside: str) -> bool:
+    """All folders."""
+    return True
+
+
+def one(top: str, seen: walking.Seen) -> Item | Left:
+    """Gives one file."""
+    shown = walking.shown(top, seen.inside)
+    if seen.refusal:
+        return Left(shown, seen.refusal)
+    if os.path.basename(seen.inside).startswith("ComfyUI_temp_"):
+        return Left(shown, "a preview that ComfyUI made for itself", is_due=False)
+    if reason := walking.kind_refusal(seen.inside):
+        return Left(shown, reason, is_due=False)
+    return Item(os.path.abspath(seen.place), shown, seen.inside, tags=tags_of(seen.inside))
 
 
 def tags_of(inside: str) -> tuple[str, ...]:

@@ -113,4 +113,6 @@ def origin_of(item: Item) -> record.Origin:
         return item.origin
     with open(item.source, "rb") as stream:
         found = readers.read_stream(stream, media.describe(stream).mime)
-    return item.origin if found is not None and found.source is not None else item.hint
+    if found is not None and found.source is not None:
+        return item.origin
+    return item.hint() or item.origin

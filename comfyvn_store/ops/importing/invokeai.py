@@ -36,19 +36,31 @@ def read(place: str) -> Iterator[Item | Left]:
     """Gives the pictures that people made."""
     top = next((each for path in (_IMAGES, "images") if os.path.isdir(each := os.path.join(place, path))), place)
     with contextlib.closing(_Database(place)) as database:
-        for seen in walking.walk(top, enter=lambda inside: os.path.basename(inside) != "thumbnails"):
-            shown, name = walking.shown(top, seen.inside), os.path.basename(seen.inside)
-            if seen.refusal:
-                yield Left(shown, seen.refusal)
-                continue
-            if reason := walking.kind_refusal(name):
-                yield Left(shown, reason, is_due=False)
-                continue
-            skipped, tags = database.ask(name)
-            if skipped:
-                yield Left(shown, skipped, is_due=False)
-            else:
-                yield Item(os.path.abspath(seen.place), shown, seen.inside, tags=tags)
+        for folder, seen in walking.each(top, enters):
+            yield _one(folder, seen, database)
+
+
+def enters(inside: str) -> bool:
+    """All folders but those of thumbnails."""
+    return os.path.basename(inside) != "thumbnails"
+
+
+def one(top: str, seen: walking.Seen) -> Item | Left:
+    """Gives one picture."""
+    with contextlib.closing(_Database(top)) as database:
+        return _one(top, seen, database)
+
+
+def _one(top: str, seen: walking.Seen, database: _Database) -> Item | Left:
+    shown, name = walking.shown(top, seen.inside), os.path.basename(seen.inside)
+    if seen.refusal:
+        return Left(shown, seen.refusal)
+    if reason := walking.kind_refusal(name):
+        return Left(shown, reason, is_due=False)
+    skipped, tags = database.ask(name)
+    if skipped:
+        return Left(shown, skipped, is_due=False)
+    return Item(os.path.abspath(seen.place), shown, seen.inside, tags=tags)
 
 
 class _Database:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from comfyvn_store.asset import record
+from comfyvn_store.ops.importing.walking import Seen
 
 
 def _imported() -> record.Origin:
@@ -17,7 +18,7 @@ def _imported() -> record.Origin:
 class Item:
     """A file to import. `shown` is its path as people know it, `name` its place below the type.
 
-    `type` is None where the adapter cannot tell it. `line` is where a manifest names the file. `hint` is an origin for a
+    `type` is None where the adapter cannot tell it. `line` is where a manifest names the file. `hint` gives an origin for a
     file whose own metadata say nothing: what stands beside it, or what a server said.
     """
 
@@ -29,7 +30,7 @@ class Item:
     license: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
     origin: record.Origin = field(default_factory=_imported)
-    hint: record.Origin | None = None
+    hint: Callable[[], record.Origin | None] | None = None
     line: int | None = None
 
 
@@ -41,6 +42,19 @@ class Left(NamedTuple):
     reason: str
     line: int | None = None
     is_due: bool = True
+
+
+class Watched(Protocol):
+    """What the module of an adapter does whose folders can be watched: it tells of each file by itself."""
+
+    NAME: str
+    HAS_TYPES: bool
+
+    def enters(self, inside: str) -> bool:
+        """Tells whether a folder below the one that is read has anything to take."""
+
+    def one(self, top: str, seen: Seen) -> Item | Left:
+        """Gives what one file is."""
 
 
 class Adapter(Protocol):

@@ -19,12 +19,16 @@ def looks(place: str) -> bool:
 
 def read(place: str) -> Iterator[Item | Left]:
     """Gives all files."""
-    if not os.path.isdir(place):
-        yield Item(os.path.abspath(place), walking.shown(place, ""), os.path.basename(place))
-        return
-    for seen in walking.walk(place):
-        shown = walking.shown(place, seen.inside)
-        if seen.refusal:
-            yield Left(shown, seen.refusal)
-        else:
-            yield Item(seen.place, shown, seen.inside)
+    for top, seen in walking.each(place, enters):
+        yield one(top, seen)
+
+
+def enters(inside: str) -> bool:
+    """All folders."""
+    return True
+
+
+def one(top: str, seen: walking.Seen) -> Item | Left:
+    """Gives one file."""
+    shown = walking.shown(top, seen.inside)
+    return Left(shown, seen.refusal) if seen.refusal else Item(os.path.abspath(seen.place), shown, seen.inside)

@@ -13,6 +13,8 @@ from comfyvn_store.ops.session import Session
 # What became of a file. It may be a duplicate of another one besides.
 ADDED, REPLACED, KNOWN, LEFT, PASSED = "added", "replaced", "known", "left", "passed"
 
+# The tables and columns of assets: those of the index, and of its copy.
+_WHERE = {False: ("assets_registry", "path", "source_hash"), True: ("assets", "inside", "source")}
 _SCHEMA = (
     "CREATE TABLE assets(inside TEXT PRIMARY KEY, hash TEXT, source TEXT) WITHOUT ROWID",
     "CREATE TABLE files(inside TEXT PRIMARY KEY, whole TEXT, bare TEXT, shown TEXT) WITHOUT ROWID",
@@ -54,7 +56,7 @@ class Twin(NamedTuple):
 class Scratch:
     """The file."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, copies_index: bool) -> None:
         self._db = sqlite3.connect("", isolation_level=None)
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -4096"):
             self._db.execute(f"PRAGMA {pragma}")
@@ -62,12 +64,16 @@ class Scratch:
             self._db.execute(statement)
         # One transaction, which nobody ends: the file goes with us.
         self._db.execute("BEGIN")
-        rows = session.index.db.execute("SELECT path, hash, source_hash FROM assets_registry")
-        self._db.executemany("INSERT OR REPLACE INTO assets VALUES (?, ?, ?)", rows)
+        # The index knows no asset by its source's hash; looking all through it pays for a few files only.
+        self._known = (self._db if copies_index else session.index.db, *_WHERE[copies_index])
+        if copies_index:
+            rows = session.index.db.execute("SELECT path, hash, source_hash FROM assets_registry")
+            self._db.executemany("INSERT OR REPLACE INTO assets VALUES (?, ?, ?)", rows)
 
     def asset_at(self, inside: str) -> set[str] | None:
         """Gives the hashes that the asset at a place goes by, or None if there is none."""
-        row = self._db.execute("SELECT hash, source FROM assets WHERE inside = ?", (inside,)).fetchone()
+        database, table, path, source = self._known
+        row = database.execute(f"SELECT hash, {source} FROM {table} WHERE {path} = ?", (inside,)).fetchone()
         return {each for each in row if each} if row else None
 
     def file_at(self, inside: str) -> tuple[str, set[str]] | None:
@@ -78,13 +84,15 @@ class Scratch:
     def twin_of(self, hashes: Collection[str], inside: str) -> tuple[bool, str] | None:
         """Gives another place with the same bytes: whether it is an asset already (or a file of this import), and which."""
         marks = ",".join("?" * len(hashes))
-        for table, columns in (("assets", ("hash", "source")), ("files", ("whole", "bare"))):
-            for column in columns:
-                row = self._db.execute(
-                    f"SELECT inside FROM {table} WHERE {column} IN ({marks}) AND inside != ? LIMIT 1", (*hashes, inside)
-                ).fetchone()
-                if row:
-                    return table == "assets", row[0]
+        database, table, path, source = self._known
+        places = [(database, table, path, each) for each in ("hash", source)]
+        places += [(self._db, "files", "inside", each) for each in ("whole", "bare")]
+        for number, (where, name, path, column) in enumerate(places):
+            row = where.execute(
+                f"SELECT {path} FROM {name} WHERE {column} IN ({marks}) AND {path} != ? LIMIT 1", (*hashes, inside)
+            ).fetchone()
+            if row:
+                return number < 2, row[0]
         return None
 
     def expect(self, inside: str, whole: str, bare: str, shown: str) -> None:

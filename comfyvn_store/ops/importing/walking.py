@@ -54,6 +54,15 @@ def walk(folder: str, *, enter: Callable[[str], bool] = lambda inside: True) -> 
     yield from _walk(folder, os.path.realpath(folder), "", enter)
 
 
+def each(place: str, enter: Callable[[str], bool]) -> Iterator[tuple[str, Seen]]:
+    """Gives the files below a folder, or the one file that was named, each with the folder that its path is relative to."""
+    if os.path.isdir(place):
+        for seen in walk(place, enter=enter):
+            yield place, seen
+    else:
+        yield os.path.dirname(place), Seen(place, os.path.basename(place))
+
+
 def _walk(folder: str, top: str, inside: str, enter: Callable[[str], bool]) -> Iterator[Seen]:
     try:
         with os.scandir(folder) as found:
