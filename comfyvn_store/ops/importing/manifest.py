@@ -52,7 +52,7 @@ def _row(folder: str, manifest: str, row: rows.Row, seen: dict[tuple[str, str], 
     if problem:
         return Left(shown, problem, row.line)
     said = row.said
-    name = said.get("name") or path
+    name = said.get("name") or os.path.normpath(str(path))
     problem = _name_problem(name)
     try:
         item = _item(folder, str(path), str(name), row)
