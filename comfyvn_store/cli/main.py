@@ -31,6 +31,7 @@ COMMANDS = {
     "list": "reading",
     "show": "reading",
     "provenance": "reading",
+    "whence": "whence",
     "workflow": "reading",
     "read": "reading",
     "strip": "stripping",

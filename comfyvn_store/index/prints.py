@@ -10,7 +10,6 @@ import base64
 import json
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 from typing import Final, NamedTuple
@@ -20,12 +19,14 @@ from comfyvn_store.vcs.repository import Repository
 
 _WIDE: Final = 1024  # a place is y * _WIDE + x
 _AT_ONCE: Final = 500
-# A key that more prints have tells nothing; nor is more read for one picture than these rows.
+# A key that more prints have tells nothing; nor is more read for one view than these rows.
 _MOST_OF_A_KEY: Final = 2000
-_MOST_ROWS: Final = 1_000_000
+_MOST_ROWS: Final = 100_000
+_LEAST_VOTES: Final = 4
+_MOST_AWAY: Final = 18  # bits of an outline; two pictures have 32, more or less
 # Places that differ by less agree, in the pixels of a print's frame.
 _GRAIN: Final = 10
-_BIAS: Final = 100 * _GRAIN
+_BIAS: Final = 250 * _GRAIN  # no place is farther
 
 
 class Mark(NamedTuple):
@@ -124,27 +125,45 @@ class Prints(PrintFile):
                 yield candidate._replace(hash=names[id_])
 
     def _by_marks(self, views: Sequence[View], most: int) -> list[tuple[int, Candidate]]:
-        votes: Counter[tuple[int, int, int, int]] = Counter()
+        best: dict[int, Candidate] = {}
+        for view in views:
+            for id_, (count, across, down) in self._votes(view).items():
+                if id_ not in best or count > best[id_].votes:
+                    x, y = across / count, down / count
+                    best[id_] = Candidate("", view.flipped, count, None, view.scale, x, y)
+        chosen = nsmallest(most, best.items(), key=lambda each: -each[1].votes)
+        least = max(_LEAST_VOTES, chosen[0][1].votes // 6) if chosen else 0
+        return [each for each in chosen if each[1].votes >= least]
+
+    def _votes(self, view: View) -> dict[int, tuple[int, int, int]]:
+        """Gives for each print the most marks that agree on one place, and the sums of where they say it is."""
+        votes: dict[int, list[int]] = {}
         left = _MOST_ROWS
-        for number, view in enumerate(views):
-            for keys, x, y in view.marks:
-                agreeing = set()
-                for id_, place in self._with_keys(keys):
-                    across, down = place % _WIDE - x + _BIAS, place // _WIDE - y + _BIAS
-                    # Bins overlap by half, so that what lies at an edge of one is in the middle of another.
-                    for column in (across // _GRAIN * 2, (across + _GRAIN // 2) // _GRAIN * 2 - 1):
-                        for row in (down // _GRAIN * 2, (down + _GRAIN // 2) // _GRAIN * 2 - 1):
-                            agreeing.add((id_, number, column, row))
-                    left -= 1
-                votes.update(agreeing)
+        for keys, x, y in view.marks:
+            agreeing: dict[int, tuple[int, int]] = {}
+            for id_, place in self._with_keys(keys):
+                across, down = place % _WIDE - x, place // _WIDE - y
+                column, row = (across + _BIAS) // (_GRAIN // 2), (down + _BIAS) // (_GRAIN // 2)
+                # Bins overlap by half, so that what lies at an edge of one is in the middle of another.
+                bin_ = id_ << 20 | column << 10 | row
+                for each in (bin_, bin_ - 1, bin_ - (1 << 10), bin_ - (1 << 10) - 1):
+                    agreeing[each] = (across, down)
+                left -= 1
+            for each, (across, down) in agreeing.items():
+                sums = votes.get(each)
+                if sums is None:
+                    votes[each] = [1, across, down]
+                else:
+                    sums[0] += 1
+                    sums[1] += across
+                    sums[2] += down
             if left < 0:
                 break
-        best: dict[int, Candidate] = {}
-        for (id_, number, column, row), count in votes.items():
-            if count > (best[id_].votes if id_ in best else 1):
-                x_, y_ = (_GRAIN * (place + 1) / 2 - _BIAS for place in (column, row))
-                best[id_] = Candidate("", views[number].flipped, count, None, views[number].scale, x_, y_)
-        return nsmallest(most, best.items(), key=lambda each: -each[1].votes)
+        best: dict[int, tuple[int, int, int]] = {}
+        for each, (count, across, down) in votes.items():
+            if count >= _LEAST_VOTES and count > best.get(each >> 20, (0, 0, 0))[0]:
+                best[each >> 20] = (count, across, down)
+        return best
 
     def _with_keys(self, keys: Sequence[int]) -> list[tuple[int, int]]:
         query = f"SELECT print, place FROM marks WHERE key IN ({','.join('?' * len(keys))}) LIMIT {_MOST_OF_A_KEY + 1}"
@@ -163,7 +182,8 @@ class Prints(PrintFile):
             (min(((whole ^ _signed(each)) & _MASK).bit_count() * 2 + flipped for each, flipped in wanted), id_)
             for id_, whole in self._rows("SELECT id, whole FROM prints WHERE whole IS NOT NULL", [])
         )
-        return [(id_, Candidate("", bool(score & 1), 0, score >> 1)) for score, id_ in nsmallest(most, rows)]
+        chosen = nsmallest(most, (row for row in rows if row[0] >> 1 <= _MOST_AWAY))
+        return [(id_, Candidate("", bool(score & 1), 0, score >> 1)) for score, id_ in chosen]
 
     # -- what becomes known -----------------------------------------------------------------------------------------
 

@@ -30,6 +30,9 @@ SMALL: Final = 64
 SIGHT: Final = 320
 """The same of a picture that is looked for."""
 
+SEEN: Final = 512
+"""No side of a picture that is looked at is longer, in pixels."""
+
 # How large the frame of a picture that is looked for may be beside that of the one it comes from: larger with a border around
 # it, smaller where something was cut away.
 _SCALES: Final = (1.0, 0.87, 0.76, 0.66, 1.15, 1.32)
@@ -41,10 +44,7 @@ _STRIP: Final = 1 << 18  # pixels that are hashed at once
 _FINE: Final = ImageFilter.GaussianBlur(1.6)
 _COARSE: Final = ImageFilter.GaussianBlur(2.77)
 _LEAST: Final = 3
-_PEAKS: Final = (
-    (1, ImageFilter.MaxFilter(5), [255 if value >= 128 + _LEAST else 0 for value in range(256)]),
-    (0, ImageFilter.MinFilter(5), [255 if value <= 128 - _LEAST else 0 for value in range(256)]),
-)
+_STRONG: Final = [255 if value >= 128 + _LEAST else 0 for value in range(256)]
 _ZERO: Final = [255] + [0] * 255
 _SET: Final = re.compile(b"\xff")
 _REACH: Final = 11  # a mark's surroundings end so many pixels from it
@@ -79,11 +79,14 @@ _BITS: Final = 24
 _PAIRS: Final = _pairs(_BITS)
 
 
-def print_of(source: str, *, most_pixels: int = MAX_PIXELS) -> Print:
-    """Gives the fingerprint of the picture at `source`. Raises PreviewError, OSError."""
+def seen(source: str, *, most_pixels: int = MAX_PIXELS) -> tuple[Image.Image, str | None]:
+    """Gives what the picture at `source` shows, at most SEEN pixels wide and high, and the hash of its pixels.
+
+    Raises PreviewError, OSError.
+    """
     with open(source, "rb") as file, opened(file, most_pixels) as picture:
         pixels = pixels_of(picture)
-        return print_from(presentable(picture, 2 * SIGHT), pixels)
+        return presentable(picture, SEEN), pixels
 
 
 def print_from(picture: Image.Image, pixels: str | None) -> Print:
@@ -110,6 +113,21 @@ def small_of(picture: Image.Image) -> bytes:
     encoded = BytesIO()
     framed(picture, SMALL).save(encoded, "WEBP", quality=85, method=0)
     return encoded.getvalue()
+
+
+def sight(picture: Image.Image) -> bytes:
+    """Gives a presentable picture as bytes that no decoder has to be trusted with: its mode, its size, its pixels."""
+    head = f"{picture.mode} {picture.width} {picture.height}\n"
+    return head.encode("ascii") + picture.tobytes()
+
+
+def sighted(data: bytes) -> Image.Image:
+    """Gives back the picture. Raises ValueError."""
+    head, _, pixels = data.partition(b"\n")
+    mode, width, height = head.decode("ascii").split(" ")
+    if mode not in ("L", "RGB", "RGBA"):
+        raise ValueError("no presentable picture")
+    return Image.frombytes(mode, (int(width), int(height)), pixels)
 
 
 def framed(picture: Image.Image, edge: float) -> Image.Image:
@@ -194,9 +212,9 @@ def _marks(grey: Image.Image, most: int, each: int, doubts: int) -> list[tuple[S
     contrast = ImageChops.subtract(fine, fine.filter(_COARSE), 0.25, 128)
     levels, light = contrast.tobytes(), fine.tobytes()
     found = []
-    for is_light, extreme, wanted in _PEAKS:
-        at_peak = ImageChops.difference(contrast, contrast.filter(extreme)).point(_ZERO)
-        for hit in _SET.finditer(ImageChops.multiply(at_peak, contrast.point(wanted)).tobytes()):
+    for is_light, layer in ((1, contrast), (0, ImageChops.invert(contrast))):
+        at_peak = ImageChops.difference(layer, _highest(layer)).point(_ZERO)
+        for hit in _SET.finditer(ImageChops.multiply(at_peak, layer.point(_STRONG)).tobytes()):
             at = hit.start()
             if _REACH <= at % width < width - _REACH and _REACH * width <= at < (height - _REACH) * width:
                 found.append((abs(levels[at] - 128), at, is_light))
@@ -206,6 +224,19 @@ def _marks(grey: Image.Image, most: int, each: int, doubts: int) -> list[tuple[S
         (_keys([light[at + a] - light[at + b] for a, b in steps], is_light, doubts), at % width, at // width)
         for at, is_light in _spread(found, width, height, each)[:most]
     ]
+
+
+def _highest(layer: Image.Image) -> Image.Image:
+    """Gives for each pixel the highest of the five by five around it."""
+    for down in (0, 1):
+        for step in (1, 2, 1):
+            layer = ImageChops.lighter(layer, _shifted(layer, step * (1 - down), step * down))
+        layer = _shifted(layer, -2 * (1 - down), -2 * down)
+    return layer
+
+
+def _shifted(layer: Image.Image, x: int, y: int) -> Image.Image:
+    return layer.crop((x, y, layer.width + x, layer.height + y))
 
 
 def _spread(found: Sequence[tuple[int, int, int]], width: int, height: int, each: int) -> list[tuple[int, int]]:

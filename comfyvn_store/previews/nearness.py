@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from io import BytesIO
+from itertools import compress
 from operator import mul
 from typing import Final, NamedTuple
 
@@ -18,16 +19,20 @@ from PIL import Image, ImageChops
 from comfyvn_store.index.prints import Candidate
 from comfyvn_store.previews.likeness import EDGE, SMALL, framed, in_grey
 
-NEAR: Final = 0.30
+NEAR: Final = 0.38
 """What is farther is another picture."""
 
 QUERY: Final = 96
 """A picture that is looked for is laid over others in a frame with as many pixels as a square with this edge."""
 
 _LEAST_SHARE: Final = 0.25  # of either picture must lie over the other
-_LEAST_LIKE: Final = 0.25  # how much the greys must go together for a second look
+_LEAST_LIKE: Final = 0.2  # how much the greys must go together
 _FLAT: Final = 4.0  # levels of grey by which a picture must vary to be told from another
+_FEW: Final = 64  # pixels that both have, with which nothing can be told
+_ENOUGH: Final = 1200  # pixels of which a distance is made
+_LEAST_GAIN: Final = 0.15  # of contrast that is left
 _KEPT: Final = 0.7  # of the pixels, those that agree best say how the greys of one become those of the other
+_HOPELESS: Final = 0.15  # a first fit that is worse is given up
 _COLOUR: Final = 0.15  # what colours count beside greys: they tell a day from a night
 _SQUARES: Final = [value * value for value in range(256)]
 _LEVELS: Final = list(range(256))
@@ -129,18 +134,25 @@ class _Laid:
         self._query = query
         self._kept = kept
         self._place = place
-        self.grey = self._moved(query.grey)
-        both = self._moved(query.opaque)
-        both = both if kept.is_whole else ImageChops.multiply(both, kept.opaque)
-        self.both = both.point(_OPAQUE)
-        self.count: int = self.both.histogram()[255]
+        across, down, x, y = place
+        width, height = kept.grey.size
+        left, top = max(0, math.ceil(x)), max(0, math.ceil(y))
+        right = min(width, math.floor(x + query.grey.width * across))
+        bottom = min(height, math.floor(y + query.grey.height * down))
+        self._box = (left, top, right, bottom)
+        self.count = max(0, right - left) * max(0, bottom - top)
+        self._both: Image.Image | None = None  # None: all of the box
+        if self.count and not (query.is_whole and kept.is_whole):
+            both = self._moved(query.opaque, Image.Resampling.NEAREST)
+            self._both = ImageChops.multiply(both, kept.opaque.crop(self._box))
+            self.count = self._both.histogram()[255]
 
-    def _moved(self, layer: Image.Image) -> Image.Image:
+    def _moved(self, layer: Image.Image, how: Image.Resampling = Image.Resampling.BILINEAR) -> Image.Image:
+        """The part of the query's layer that lies in the box, in the other's pixels."""
         across, down, x, y = self._place
-        numbers = (1 / across, 0, -x / across, 0, 1 / down, -y / down)
-        return layer.transform(
-            self._kept.grey.size, Image.Transform.AFFINE, numbers, Image.Resampling.BILINEAR, fillcolor=0
-        )
+        left, top, right, bottom = self._box
+        numbers = (1 / across, 0, (left - x) / across, 0, 1 / down, (top - y) / down)
+        return layer.transform((right - left, bottom - top), Image.Transform.AFFINE, numbers, how)
 
     @property
     def share(self) -> float | None:
@@ -154,52 +166,64 @@ class _Laid:
 
     def likeness(self) -> float:
         """How much the greys go together, -1 to 1."""
-        if self.count < 64:
+        if self.count < _FEW:
             return -1.0
-        one, other = (each.histogram(self.both) for each in (self.grey, self._kept.grey))
-        gap = ImageChops.difference(self.grey, self._kept.grey).histogram(self.both)
-        sum_one, sum_other = sum(map(mul, one, _LEVELS)), sum(map(mul, other, _LEVELS))
-        square_one, square_other = sum(map(mul, one, _SQUARES)), sum(map(mul, other, _SQUARES))
-        product = (square_one + square_other - sum(map(mul, gap, _SQUARES))) / 2
-        spread_one = square_one - sum_one * sum_one / self.count
+        mine, other = self._moved(self._query.grey), self._kept.grey.crop(self._box)
+        of_mine, of_other = mine.histogram(self._both), other.histogram(self._both)
+        gap = ImageChops.difference(mine, other).histogram(self._both)
+        sum_mine, sum_other = sum(map(mul, of_mine, _LEVELS)), sum(map(mul, of_other, _LEVELS))
+        square_mine, square_other = sum(map(mul, of_mine, _SQUARES)), sum(map(mul, of_other, _SQUARES))
+        product = (square_mine + square_other - sum(map(mul, gap, _SQUARES))) / 2
+        spread_mine = square_mine - sum_mine * sum_mine / self.count
         spread_other = square_other - sum_other * sum_other / self.count
-        if min(spread_one, spread_other) < self.count:
+        if min(spread_mine, spread_other) < self.count:
             return 0.0
-        together: float = product - sum_one * sum_other / self.count
-        return together / math.sqrt(spread_one * spread_other)
+        together: float = product - sum_mine * sum_other / self.count
+        return together / math.sqrt(spread_mine * spread_other)
 
     def disagreement(self) -> float | None:
         """What of the greys does not agree, 0 to 1; None where there is nothing to see."""
-        every = zip(self._kept.grey.tobytes(), self.grey.tobytes(), self.both.tobytes(), strict=True)
-        pairs = [(kept, query) for kept, query, both in every if both]
+        mine = self._moved(self._query.grey).tobytes()
+        other = self._kept.grey.crop(self._box).tobytes()
+        pairs = list(zip(other, mine, strict=True))
+        if self._both is not None:
+            pairs = list(compress(pairs, self._both.tobytes()))
+        # A stride that no row's width is a multiple of, so that all columns have their turn.
+        pairs = pairs[:: len(pairs) // _ENOUGH | 1]
         agreeing = pairs
         gain = shift = 0.0
         for _ in range(4):
-            gain, shift = _line(agreeing)
-            agreeing = sorted(pairs, key=lambda pair: abs(pair[1] - gain * pair[0] - shift))[: int(len(pairs) * _KEPT)]
+            found = _line(agreeing)
+            if found is None:  # thin lines on a plain ground: what agrees best is the ground alone
+                break
+            gain, shift = found
+            gaps = [abs(query - gain * kept - shift) for kept, query in pairs]
+            far = sorted(gaps)[int(len(gaps) * _KEPT)]
+            agreeing = [pair for pair, gap in zip(pairs, gaps, strict=True) if gap <= far]
         mean = sum(kept for kept, _ in pairs) / len(pairs)
-        varies = math.sqrt(sum((kept - mean) ** 2 for kept, _ in pairs) / len(pairs))
-        if gain <= 0.15 or gain * varies < _FLAT:
+        unit = gain * math.sqrt(sum((kept - mean) ** 2 for kept, _ in pairs) / len(pairs))
+        if gain <= _LEAST_GAIN or unit < _FLAT:
             return None
-        unit = gain * varies
         return sum(min(1.0, abs(query - gain * kept - shift) / unit) for kept, query in pairs) / len(pairs)
 
     def discolouring(self) -> float:
         """How far the colours are from each other, 0 to 1."""
         gaps: list[float] = []
         for mine, other in zip(self._query.colours, self._kept.colours, strict=True):
-            gap = ImageChops.difference(self._moved(mine), other).histogram(self.both)
+            gap = ImageChops.difference(self._moved(mine), other.crop(self._box)).histogram(self._both)
             gaps.append(sum(map(mul, gap, _LEVELS)) / self.count)
         return min(1.0, sum(gaps) / 128)
 
 
-def _line(pairs: list[tuple[int, int]]) -> tuple[float, float]:
-    """Gives the straight line, gain and shift, that makes the second of each pair out of the first."""
+def _line(pairs: list[tuple[int, int]]) -> tuple[float, float] | None:
+    """Gives the straight line, gain and shift, that makes the second of each pair out of the first; None if all are one."""
     count = len(pairs)
     first, second = sum(one for one, _ in pairs), sum(other for _, other in pairs)
     spread = sum(one * one for one, _ in pairs) - first * first / count
+    if spread <= count * _FLAT:
+        return None
     together = sum(one * other for one, other in pairs) - first * second / count
-    gain = together / spread if spread > count else 0.0
+    gain = together / spread
     return gain, (second - gain * first) / count
 
 
@@ -215,7 +239,7 @@ def _settled(query: Sheet, kept: Sheet, place: Place) -> tuple[float, Place]:
                     best, place = like, each
             if best == before:
                 break
-        if best < 0.2:
+        if best < _HOPELESS:
             break
     return best, place
 
