@@ -33,6 +33,7 @@ COMMANDS = {
     "list": "reading",
     "show": "reading",
     "provenance": "reading",
+    "whence": "whence",
     "workflow": "reading",
     "read": "reading",
     "strip": "stripping",
