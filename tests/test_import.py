@@ -496,3 +496,48 @@ def test_a_folder_read_as_something_else(store_repo: GitRepo, inbox: Path) -> No
     put(inbox, {"ComfyUI_00001_.png": comfy_png(1), "notes.txt": "hello"})
     assert bring(store_repo, inbox, "--type", "t", "--as", "plain")["counts"]["added"] == 2
     shutil.rmtree(store_repo.path / "assets/t")
+
+
+# -- what looks alike ------------------------------------------------------------------------------------------------
+
+
+def painted(place: Path, seed: int, **options: Any) -> None:
+    """A picture with things in it, as no two seeds have them."""
+    from PIL import Image, ImageDraw
+
+    rand = random.Random(seed)
+    picture = Image.new("RGB", (240, 180), tuple(rand.randrange(256) for _ in range(3)))
+    draw = ImageDraw.Draw(picture)
+    for _ in range(25):
+        x, y, size = rand.randrange(240), rand.randrange(180), rand.randrange(8, 60)
+        draw.ellipse((x, y, x + size, y + size), tuple(rand.randrange(256) for _ in range(3)))
+    picture.save(place, **options)
+
+
+def test_pictures_that_look_alike_are_named_and_taken_in(store_repo: GitRepo, inbox: Path) -> None:
+    painted(inbox / "a.png", 1)
+    painted(inbox / "b.jpg", 1, quality=60)
+    painted(inbox / "c.webp", 1, lossless=True)
+    painted(inbox / "d.png", 2)
+    report = bring(store_repo, inbox, "--type", "t")
+    assert report["counts"]["added"] == 4 and report["duplicates"] == []
+    found = {frozenset((Path(each["file"]).name, Path(each["other"]).name)): each for each in report["alike"]}
+    assert set(found) == {
+        frozenset(["a.png", "b.jpg"]),
+        frozenset(["a.png", "c.webp"]),
+        frozenset(["b.jpg", "c.webp"]),
+    }
+    same, near = found[frozenset(["a.png", "c.webp"])], found[frozenset(["a.png", "b.jpg"])]
+    assert (same["basis"], same["how"]) == ("fact", "pixels")
+    assert (near["basis"], near["how"]) == ("inferred", "perceptual") and 0 < near["distance"] <= 0.15
+    # A later import is compared with what is there, and says so in words.
+    later = inbox.parent / "later"
+    later.mkdir()
+    painted(later / "e.jpg", 2, quality=70)
+    done = store_repo.tool("import", str(later), "--type", "t")
+    assert f"{later}/e.jpg looks like assets/t/d.png (inferred, distance" in done.out
+
+
+def test_many_pictures_are_not_looked_at_unasked(store_repo: GitRepo, inbox: Path) -> None:
+    put(inbox, {f"{number}.bin": b"%d" % number for number in range(201)})
+    assert "--alike does" in store_repo.tool("import", str(inbox), "--type", "t").err

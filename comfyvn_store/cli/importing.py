@@ -17,7 +17,7 @@ from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
     from comfyvn_store.ops.importing.carrying import Import, Order
-    from comfyvn_store.ops.importing.scratch import Scratch
+    from comfyvn_store.ops.importing.scratch import Scratch, Twin
 
 _SHOWN = 20
 ADAPTERS = ("manifest", "comfyvn", "renpy", "invokeai", "automatic1111", "comfyui", "plain")
@@ -40,6 +40,7 @@ ADAPTERS = ("manifest", "comfyvn", "renpy", "invokeai", "automatic1111", "comfyu
     help="Where other bytes have the name: leave the file (default), NAME-2, or a new version.",
 )
 @click.option("--skip-duplicates", is_flag=True, help="Leave out files whose bytes are an asset already, elsewhere.")
+@click.option("--alike/--no-alike", default=None, help="Say which pictures look alike; done for up to 200 files.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def import_command(
@@ -51,6 +52,7 @@ def import_command(
     meta: tuple[str, ...],
     conflict: str,
     skip_duplicates: bool,
+    alike: bool | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -70,13 +72,14 @@ def import_command(
     from comfyvn_store.ops.session import open_session
 
     order = ordered(type_, adapter, tags, license_, meta, conflict)
-    order = carrying.adjusted(order, skip_duplicates=skip_duplicates, is_trial=dry_run)
+    order = carrying.adjusted(order, skip_duplicates=skip_duplicates, is_trial=dry_run, alike=alike)
     with open_session() as session:
         output.notes(session.notes)
         made_ = made.Made(session.repository, carrying.described(sources))
         with closing(carrying.Import(session, order, made_)) as work:
             with closing(output.Progress()) as progress:
                 work.carry(sources, progress)
+            output.notes(filter(None, [work.note]))
             if as_json:
                 _print_json(work, order)
             else:
@@ -150,11 +153,15 @@ def _show_twins(found: Scratch, order: Order) -> None:
     exact = (f"{output.path(twin.file)} is {output.path(twin.other)}" for twin in found.twins(exact=True, limit=_SHOWN))
     left_out = ", left out" if order.skip_duplicates else ", taken in all the same"
     _list(f"the same bytes as another asset or file{left_out}", found.count_twins(exact=True), exact)
-    near = (
-        f"{output.path(twin.file)} looks like {output.path(twin.other)} (inferred, distance {twin.distance})"
-        for twin in found.twins(exact=False, limit=_SHOWN)
-    )
-    _list("looks like another, taken in all the same", found.count_twins(exact=False), near)
+    near = map(_alike, found.twins(exact=False, limit=_SHOWN))
+    _list("looks like another, taken in all the same", found.count_twins(exact=False), near, "pair")
+
+
+def _alike(twin: Twin) -> str:
+    both = f"{output.path(twin.file)}", f"{output.path(twin.other)}"
+    if twin.how == "pixels":
+        return f"{both[0]} has the pixels of {both[1]}"
+    return f"{both[0]} looks like {both[1]} (inferred, distance {twin.distance})"
 
 
 def _some(found: Scratch, what: str) -> Iterator[Any]:
@@ -170,10 +177,10 @@ def _left(file: str, line: int | None, reason: str | None) -> str:
     return f"{output.path(file)}{where}: {output.path(reason or '')}"
 
 
-def _list(what: str, number: int, lines: Iterable[str]) -> None:
+def _list(what: str, number: int, lines: Iterable[str], one: str = "file") -> None:
     if not number:
         return
-    output.line(f"{what}: {count(number, 'file')}")
+    output.line(f"{what}: {count(number, one)}")
     for line in lines:
         output.line(f"  {line}")
     if number > _SHOWN:
@@ -193,13 +200,22 @@ def _print_json(work: Import, order: Order) -> None:
         "counts": {what: found.count(what) for what in ("added", "replaced", "known", "left", "passed")},
         "types": {type_: {"files": number, "bytes": size} for type_, number, size in found.types()},
     }
-    exact = ({"file": each.file, "path": each.path, "other": each.other, **_FACT} for each in found.twins(exact=True))
+    exact = (
+        {"file": each.file, "path": each.path, "other": each.other, **_basis(each)} for each in found.twins(exact=True)
+    )
     near = (
-        {"file": each.file, "path": each.path, "other": each.other, **_INFERRED, "distance": each.distance}
+        {"file": each.file, "path": each.path, "other": each.other, **_basis(each), "distance": each.distance}
         for each in found.twins(exact=False)
     )
     came = (
-        {"file": each.file, "line": each.line, "path": each.path, "what": each.what, "bytes": each.bytes}
+        {
+            "file": each.file,
+            "line": each.line,
+            "path": each.path,
+            "what": each.what,
+            "bytes": each.bytes,
+            "hash": each.hash,
+        }
         for each in found.outcomes("added", "replaced", "known")
     )
     left = (
@@ -216,8 +232,8 @@ def _print_json(work: Import, order: Order) -> None:
     out.write("\n}\n")
 
 
-_FACT = {"basis": "fact", "how": "hash"}
-_INFERRED = {"basis": "inferred", "how": "perceptual"}
+def _basis(twin: Twin) -> dict[str, str]:
+    return {"basis": "inferred" if twin.how == "perceptual" else "fact", "how": twin.how}
 
 
 def _dumped(value: Mapping[str, Any]) -> str:

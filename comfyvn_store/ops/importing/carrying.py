@@ -30,8 +30,8 @@ _BATCH_BYTES = 256 << 20
 @dataclass(frozen=True)
 class Order:
     """What a person asked for: how to read (None: found by looking), a type instead of that of each file, tags, licence and
-    notes for all of them, what to do about a name that other bytes have, and whether bytes that are an asset already stay
-    out."""
+    notes for all of them, what to do about a name that other bytes have, whether bytes that are an asset already stay out, and
+    whether it is told which pictures look alike (None: where they are not too many)."""
 
     adapter: str | None = None
     type: str | None = None
@@ -40,6 +40,7 @@ class Order:
     meta: Mapping[str, Any] = field(default_factory=dict)
     conflict: str = deciding.SKIP
     skip_duplicates: bool = False
+    alike: bool | None = None
     is_trial: bool = False
 
 
@@ -54,7 +55,8 @@ class _Due(NamedTuple):
 class Import:
     """An import under way. `scratch` knows what became of each file; `operation` is the journal's id, once there is one.
 
-    `is_small`: it is of few files, for which the index is not copied."""
+    `note` is
+    what people should know; `is_small`: it is of few files, for which the index is not copied."""
 
     def __init__(self, session: Session, order: Order, made_: made.Made, *, is_small: bool = False) -> None:
         self._session = session
@@ -63,6 +65,7 @@ class Import:
         self.scratch = Scratch(session, copies_index=not is_small)
         self.adapters: list[tuple[str, str]] = []
         self.operation: str | None = None
+        self.note: str | None = None
         self._made = made_
         self._batch: list[_Due] = []
         self._bytes = 0
@@ -82,6 +85,10 @@ class Import:
                 progress("looking" if self._order.is_trial else "importing", done, max(total, done))
         self.flush()
         self.end()
+        if self._order.alike is not False and not self._order.is_trial:
+            from comfyvn_store.ops.importing import alike
+
+            self.note = alike.find(self._session, self.scratch, progress, is_asked=self._order.alike is True)
 
     def require_type(self, adapter: Adapter, source: str) -> None:
         """Raises UsageError where nothing says the type of files, Refused for a type that cannot be one."""
@@ -178,7 +185,7 @@ class Import:
                 fit[due.wish.inside] = due
         if self._order.is_trial:
             for due in fit.values():
-                self._note(due, is_known=False)
+                self._note(due, None, is_known=False)
             return
         self._take(fit)
 
@@ -203,18 +210,19 @@ class Import:
         except OSError as error:
             raise from_os_error(error, "import the files") from error
         for each in done:
-            self._note(fit[each.wish.inside], is_known=_was_there(each))
+            self._note(fit[each.wish.inside], each.card.hash, is_known=_was_there(each))
 
     def _failed(self, due: _Due, error: ComfyvnError) -> None:
         self.scratch.forget(due.wish.inside)
         self._leave(due.item, error.message, self._repository.full(due.wish.inside))
 
-    def _note(self, due: _Due, *, is_known: bool) -> None:
+    def _note(self, due: _Due, hash_: str | None, *, is_known: bool) -> None:
         full = self._repository.full(due.wish.inside)
         what = scratch.KNOWN if is_known else scratch.REPLACED if due.wish.replace else scratch.ADDED
         type_ = names.asset_type(due.wish.inside)
         wanted = due.wanted if due.wanted != full else None
-        self.scratch.note(Outcome(what, due.item.shown, due.item.line, full, type_, due.size, wanted=wanted))
+        shown, line = due.item.shown, due.item.line
+        self.scratch.note(Outcome(what, shown, line, full, type_, due.size, wanted=wanted, hash=hash_))
 
     def end(self) -> None:
         """Notes in the journal what was made, and brings the index up to date. Raises OSError."""
@@ -244,9 +252,9 @@ def _read(adapter: Adapter, source: str) -> Iterator[Item | Left]:
         raise from_os_error(error, f"read '{names.printable(source)}'") from error
 
 
-def adjusted(order: Order, *, skip_duplicates: bool, is_trial: bool) -> Order:
+def adjusted(order: Order, *, skip_duplicates: bool, is_trial: bool, alike: bool | None) -> Order:
     """Gives the same order with these."""
-    return replace(order, skip_duplicates=skip_duplicates, is_trial=is_trial)
+    return replace(order, skip_duplicates=skip_duplicates, is_trial=is_trial, alike=alike)
 
 
 def described(sources: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from comfyvn_store.ops.session import Session
 
 # What became of a file. It may be a duplicate of another one besides.
+BYTES, PIXELS, PERCEPTUAL = "hash", "pixels", "perceptual"
 ADDED, REPLACED, KNOWN, LEFT, PASSED = "added", "replaced", "known", "left", "passed"
 
 # The tables and columns of assets: those of the index, and of its copy.
@@ -19,8 +20,9 @@ _SCHEMA = (
     "CREATE TABLE assets(inside TEXT PRIMARY KEY, hash TEXT, source TEXT) WITHOUT ROWID",
     "CREATE TABLE files(inside TEXT PRIMARY KEY, whole TEXT, bare TEXT, shown TEXT) WITHOUT ROWID",
     """CREATE TABLE outcomes(id INTEGER PRIMARY KEY, what TEXT NOT NULL, file TEXT NOT NULL, line INTEGER, path TEXT,
-        type TEXT, bytes INTEGER, reason TEXT, wanted TEXT)""",
-    "CREATE TABLE twins(id INTEGER PRIMARY KEY, file TEXT NOT NULL, path TEXT, other TEXT NOT NULL, distance INTEGER)",
+        type TEXT, bytes INTEGER, reason TEXT, wanted TEXT, hash TEXT)""",
+    """CREATE TABLE twins(id INTEGER PRIMARY KEY, file TEXT NOT NULL, path TEXT, other TEXT NOT NULL, how TEXT NOT NULL,
+        distance REAL)""",
     "CREATE INDEX assets_by_hash ON assets(hash)",
     "CREATE INDEX assets_by_source ON assets(source)",
     "CREATE INDEX files_by_whole ON files(whole)",
@@ -31,7 +33,7 @@ _SCHEMA = (
 
 class Outcome(NamedTuple):
     """What became of a file: its path as people know it, the line that names it, the asset it became (relative to the top),
-    the asset's type, its size, why it was left, and the name that it would have had where another took its place."""
+    the asset's type, its size, why it was left, the name that it would have had where another took its place, its object."""
 
     what: str
     file: str
@@ -41,16 +43,18 @@ class Outcome(NamedTuple):
     bytes: int | None = None
     reason: str | None = None
     wanted: str | None = None
+    hash: str | None = None
 
 
 class Twin(NamedTuple):
-    """Two files that look alike: a file of the import, what it became or would (None: it was left), the other asset or file,
-    and how far apart they are (None: the very same bytes)."""
+    """Two files that are the same, or look alike: a file of the import, what it became or would (None: it was left), the other
+    asset, how that is known (by bytes, by pixels, by looks), and how far apart they look."""
 
     file: str
     path: str | None
     other: str
-    distance: int | None = None
+    how: str = BYTES
+    distance: float | None = None
 
 
 class Scratch:
@@ -106,13 +110,12 @@ class Scratch:
     def note(self, outcome: Outcome) -> None:
         """Notes what became of a file."""
         self._db.execute(
-            "INSERT INTO outcomes(what, file, line, path, type, bytes, reason, wanted) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            outcome,
+            f"INSERT INTO outcomes({', '.join(Outcome._fields)}) VALUES ({','.join('?' * len(outcome))})", outcome
         )
 
     def note_twin(self, twin: Twin) -> None:
         """Notes that two files look alike."""
-        self._db.execute("INSERT INTO twins(file, path, other, distance) VALUES (?, ?, ?, ?)", twin)
+        self._db.execute("INSERT INTO twins(file, path, other, how, distance) VALUES (?, ?, ?, ?, ?)", twin)
 
     def count(self, *what: str) -> int:
         """Gives how many files came to that."""
@@ -160,7 +163,7 @@ class Scratch:
         """Gives the files that are the same, or look alike."""
         condition = "distance IS NULL" if exact else "distance IS NOT NULL"
         for row in self._db.execute(
-            f"SELECT file, path, other, distance FROM twins WHERE {condition} ORDER BY id LIMIT ?", (limit,)
+            f"SELECT file, path, other, how, distance FROM twins WHERE {condition} ORDER BY id LIMIT ?", (limit,)
         ):
             yield Twin(*row)
 
