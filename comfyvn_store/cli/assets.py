@@ -55,7 +55,7 @@ def register_command(
     """
     from comfyvn_store.asset import record
     from comfyvn_store.errors import UsageError
-    from comfyvn_store.ops import places, register
+    from comfyvn_store.ops import places, register, taking
     from comfyvn_store.ops.session import open_session
 
     if name is not None and len(files) > 1:
@@ -72,7 +72,7 @@ def register_command(
             register.check_source(absolute, file)
             inside = places.place_for(session.repository, absolute, type_, name, copy=not no_copy)
             wishes.append(
-                register.Wish(
+                taking.Wish(
                     absolute,
                     inside,
                     copy=not no_copy,

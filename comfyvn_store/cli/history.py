@@ -127,7 +127,9 @@ def undo_command(operation: str | None, dry_run: bool, as_json: bool) -> int:
     for note in done.notes:
         output.note(output.path(note))
     if done.by and done.paths:
-        output.line(f"to do it again: comfyvn-store undo {done.by[-12:]}")
+        # What an import takes in is not kept for an undo: the files are where they were.
+        again = "run that import" if done.entry.made else f"comfyvn-store undo {done.by[-12:]}"
+        output.line(f"to do it again: {again}")
     return 0
 
 

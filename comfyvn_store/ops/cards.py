@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterable
 from typing import Any
 
 from comfyvn_store.asset import sidecar, worktree
 from comfyvn_store.asset.known import parse_all
 from comfyvn_store.asset.sidecar import BrokenSidecar, Sidecar
-from comfyvn_store.base import canonical, files, names
+from comfyvn_store.base import canonical, durable, files, names
 from comfyvn_store.index import rows
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
@@ -47,6 +50,30 @@ def write(repository: Repository, full: str, text: bytes, commit: str | None) ->
     wanted = sidecar.fill_commit(text, commit)
     if worktree.read_sidecar(repository, path) != wanted:
         files.write_settled(repository.absolute(path), wanted)
+
+
+def write_all(repository: Repository, texts: Iterable[tuple[str, bytes, str | None]]) -> None:
+    """Writes the sidecars of many assets (path relative to the top, git's text, commit), synced together. Raises OSError."""
+    due: list[tuple[str, bytes]] = []
+    for full, text, commit in texts:
+        path = names.sidecar_path(full)
+        wanted = sidecar.fill_commit(text, commit)
+        if worktree.read_sidecar(repository, path) != wanted:
+            due.append((repository.absolute(path), wanted))
+    temps: list[tuple[str, str]] = []
+    try:
+        for place, wanted in due:
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            temps.append((files.write_beside(place, wanted), place))
+            files.settle(temps[-1][0])
+        durable.sync_files((temp for temp, _ in temps), folders=False)
+        for temp, place in temps:
+            os.replace(temp, place)
+        durable.sync_files(place for _, place in temps)
+    finally:
+        for temp, _ in temps:
+            with contextlib.suppress(OSError):
+                os.unlink(temp)
 
 
 def commit_of(session: Session, card: Sidecar) -> str | None:

@@ -80,6 +80,8 @@ class Entry:
     undoes: str | None = None
     undone_by: str | None = None
     git_dir: str | None = None
+    # Whether `<id>.made` lists what it made (`ops.importing.made`), where nothing was before.
+    made: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -88,7 +90,8 @@ class Entry:
 
     def as_dict(self) -> dict[str, Any]:
         """Gives plain data, as it stands in the file."""
-        found = {name: value for name, value in vars(self).items() if name not in ("before", "after", "objects")}
+        apart = ("before", "after", "objects") if self.made else ("before", "after", "objects", "made")
+        found = {name: value for name, value in vars(self).items() if name not in apart}
         return {
             "schema": SCHEMA,
             **found,
@@ -133,6 +136,7 @@ def begin(
     objects: Sequence[Moved] = (),
     undoes: str | None = None,
     keeps: Mapping[str, State] | None = None,
+    made: bool = False,
 ) -> Entry:
     """Notes, durably, an operation that is about to begin; `keeps` are further states that its undo may need.
 
@@ -154,6 +158,7 @@ def begin(
         objects=tuple(objects),
         undoes=undoes,
         git_dir=own_dir(repository),
+        made=made,
     )
     try:
         _anchor(repository, entry, [*(before or {}).values(), *(keeps or {}).values()])
@@ -244,8 +249,9 @@ def prune(repository: Repository, now: float | None = None) -> None:
 def forget(repository: Repository, which: Iterable[str]) -> None:
     """Removes entries with what they keep."""
     for id_ in which:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(_place(repository, id_))
+        for place in (_place(repository, id_), made_list(repository, id_)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(place)
         repository.git.run("update-ref", "-d", reachable.JOURNAL_REFS + id_, check=False)
 
 
@@ -283,6 +289,7 @@ def _read(repository: Repository, id_: str) -> Entry | None:
             return None
         if not all(isinstance(value.get(name, None), str | None) for name in _MAYBE_TEXTS):
             return None
+        value["made"] = value.get("made") is True
         return Entry(
             **{
                 **value,
@@ -317,6 +324,11 @@ def _is_in_trash(repository: Repository, id_: str, there: set[str]) -> bool:
 
 def _place(repository: Repository, id_: str) -> str:
     return os.path.join(repository.home.path, FOLDER, f"{id_}.json")
+
+
+def made_list(repository: Repository, id_: str) -> str:
+    """Gives where the list of what an operation made belongs."""
+    return os.path.join(repository.home.path, FOLDER, f"{id_}.made")
 
 
 def _is_id(text: str) -> bool:

@@ -14,7 +14,7 @@ from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 
 # What stands for a hash where git's index holds bytes that are no link.
-_RAW = "raw"
+RAW = "raw"
 
 
 def place_for(repository: Repository, source: str, type_: str, name: str | None, *, copy: bool) -> str:
@@ -22,12 +22,7 @@ def place_for(repository: Repository, source: str, type_: str, name: str | None,
 
     `name` may have folders below the type. Without copying, the file stays where it is, and that must be in the type.
     """
-    names.check_inside(type_, "type")
-    if "/" in type_ or not names.is_asset_name(f"{type_}/x"):
-        raise Refused(
-            f"'{names.printable(type_)}' cannot be a type",
-            hint="a type is one folder name, such as 'characters'",
-        )
+    check_type(type_)
     inside = f"{type_}/{name if name is not None else os.path.basename(source)}"
     if not copy:
         inside = _stays_at(repository, source, None if name is None else inside)
@@ -40,20 +35,39 @@ def place_for(repository: Repository, source: str, type_: str, name: str | None,
     return inside
 
 
+def check_type(type_: str) -> None:
+    """Refuses what cannot be a type."""
+    names.check_inside(type_, "type")
+    if "/" in type_ or not names.is_asset_name(f"{type_}/x"):
+        raise Refused(
+            f"'{names.printable(type_)}' cannot be a type",
+            hint="a type is one folder name, such as 'characters'",
+        )
+
+
 def check_place(repository: Repository, inside: str) -> None:
     """Refuses a place that escapes the assets root, cannot hold an asset, or that git's attributes exclude."""
+    check_name(repository, inside)
+    full = repository.full(inside)
+    check_driver(inside, filter_drivers(repository, [full])[full])
+
+
+def check_name(repository: Repository, inside: str) -> None:
+    """Refuses a place that escapes the assets root or cannot hold an asset."""
     names.check_inside(inside, "name")
     shown = names.printable(inside)
     if not names.is_asset_name(inside):
         raise Refused(
             f"'{shown}' cannot be an asset's name", hint="dot-files, sidecars, '*.dvc' and '_meta' are kept apart"
         )
-    full = repository.full(inside)
-    check_folders(repository, full)
-    driver = filter_drivers(repository, [full])[full]
+    check_folders(repository, repository.full(inside))
+
+
+def check_driver(inside: str, driver: str) -> None:
+    """Refuses a place that git's attributes give another filter than ours."""
     if driver != "comfyvn":
         raise Refused(
-            f"a line in .gitattributes keeps '{shown}' out of the assets (filter={driver})",
+            f"a line in .gitattributes keeps '{names.printable(inside)}' out of the assets (filter={driver})",
             hint="change that line, or use another name",
         )
 
@@ -109,14 +123,19 @@ class Taken:
     @classmethod
     def look(cls, repository: Repository, full: str) -> Taken:
         """Looks at a place (relative to the work tree's top)."""
+        entry = next((e for e in staging.entries(repository.git, [full]) if e.path == full), None)
+        staged = None
+        if entry is not None:
+            staged = blobs.read_links(repository.git, [entry.oid]).get(entry.oid, RAW)
+        return cls.with_staged(repository, full, staged)
+
+    @classmethod
+    def with_staged(cls, repository: Repository, full: str, staged: str | None) -> Taken:
+        """Looks at a place of which it is known what git's index has there: a link's hash, `RAW`, or nothing."""
         place = repository.absolute(full)
         info = files.look(place)
         link = files.read_link(place)
         regular = info is not None and stat.S_ISREG(info.st_mode)
-        entry = next((e for e in staging.entries(repository.git, [full]) if e.path == full), None)
-        staged = None
-        if entry is not None:
-            staged = blobs.read_links(repository.git, [entry.oid]).get(entry.oid, _RAW)
         file = files.print_of(info) if info is not None and regular else None
         return cls(link, file, info is not None and not regular and link is None, staged)
 

@@ -12,7 +12,7 @@ from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import ComfyvnError, LockTimeout, ObjectCorrupt, from_os_error
 from comfyvn_store.hot import heal
 from comfyvn_store.index import catchup, questions
-from comfyvn_store.ops import cards, register
+from comfyvn_store.ops import cards, register, taking
 from comfyvn_store.ops import status as looking
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
@@ -101,9 +101,9 @@ def _take_in(session: Session, result: Rebuilt) -> None:
         if reason:
             result.problems.append((path, f"not registered: {reason}"))
         elif inside and names.is_asset_name(inside) and not os.path.islink(repository.absolute(path)):
-            wishes.append(register.Wish(repository.absolute(path), inside, replace=True))
+            wishes.append(taking.Wish(repository.absolute(path), inside, replace=True))
 
-    def failed(wish: register.Wish, error: ComfyvnError) -> None:
+    def failed(wish: taking.Wish, error: ComfyvnError) -> None:
         result.problems.append((repository.full(wish.inside), f"not registered: {error.message}"))
 
     result.registered = [item["view"] for item in register.register(session, wishes, failed=failed)]

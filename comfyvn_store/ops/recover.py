@@ -20,7 +20,7 @@ from comfyvn_store.base.files import Print
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing, Refused, from_os_error
 from comfyvn_store.hot.lookup import HistoryRecords
 from comfyvn_store.index import questions
-from comfyvn_store.ops import cards, copies, cutoff, journal, naming, register, remotes, status
+from comfyvn_store.ops import cards, copies, cutoff, journal, naming, register, remotes, status, taking
 from comfyvn_store.ops.copies import Wanted
 from comfyvn_store.ops.places import check_folders
 from comfyvn_store.ops.session import Session
@@ -196,7 +196,7 @@ def _make_version(session: Session, item: Recovered, wanted: Wanted, edited: dic
         return
     inside = repository.inside(item.view) or ""
     origin = record.Origin(default_source=record.GIT)
-    register.register(session, [register.Wish(repository.store.path(taken.new), inside, replace=True, origin=origin)])
+    register.register(session, [taking.Wish(repository.store.path(taken.new), inside, replace=True, origin=origin)])
     item.new = taken.new
     if cutoff.ends_early(repository, taken.new):
         item.notes.append("what was written ends too early for what it is: programs may not open the new version")

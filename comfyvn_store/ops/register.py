@@ -5,41 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
-from comfyvn_store.asset import ingest, readers, record, sidecar, views, worktree
-from comfyvn_store.asset.known import KnownSidecars, on_disk
+from comfyvn_store.asset import record, worktree
 from comfyvn_store.asset.readers import comfyui
-from comfyvn_store.asset.sidecar import Sidecar
-from comfyvn_store.base import canonical, digest, files, links, names, pointers
-from comfyvn_store.errors import ComfyvnError, LockTimeout, Refused, UnknownFile, UsageError, from_os_error
-from comfyvn_store.hot.lookup import HistoryRecords
-from comfyvn_store.index import sight
-from comfyvn_store.ops import cards, journal
-from comfyvn_store.ops.places import Taken, place_view
+from comfyvn_store.base import canonical, links, names, pointers
+from comfyvn_store.errors import ComfyvnError, Refused, UnknownFile, UsageError, from_os_error
+from comfyvn_store.ops import cards, journal, taking
 from comfyvn_store.ops.session import Session
-from comfyvn_store.store import adoption
-from comfyvn_store.vcs import blobs, staging
-from comfyvn_store.vcs.repository import Repository
-from comfyvn_store.vcs.staging import Entry
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the caller wants for one file. `inside` is its place relative to the assets root."""
-
-    source: str
-    inside: str
-    copy: bool = True
-    replace: bool = False
-    stage: bool = True
-    tags: tuple[str, ...] = ()
-    license: str | None = None
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    origin: record.Origin = field(default_factory=lambda: record.Origin(default_source=record.MANUAL))
+from comfyvn_store.ops.taking import Wish
 
 
 def register(
@@ -60,7 +36,7 @@ def register(
         worktree.alone(session.repository, worktree.PATIENCE),
         journal.recording(session.repository, "register", noted, f"replace {replaced[0] if replaced else ''}{more}"),
     ):
-        done = _register_all(session, wishes, failed)
+        done = taking.take(session, wishes, failed, check=check_source)
     session.catch_up_if_free()
     session.make_previews_later()
     return [cards.printed(session, item.card) for item in done]
@@ -78,33 +54,6 @@ def _checked(wishes: Sequence[Wish], failed: Callable[[Wish, ComfyvnError], None
         else:
             fit.append(wish)
     return fit
-
-
-def _register_all(
-    session: Session, wishes: Sequence[Wish], failed: Callable[[Wish, ComfyvnError], None] | None
-) -> list[_Registered]:
-    done: list[_Registered] = []
-    try:
-        with closing(HistoryRecords(session.repository)) as history:
-            for wish in wishes:
-                try:
-                    done.append(_register_one(session, wish, history))
-                except ComfyvnError as error:
-                    if failed is None:
-                        raise
-                    failed(wish, error)
-    finally:
-        _stage(session.repository, done)
-    return done
-
-
-class _Registered(NamedTuple):
-    """A file that is in the store, with its view and its sidecar in place: the asset's path, sidecar and git's text."""
-
-    wish: Wish
-    full: str
-    card: Sidecar
-    text: bytes
 
 
 def with_workflow(origin: record.Origin, graph: Any) -> record.Origin:
@@ -193,118 +142,3 @@ def _check_twice(wishes: Sequence[Wish]) -> None:
                 f"'{names.printable(wish.inside)}'",
                 hint="register them one by one with --name",
             )
-
-
-def _register_one(session: Session, wish: Wish, history: HistoryRecords) -> _Registered:
-    check_source(wish.source)
-    try:
-        return _register(session, wish, history)
-    except OSError as error:
-        raise from_os_error(error, f"register '{names.printable(wish.source)}'") from error
-
-
-def _register(session: Session, wish: Wish, history: HistoryRecords) -> _Registered:
-    repository = session.repository
-    full = repository.full(wish.inside)
-    taken = Taken.look(repository, full)
-    taken.refuse_other(full)
-    broken = cards.broken_on_disk(repository, full)
-    if broken:
-        raise Refused(
-            f"the sidecar of '{names.printable(full)}' is broken ({broken}) and is left as it is",
-            hint="mend or remove it, then register again",
-        )
-    hash_ = _store(repository, wish)
-    if wish.copy and not wish.replace:
-        taken.refuse_other_bytes(repository, full, wish.source, hash_)
-    card = _with_notes(_card(repository, wish, hash_, history), wish)
-    text = sidecar.encode(card)
-    repository.store.sync([hash_])
-    place_view(repository, full, hash_, taken, replace=wish.replace)
-    cards.write(repository, full, text, cards.commit_of(session, card))
-    return _Registered(wish, full, card, text)
-
-
-def _card(repository: Repository, wish: Wish, hash_: str, history: HistoryRecords) -> Sidecar:
-    """Gives the sidecar for these bytes at this place: the known one, or a new one that keeps what people said."""
-    full = repository.full(wish.inside)
-    # The one on disk first: it may have an edit of the user's that git does not know yet.
-    said = on_disk(repository, full) or cards.staged(repository, full)
-    if said is not None and said.hash == hash_:
-        return said.moved(wish.inside)
-    known = KnownSidecars(repository, [full], history.newest_blob)
-    found = known.find(full, hash_)
-    if found is not None:
-        card = found.moved(wish.inside)
-        return replace(card, tags=said.tags, license=said.license, meta=said.meta, extra=said.extra) if said else card
-    facts = record.read_facts(repository.store, hash_, [reader for _, reader in readers.installed()])
-    origin = replace(wish.origin, user=wish.origin.user or repository.settings.user)
-    return record.new_sidecar(wish.inside, hash_, facts, origin, said or known.previous(full))
-
-
-def _with_notes(card: Sidecar, wish: Wish) -> Sidecar:
-    tags = (*card.tags, *(tag for tag in dict.fromkeys(wish.tags) if tag not in card.tags))
-    return replace(card, tags=tags, license=wish.license or card.license, meta={**card.meta, **wish.meta})
-
-
-# -- bytes ---------------------------------------------------------------------------------------------------------
-
-
-def _store(repository: Repository, wish: Wish) -> str:
-    """Takes the bytes into the store, by copy or by adopting the file itself."""
-    stated = ingest.Stated(wish.origin.source, wish.origin.workflow_hash)
-    # A copy stays in place as it is, and one inode cannot be both the object and a file that people write to.
-    if not wish.copy and not os.path.islink(wish.source) and not repository.copies_views:
-        adopted = _adopt(repository, wish.source)
-        if adopted is not None:
-            return adopted
-    mark = repository.settings.marker and wish.copy
-    with open(wish.source, "rb") as stream:
-        return ingest.ingest(repository.store, ingest.file_blocks(stream), mark=mark, stated=stated).hash
-
-
-def _adopt(repository: Repository, source: str) -> str | None:
-    """Makes the file itself an object, bytes untouched; None where it has other hard links or cannot be linked."""
-    info = files.look(source)
-    if info is None or info.st_nlink > 1:
-        return None
-    seen = files.print_of(info)
-    with open(source, "rb") as stream:
-        hash_ = digest.sha256(stream)
-    if files.print_of(os.lstat(source)) != seen:
-        raise Refused(
-            f"'{names.printable(source)}' changed while it was read",
-            hint="wait until it is saved, then try again",
-        )
-    return hash_ if adoption.adopt(repository.store, source, hash_, seen) else None
-
-
-# -- git -----------------------------------------------------------------------------------------------------------
-
-
-def _stage(repository: Repository, done: Sequence[_Registered]) -> None:
-    """Stages views and sidecars, all in a few calls of git, or remembers those that are not to be staged."""
-    staged = [item for item in done if item.wish.stage]
-    contents = [links.link_text(item.full, item.card.hash).encode("ascii") for item in staged]
-    oids = blobs.write_blobs(repository.git, repository.object_format, [*contents, *(item.text for item in staged)])
-    before = {entry.path: entry for entry in staging.entries(repository.git, [item.full for item in staged])}
-    wanted = [
-        Entry(item.full, views.mode_of(repository, before.get(item.full)), oid)
-        for item, oid in zip(staged, oids, strict=False)
-    ]
-    wanted += [
-        Entry(names.sidecar_path(item.full), staging.FILE, oid)
-        for item, oid in zip(staged, oids[len(staged) :], strict=True)
-    ]
-    current = {entry.path: entry for entry in staging.entries(repository.git, [entry.path for entry in wanted])}
-    try:
-        staging.write_entries(
-            repository.git, [entry for entry in wanted if current.get(entry.path) != entry], patience=staging.PATIENCE
-        )
-        staging.refresh(repository.git, [entry.path for entry in wanted], filters=True, patience=staging.PATIENCE)
-    except LockTimeout as error:
-        raise LockTimeout(f"the files are registered but not staged: {error.message}", hint=error.hint) from error
-    unstaged = sight.read_unstaged(repository)
-    after = {*unstaged, *(item.wish.inside for item in done)} - {item.wish.inside for item in staged}
-    if after != set(unstaged):
-        sight.write_unstaged(repository, after)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from comfyvn_store.asset import worktree
 from comfyvn_store.base import links, names
 from comfyvn_store.ops import journal, snapshots, wiring
+from comfyvn_store.ops.importing import made
 from comfyvn_store.ops.journal import Entry
 from comfyvn_store.ops.snapshots import Lies, State
 from comfyvn_store.store import trash
@@ -24,8 +25,14 @@ UNDO, UNINSTALL, GC, DROP = "undo", "uninstall", "gc", "drop"
 # It can be undone; it was; it is an undo that came to nothing; it cannot be any more; not before an edit makes way; it was
 # done in another work tree.
 OPEN, UNDONE, FAILED, PAST, BLOCKED, ELSEWHERE = "open", "undone", "failed", "past", "blocked", "elsewhere"
+_BROUGHT = "that brought objects back"
 SAVE_FIRST = "commit or save what you have there elsewhere, or put it right with git"
-_AGAIN = {GC: "comfyvn-store gc --prune", DROP: "comfyvn-store drop PATH", UNINSTALL: "comfyvn-store uninstall"}
+_AGAIN = {
+    made.VERB: "comfyvn-store import",
+    GC: "comfyvn-store gc --prune",
+    DROP: "comfyvn-store drop PATH",
+    UNINSTALL: "comfyvn-store uninstall",
+}
 
 
 class Standing(NamedTuple):
@@ -106,7 +113,16 @@ class _Look:
             return self._brought_back(entry)
         if self._repository.home.is_retired:
             return Standing(BLOCKED, "comfyvn-store is not set up here", "run `comfyvn-store init` first")
+        if entry.made:
+            return self._made(entry)
         return self.paths(entry) if entry.before else self._objects(entry)
+
+    def _made(self, entry: Entry) -> Standing:
+        if not is_here(self._repository, entry):
+            return _elsewhere(entry)
+        if made.is_anything_left(self._repository, entry.id):
+            return Standing(OPEN)
+        return Standing(PAST, "nothing of what it brought is here any more", "there is nothing to undo")
 
     def _uninstall(self, entry: Entry) -> Standing:
         if self._repository.home.is_retired or not entry.is_finished:
@@ -116,7 +132,7 @@ class _Look:
     def _brought_back(self, entry: Entry) -> Standing:
         origin = self._journal.get(entry.undoes or "")
         verb = origin.verb if origin else entry.summary.removeprefix("undo ").partition(" ")[0].rstrip(":")
-        what = "that set things up again" if verb == UNINSTALL else "that brought objects back"
+        what = {UNINSTALL: "that set things up again", made.VERB: "that took an import back"}.get(verb, _BROUGHT)
         hint = f"to do it again, run that command again: {redoing(origin or entry, verb)}"
         return Standing(PAST, f"an undo {what} cannot be undone", hint)
 
@@ -139,8 +155,7 @@ class _Look:
     def paths(self, entry: Entry) -> Standing:
         """Gives how an operation on paths stands."""
         if not is_here(self._repository, entry):
-            reason = f"it was done in the work tree '{names.printable(entry.work_tree)}'"
-            return Standing(ELSEWHERE, reason, "run the command there")
+            return _elsewhere(entry)
         wanted = [path for path, state in entry.before.items() if self._now[path] != state]
         if not wanted and entry.is_finished and entry.id not in self._half_undone:
             return Standing(PAST, "all is as it was before it", "there is nothing to undo")
@@ -218,6 +233,11 @@ class _Look:
             return True
         place = self._repository.absolute(path)
         return not os.path.islink(place) and worktree.holds(self._repository, place, hash_)
+
+
+def _elsewhere(entry: Entry) -> Standing:
+    reason = f"it was done in the work tree '{names.printable(entry.work_tree)}'"
+    return Standing(ELSEWHERE, reason, "run the command there")
 
 
 def _is_between(path: str, now: State, before: State, after: State) -> bool:

@@ -15,6 +15,7 @@ from comfyvn_store.base import names
 from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import ComfyvnError, Refused, UsageError, from_os_error
 from comfyvn_store.ops import journal, returning, setting_up_again, snapshots, standing
+from comfyvn_store.ops.importing import made
 from comfyvn_store.ops.journal import Entry
 from comfyvn_store.ops.session import Session, open_session
 from comfyvn_store.ops.snapshots import State
@@ -24,6 +25,8 @@ from comfyvn_store.vcs.repository import Repository, open_repository
 
 # Hears of each operation that is passed over, with its reason.
 Tell = Callable[[Entry, str], None]
+# So many files that stay are named one by one.
+_NAMED = 20
 _BY_ID = "Older operations can be undone by their ids: comfyvn-store log --operations"
 
 
@@ -68,7 +71,9 @@ def _undo(repository: Repository, name: str | None, dry_run: bool, tell: Tell, p
         return _set_up_again(repository, done, dry_run)
     try:
         with open_session() as session:
-            if entry.before:
+            if entry.made:
+                _undo_made(session, done, dry_run)
+            elif entry.before:
                 _undo_paths(session, done, dry_run)
             else:
                 _undo_objects(session.repository, done, dry_run, progress)
@@ -165,6 +170,26 @@ def _undo_paths(session: Session, done: Undone, dry_run: bool) -> None:
     journal.finish(repository, undoing, after=after)
     _note_undone(repository, entry, undoing.id)
     done.by = undoing.id
+
+
+def _undo_made(session: Session, done: Undone, dry_run: bool) -> None:
+    repository, entry = session.repository, done.entry
+    with worktree.alone(repository, worktree.PATIENCE):
+        try:
+            if dry_run:
+                done.paths, kept = made.take_back(session, entry.id, dry_run=True)
+            else:
+                undoing = journal.begin(repository, standing.UNDO, _summary(entry), undoes=entry.id)
+                done.paths, kept = made.take_back(session, entry.id, dry_run=False)
+        except OSError as error:
+            raise from_os_error(error, "undo that") from error
+    done.notes += [f"'{names.printable(path)}' was changed since, and stays" for path in kept[:_NAMED]]
+    if len(kept) > _NAMED:
+        done.notes.append(f"{len(kept) - _NAMED} more were changed since, and stay")
+    if not dry_run:
+        journal.finish(repository, undoing)
+        _note_undone(repository, entry, undoing.id)
+        done.by = undoing.id
 
 
 def _bring_objects(repository: Repository, now: Mapping[str, State], wanted: Mapping[str, State]) -> None:

@@ -52,6 +52,18 @@ def entries(git: Git, paths: Sequence[str]) -> list[Entry]:
     return _entries(git, [literal(path) for path in paths])
 
 
+def entries_at(git: Git, root: str, paths: Sequence[str]) -> list[Entry]:
+    """Gives the index entries at exactly these paths, all of them below `root`. Of many, git's whole listing is looked through,
+    because git itself compares every entry with every path."""
+    if len(paths) <= _FEW:
+        listing = git.run("ls-files", "-s", "-z", "--", *map(literal, paths)) if paths else b""
+    else:
+        listing = git.run("ls-files", "-s", "-z", "--", literal(root))
+    wanted = {os.fsencode(path) for path in paths}
+    items = _bounded(git, listing).split(b"\0")
+    return _parsed(b"\0".join(item for item in items if item.partition(b"\t")[2] in wanted))
+
+
 def all_entries(git: Git) -> list[Entry]:
     """Gives every index entry."""
     return _entries(git, [":/"])
@@ -273,6 +285,8 @@ def empty_tree(git: Git) -> str:
     return git.run("hash-object", "-t", "tree", "--stdin", data=b"").decode("ascii").strip()
 
 
+# Up to so many paths git compares with its entries itself.
+_FEW = 60
 # Arguments have a limit (ARG_MAX); beyond this many paths git lists everything and we choose.
 _MANY = 500
 

@@ -63,6 +63,12 @@ def sources(world: Path) -> None:
 
 
 @kept
+def imported(world: Path) -> None:
+    sources(world)
+    GitRepo(world / "repo").tool("import", "../src", "--type", "characters", "--no-alike")
+
+
+@kept
 def initialised(world: Path) -> None:
     begun(world)
     GitRepo(world / "repo").tool("init")

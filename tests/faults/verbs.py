@@ -27,6 +27,8 @@ _ASSETS = (
         ("register", "../src/hero.png", "../src/theme.wav", "../src/film.bin", "--type", "characters"),
         (),
     ),
+    Verb("import", states.sources, ("import", "../src", "--type", "characters", "--no-alike"), (), codes=(1, 16)),
+    Verb("take-back", states.imported, ("undo",), (), repeats=(0, 2, 20)),
     Verb("adopt", states.files, ("register", HERO_PATH, "--type", "characters", "--no-copy"), ALL),
     Verb(
         "replace",

@@ -1,0 +1,71 @@
+"""From files that are complete to assets, a few at a time, with nothing held open between.
+
+Another git that holds the index is waited for a moment, then left alone: the files stay due, and the next round does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+from comfyvn_store.ops.importing import deciding
+from comfyvn_store.ops.importing.carrying import Import, Order
+from comfyvn_store.ops.importing.items import Item
+from comfyvn_store.ops.importing.made import Made
+from comfyvn_store.ops.importing.scratch import ADDED, KNOWN, LEFT, PASSED, REPLACED, Outcome
+from comfyvn_store.ops.session import open_session
+
+# So many files, or bytes, in one write of git's index.
+MOST = 50
+MOST_BYTES = 64 << 20
+
+
+class Due(NamedTuple):
+    """A file that is complete; `replaces` where it was saved anew, and its asset gets a new version."""
+
+    item: Item
+    size: int
+    replaces: bool = False
+
+
+class Feeder:
+    """Takes files in, and counts. `made` is one operation of the journal for the whole watch."""
+
+    def __init__(self, folder: str, order: Order, made: Made) -> None:
+        self._folder = folder
+        self._order = order
+        self._made = made
+        self.counts = dict.fromkeys((ADDED, REPLACED, KNOWN, LEFT, PASSED), 0)
+
+    def feed(self, due: Sequence[Due]) -> list[Outcome]:
+        """Makes files assets, and says what became of each, in their order. Raises LockTimeout (later, then), MachineError."""
+        with (
+            open_session(self._folder) as session,
+            closing(Import(session, self._order, self._made, is_small=True)) as work,
+        ):
+            for each in due:
+                work.consider(each.item, deciding.REPLACE if each.replaces else None)
+            work.flush()
+            work.settle()
+            found = {each.file: each for each in work.scratch.outcomes(*self.counts)}
+        for outcome in found.values():
+            self.counts[outcome.what] += 1
+        return [found[each.item.shown] for each in due if each.item.shown in found]
+
+    def finish(self) -> str | None:
+        """Notes the end in the journal, and gives the operation's id."""
+        return self._made.finish()
+
+
+def portions(due: Sequence[Due]) -> list[list[Due]]:
+    """Parts files into what is taken in at once."""
+    found: list[list[Due]] = []
+    size = 0
+    for each in due:
+        if not found or len(found[-1]) >= MOST or size + each.size > MOST_BYTES:
+            found.append([])
+            size = 0
+        found[-1].append(each)
+        size += each.size
+    return found
