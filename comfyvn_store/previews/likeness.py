@@ -48,6 +48,7 @@ _STRONG: Final = [255 if value >= 128 + _LEAST else 0 for value in range(256)]
 _ZERO: Final = [255] + [0] * 255
 _SET: Final = re.compile(b"\xff")
 _REACH: Final = 11  # a mark's surroundings end so many pixels from it
+_MOST_ALIKE: Final = 2  # marks with one key, such as all along a straight edge, tell no place
 _CELLS: Final = 6  # marks are spread over so many rows and columns
 
 
@@ -220,10 +221,16 @@ def _marks(grey: Image.Image, most: int, each: int, doubts: int) -> list[tuple[S
                 found.append((abs(levels[at] - 128), at, is_light))
     found.sort(reverse=True)
     steps = [(ay * width + ax, by * width + bx) for (ax, ay), (bx, by) in _PAIRS]
-    return [
-        (_keys([light[at + a] - light[at + b] for a, b in steps], is_light, doubts), at % width, at // width)
-        for at, is_light in _spread(found, width, height, each)[:most]
-    ]
+    marks: list[tuple[Sequence[int], int, int]] = []
+    times: dict[int, int] = {}
+    for at, is_light in _spread(found, width, height, each):
+        keys = _keys([light[at + a] - light[at + b] for a, b in steps], is_light, doubts)
+        times[keys[0]] = times.get(keys[0], 0) + 1
+        if times[keys[0]] <= _MOST_ALIKE:
+            marks.append((keys, at % width, at // width))
+        if len(marks) == most:
+            break
+    return marks
 
 
 def _highest(layer: Image.Image) -> Image.Image:

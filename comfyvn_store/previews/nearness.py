@@ -19,8 +19,11 @@ from PIL import Image, ImageChops
 from comfyvn_store.index.prints import Candidate
 from comfyvn_store.previews.likeness import EDGE, SMALL, framed, in_grey
 
-NEAR: Final = 0.38
+NEAR: Final = 0.42
 """What is farther is another picture."""
+
+_SURE: Final = 0.12  # what is so near needs no mark that agrees
+_PER_MARK: Final = 0.03
 
 QUERY: Final = 96
 """A picture that is looked for is laid over others in a frame with as many pixels as a square with this edge."""
@@ -92,6 +95,12 @@ def place_of(candidate: Candidate, query: Sheet, kept: Sheet) -> Place:
         return filling(query, kept)
     scale = candidate.scale * SMALL / QUERY
     return Place(scale, scale, candidate.x * SMALL / EDGE, candidate.y * SMALL / EDGE)
+
+
+def trusted(distance: float, votes: int) -> bool:
+    """Tells whether a distance means the same picture: the farther, the more marks must agree. Plain pictures, such as frames
+    and boxes, have few, and are near to much."""
+    return distance <= min(NEAR, _SURE + _PER_MARK * votes)
 
 
 def filling(query: Sheet, kept: Sheet) -> Place:

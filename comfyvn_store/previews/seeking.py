@@ -8,7 +8,7 @@ from PIL import Image
 
 from comfyvn_store.index.prints import Prints
 from comfyvn_store.previews import likeness, nearness
-from comfyvn_store.previews.nearness import NEAR, Sheet
+from comfyvn_store.previews.nearness import Sheet, trusted
 
 
 class Alike(NamedTuple):
@@ -19,28 +19,28 @@ class Alike(NamedTuple):
     flipped: bool
 
 
-def seek(prints: Prints, picture: Image.Image, *, farthest: float = NEAR) -> list[Alike]:
-    """Gives the objects that look like a presentable picture, the nearest first; none that is farther than that."""
+def seek(prints: Prints, picture: Image.Image) -> list[Alike]:
+    """Gives the objects that look like a presentable picture, the nearest first."""
     upright = nearness.sheet(picture)
     mirrored = upright.flipped
     kept: dict[str, Sheet | None] = {}
     best: dict[str, Alike] = {}
+    votes: dict[str, int] = {}
     for candidate in prints.candidates(likeness.views_of(picture)):
-        if candidate.hash not in kept:
-            found = prints.of(candidate.hash)
-            kept[candidate.hash] = nearness.sheet_of(found.small) if found is not None else None
-        sheet = kept[candidate.hash]
+        hash_ = candidate.hash
+        if hash_ not in kept:
+            found = prints.of(hash_)
+            kept[hash_] = nearness.sheet_of(found.small) if found is not None else None
+        sheet = kept[hash_]
         if sheet is None:
             continue
         query = mirrored if candidate.flipped else upright
         distance = nearness.distance(query, sheet, nearness.place_of(candidate, query, sheet))
-        if distance is not None and distance <= farthest and distance < _far(best, candidate.hash):
-            best[candidate.hash] = Alike(candidate.hash, distance, candidate.flipped)
-    return sorted(best.values(), key=lambda alike: (alike.distance, alike.hash))
-
-
-def _far(best: dict[str, Alike], hash_: str) -> float:
-    return best[hash_].distance if hash_ in best else 2.0
+        votes[hash_] = max(votes.get(hash_, 0), candidate.votes)
+        if distance is not None and (hash_ not in best or distance < best[hash_].distance):
+            best[hash_] = Alike(hash_, distance, candidate.flipped)
+    alike = [each for each in best.values() if trusted(each.distance, votes[each.hash])]
+    return sorted(alike, key=lambda each: (each.distance, each.hash))
 
 
 def apart(prints: Prints, one: str, other: str) -> float | None:

@@ -1,7 +1,7 @@
 """Measures how well pictures are found that were edited, how often others are taken for them, and how long it takes. Prints
 Markdown. No test depends on a number.
 
-    python tests/benchmarks/whence.py [--samples FOLDER] [--made 200] [--prints 100000]
+    python tests/benchmarks/whence.py [--samples FOLDER] [--made 120] [--others 60] [--prints 100000]
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def made(number: int, batch: int = 0) -> Image.Image:
         shape = (draw.ellipse, draw.rectangle)[source.randrange(2)]
         shape((x - radius, y - radius * 0.7, x + radius, y + radius * 0.7), fill=tuple(colour))
     picture = picture.filter(ImageFilter.GaussianBlur(2))
-    return Image.blend(picture, Image.effect_noise(size, 12).convert("RGB"), 0.1)
+    grain = Image.frombytes("L", size, source.randbytes(size[0] * size[1])).convert("RGB")
+    return Image.blend(picture, grain, 0.03)
 
 
 def find(prints: Prints, picture: Image.Image) -> list[str]:
@@ -159,6 +160,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--samples", type=Path, default=SAMPLES)
     words.add_argument("--made", type=int, default=120)
+    words.add_argument("--others", type=int, default=60, help="pictures that are not in the store, at most")
     words.add_argument("--prints", type=int, default=0)
     given = words.parse_args()
     real = sampled(given.samples) if given.samples.is_dir() else {}
@@ -168,7 +170,10 @@ def main() -> None:
     }
     parts = tiles({name: picture for name, picture in real.items() if name not in kept})
     inside = {**kept, **{f"made {number}": made(number) for number in range(given.made)}}
-    outside = parts | {f"made {number}": made(number) for number in range(1000, 1000 + given.made // 2)}
+    chosen = random.Random(1).sample(sorted(parts), min(len(parts), given.others * 2 // 3))
+    outside = {name: parts[name] for name in chosen} | {
+        f"made {number}": made(number) for number in range(1000, 1000 + given.others - len(chosen))
+    }
     batch = {f"made {number}": made(number, 1) for number in range(given.made)}
     with tempfile.TemporaryDirectory() as folder, Prints(str(Path(folder, "prints.db"))) as prints:
         begun = time.process_time()
