@@ -12,7 +12,7 @@ from comfyvn_store.asset import record
 from comfyvn_store.base import canonical, links, names
 from comfyvn_store.errors import LockTimeout, Refused, UsageError
 from comfyvn_store.index import questions
-from comfyvn_store.ops import naming, places, register, remove
+from comfyvn_store.ops import inference, naming, places, register, remove
 from comfyvn_store.ops import rebuild as rebuilding
 from comfyvn_store.ops.session import Session, open_session
 from comfyvn_store.previews import worker
@@ -123,7 +123,9 @@ class AssetRegistry:
         Raises UnknownAsset, AmbiguousAsset, UnknownRevision.
         """
         with self._open() as session:
-            return dict(naming.version(session, name).record)
+            item = dict(naming.version(session, name).record)
+            inference.add_to_asset(session, item)
+            return item
 
     def resolve_path(self, name: str) -> str:
         """Gives the absolute path of the view of an asset. Raises UnknownAsset, AmbiguousAsset."""
@@ -146,7 +148,9 @@ class AssetRegistry:
         from comfyvn_store.ops import provenance
 
         with self._open() as session:
-            return provenance.provenance(session, name, commit)
+            found = provenance.provenance(session, name, commit)
+            inference.add(session, found)
+            return found
 
     def rebuild(self, *, verify: bool = False, previews: bool = True) -> dict[str, Any]:
         """Makes the index from nothing; gives counts and the problems found."""

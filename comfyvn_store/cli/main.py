@@ -34,6 +34,7 @@ COMMANDS = {
     "provenance": "reading",
     "lineage": "lineage",
     "impact": "lineage",
+    "whence": "whence",
     "workflow": "reading",
     "read": "reading",
     "strip": "stripping",

@@ -71,12 +71,13 @@ def show_command(name: str, as_json: bool) -> None:
     Name it by path, by uid, by the beginning of its hash, or as it was in a revision: HEAD~2:assets/characters/alice.png
     """
     from comfyvn_store.index import questions
-    from comfyvn_store.ops import cutoff, naming
+    from comfyvn_store.ops import cutoff, inference, naming
     from comfyvn_store.ops.session import open_session
 
     with open_session() as session:
         output.notes(session.notes)
         item = dict(naming.version(session, name).record)
+        inference.add_to_asset(session, item)
         lines = questions.commit_lines(session.index, filter(None, [item["commit"]]))
         older = questions.older_than_history(session.index, filter(None, [(item["provenance"] or {}).get("id")]))
         is_cut = bool(item["present"]) and cutoff.is_cut_short(session.repository, item["hash"], item["bytes"])
@@ -114,7 +115,8 @@ def _show(item: dict[str, Any], lines: dict[str, tuple[str, str, str]], older: s
         output.line("  provenance not known yet; it comes with the next commit of art")
         return
     output.line("  provenance")
-    output.table(_record_rows(record, lines.get(item["commit"] or ""), older), indent="    ")
+    output.table(record_rows(record, lines.get(item["commit"] or ""), older), indent="    ")
+    output.table(inferred_rows(item.get("inferred")), indent="    ")
 
 
 @click.command("provenance", short_help="where art came from: by asset, by commit, or all")
@@ -124,12 +126,13 @@ def _show(item: dict[str, Any], lines: dict[str, tuple[str, str, str]], older: s
 def provenance_command(name: str | None, revision: str | None, as_json: bool) -> None:
     """Print the ledger, newest first: of one asset (all its versions), of a commit or range, or all of it."""
     from comfyvn_store.index import questions
-    from comfyvn_store.ops import provenance
+    from comfyvn_store.ops import inference, provenance
     from comfyvn_store.ops.session import open_session
 
     with open_session() as session:
         output.notes(session.notes)
         found = provenance.provenance(session, name, revision)
+        inference.add(session, found)
         lines = questions.commit_lines(session.index, filter(None, (item["commit"] for item in found)))
         older = questions.older_than_history(session.index, (item["id"] for item in found))
     if as_json:
@@ -141,10 +144,27 @@ def provenance_command(name: str | None, revision: str | None, as_json: bool) ->
         if number:
             output.line()
         output.line(f"{output.strong(output.path(item['path']))}  {item['uid']}")
-        output.table(_record_rows(item, lines.get(item["commit"] or ""), older), indent="    ")
+        output.table(record_rows(item, lines.get(item["commit"] or ""), older), indent="    ")
+        output.table(inferred_rows(item.get("inferred")), indent="    ")
 
 
-def _record_rows(record: dict[str, Any], commit: tuple[str, str, str] | None, older: set[str]) -> list[tuple[str, str]]:
+def inferred_rows(inferred: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Gives the lines that say what a version inherits from one before it, each as inferred."""
+    if inferred is None:
+        return []
+    origin = inferred["from"]
+    where = f"inferred from {origin['path']} {origin['hash'][:16]}, distance {inferred['distance']:.2f}"
+    rows = [("origin", where), ("source", inferred["source"] or "unknown")]
+    if inferred["workflow_hash"]:
+        rows.append(("workflow", inferred["workflow_hash"][:16]))
+    rows = [(key, _short(value)) for key, value in rows] + _input_rows(inferred["inputs"])
+    return [(f"inferred {key}" if key != "origin" else key, value) for key, value in rows]
+
+
+def record_rows(
+    record: Mapping[str, Any], commit: tuple[str, str, str] | None, older: set[str]
+) -> list[tuple[str, str]]:
+    """Gives the lines that show a provenance record."""
     none = "unknown (older than this shallow clone)" if record["id"] in older else "not committed"
     rows = [("commit", output.commit(record.get("commit"), none) + (f"  {_short(commit[2])}" if commit else ""))]
     if commit:

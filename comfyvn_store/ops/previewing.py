@@ -9,6 +9,7 @@ from typing import Any
 from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import LockTimeout
 from comfyvn_store.index import questions
+from comfyvn_store.index.prints import open_prints
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
 
@@ -51,6 +52,8 @@ def make(
     result, tell = Previewed(), progress or quietly
     if retry:
         worker.retry(session.index)
+        with open_prints(session.repository) as prints:
+            prints.forget_failures()
     total = 0
     while True:
         try:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from comfyvn_store.asset import sidecar, temps, views, worktree
 from comfyvn_store.base import canonical, durable, files, links, names, swapping
 from comfyvn_store.errors import ComfyvnError
-from comfyvn_store.index import questions
+from comfyvn_store.index import printfile, questions
 from comfyvn_store.ops import journal, leaving, shims, switching, wiring
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
@@ -163,7 +163,7 @@ def _remove_previews(repository: Repository) -> None:
 
 
 def _remove_derived(session: Session) -> None:
-    """Removes the index, the mirrors and the previews, which `git add -A` would take in now."""
+    """Removes the index, fingerprints, the mirrors and the previews, which `git add -A` would take in now."""
     repository = session.repository
     _remove_previews(repository)
     groups: dict[str, dict[str, list[str]]] = {}
@@ -173,8 +173,9 @@ def _remove_derived(session: Session) -> None:
     for folder, inside in groups.items():
         worktree.mirror_all(repository, folder, inside)
     session.index.close()
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(OSError):
-            os.unlink(repository.settings.db_path + suffix)
+    for place in (repository.settings.db_path, os.path.join(repository.home.path, printfile.NAME)):
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                os.unlink(place + suffix)
     with contextlib.suppress(OSError):
         os.rmdir(repository.absolute(repository.full(names.META_FOLDER)))

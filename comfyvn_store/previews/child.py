@@ -40,7 +40,8 @@ def _made(order: dict[str, Any], has_room: bool) -> dict[str, Any]:
     from comfyvn_store.previews import making
 
     try:
-        return {"made": making.make(order["mime"], order["source"], order["place"], has_room=has_room)}
+        wants = frozenset(order["wants"])
+        return {"made": making.make(order["mime"], order["source"], order["place"], wants, has_room=has_room)}
     except NeedsRoom as error:
         return {"reason": error.reason, "needs_room": True}
     except PreviewError as error:

@@ -27,8 +27,8 @@ _MOST_PACKETS: Final = 2000
 _TURNS: Final = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 
 
-def write_first_frame(source: str, mime: str, target: BinaryIO, *, most_pixels: int) -> None:
-    """Writes a WebP of a film's first picture that fits EDGE x EDGE pixels, as it is to be shown.
+def first_frame(source: str, mime: str, *, most_pixels: int) -> Image.Image:
+    """Gives a film's first picture, no side longer than EDGE pixels, as it is to be shown.
 
     Raises PreviewError where the bytes give none or PyAV is not there, OSError where they cannot be opened.
     """
@@ -39,14 +39,20 @@ def write_first_frame(source: str, mime: str, target: BinaryIO, *, most_pixels: 
             raise PreviewError(f"needs PyAV: pip install 'comfyvn-store[{EXTRA}]'") from error
         try:
             with av.open(file, format=_CONTAINERS[mime], metadata_errors="replace") as container:
-                picture = _first_picture(container, most_pixels)
+                return _first_picture(container, most_pixels)
         except MemoryError as error:
             raise NeedsRoom("not enough memory for this film") from error
         except PreviewError:
             raise
         except (av.FFmpegError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
             raise PreviewError(f"damaged or unsupported film: {_said(error)}") from error
+
+
+def write_first_frame(source: str, mime: str, target: BinaryIO, *, most_pixels: int) -> Image.Image:
+    """Writes a WebP of that picture, and gives it. Raises PreviewError, OSError."""
+    picture = first_frame(source, mime, most_pixels=most_pixels)
     target.write(as_webp(picture))
+    return picture
 
 
 def _said(error: Exception) -> str:

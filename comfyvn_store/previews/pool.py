@@ -18,6 +18,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from comfyvn_store.errors import MachineError
+from comfyvn_store.previews.making import PREVIEW
 
 # BELOW_NORMAL_PRIORITY_CLASS, CREATE_NO_WINDOW
 _WINDOWS_FLAGS = 0x4000 | 0x08000000 if os.name == "nt" else 0
@@ -33,12 +34,16 @@ class Limits(NamedTuple):
 
 
 class Task(NamedTuple):
-    """An object whose previews are to be made at `place`, plus an ending for each."""
+    """A file of which something is to be made at `place`, plus an ending for each: what it `wants` (see `making`).
+
+    `hash` is the object's, or any name for the file.
+    """
 
     hash: str
     mime: str
     source: str
     place: str
+    wants: tuple[str, ...] = (PREVIEW,)
 
 
 class Outcome(NamedTuple):
@@ -179,7 +184,7 @@ class _Child:
     def ask(self, task: Task) -> Outcome:
         """Has it make one object's previews, and waits."""
         assert self._process.stdin is not None
-        order = {"mime": task.mime, "source": task.source, "place": task.place}
+        order = {"mime": task.mime, "source": task.source, "place": task.place, "wants": task.wants}
         try:
             self._process.stdin.write(json.dumps(order).encode("ascii") + b"\n")
             self._process.stdin.flush()

@@ -4,12 +4,21 @@ Owns the use of that library, which an extra installs. It must not hold more tha
 believe what a header says of the length.
 """
 
+import struct
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from comfyvn_store.previews import PreviewError
 from comfyvn_store.previews.peaks import Encoding, block_peak
 from comfyvn_store.previews.waveform import Waveform
+
+
+class Hash(Protocol):
+    """A hash that is fed with bytes."""
+
+    def update(self, data: bytes, /) -> None:
+        """Takes the next bytes."""
+
 
 EXTRA: Final = "sound"
 """The extra that brings soundfile."""
@@ -21,11 +30,11 @@ _WIDTH: Final = 2  # bytes of a sample: what is louder than full scale is clippe
 _BINS: Final = 4096
 
 
-def read_sound(source: str, points: int = 512) -> Waveform:
+def read_sound(source: str, points: int = 512, heard: Hash | None = None) -> Waveform:
     """Reads the sound at `source` into at most `points` peaks, as `read_waveform` does for WAV.
 
     The length is counted, not believed; where it is not what the header says, a slice may begin up to an eighth of its
-    length early and end as much late.
+    length early and end as much late. `heard` takes the samples, 16 bits each, with channels and rate in front.
     Raises PreviewError where the bytes are no such sound or soundfile is not there, OSError where they cannot be opened.
     """
     with open(source, "rb"):
@@ -40,9 +49,14 @@ def read_sound(source: str, points: int = 512) -> Waveform:
             if not 0 < channels <= _MOST_CHANNELS or rate <= 0:
                 raise PreviewError(f"damaged sound: {channels} channels at {rate} Hz")
             outline = _Outline(int(sound.frames), _WIDTH * channels)
+            if heard is not None:
+                heard.update(struct.pack(">II", channels, rate))
             block = bytearray(_BLOCK_FRAMES * _WIDTH * channels)
             while frames := sound.buffer_read_into(block, dtype="int16"):
-                outline.add(bytes(block[: frames * _WIDTH * channels]))
+                samples = bytes(block[: frames * _WIDTH * channels])
+                outline.add(samples)
+                if heard is not None:
+                    heard.update(samples)
     except MemoryError as error:
         raise PreviewError("not enough memory for this sound") from error
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError, OverflowError, AssertionError) as error:

@@ -19,7 +19,8 @@ from comfyvn_store.asset import sidecar
 from comfyvn_store.errors import ComfyvnError, LockTimeout
 from comfyvn_store.index import catchup, questions
 from comfyvn_store.index.database import Index
-from comfyvn_store.previews import making, pool
+from comfyvn_store.index.prints import Print, open_prints
+from comfyvn_store.previews import fingerprints, making, pool
 from comfyvn_store.store.lock import locked
 from comfyvn_store.vcs.repository import Repository, open_repository
 
@@ -180,6 +181,7 @@ class _Round:
         self._open: dict[str, pool.Task] = {}
         self._thumbs: list[tuple[str, str]] = []
         self._failures: list[tuple[str, str]] = []
+        self._prints: list[tuple[str, Print | str]] = []
         self._written = time.monotonic()
 
     def make(self, due: list[tuple[str, str]], jobs: int) -> None:
@@ -199,7 +201,7 @@ class _Round:
                         break
         finally:
             for task in self._open.values():
-                _clear(task)
+                fingerprints.clear(task)
             self._write()
 
     def _tasks(self, missing: list[tuple[str, str]]) -> Iterator[pool.Task]:
@@ -208,7 +210,8 @@ class _Round:
             if not _is_there(self._repository):
                 return
             place = beginning + os.urandom(4).hex()
-            task = pool.Task(hash_, mime, self._repository.store.path(hash_), place)
+            wants = (making.PREVIEW, making.FINGERPRINT)
+            task = pool.Task(hash_, mime, self._repository.store.path(hash_), place, wants)
             self._open[hash_] = task
             yield task
 
@@ -221,15 +224,23 @@ class _Round:
                     raise outcome.error
             elif outcome.reason is not None:
                 self._failures.append((task.hash, outcome.reason))
-            elif outcome.made and self._publish(task, outcome.made):
-                self._note(task.hash, task.mime)
+            else:
+                made = tuple(ending for ending in outcome.made if ending != making.PRINT)
+                self._take_print(outcome)
+                if made and self._publish(task, made):
+                    self._note(task.hash, task.mime)
         finally:
             del self._open[task.hash]
-            _clear(task)
+            fingerprints.clear(task)
         self._done += 1
         if len(self._thumbs) + len(self._failures) >= _BATCH or time.monotonic() - self._written > _PAUSE:
             self._write()
         self._tell(self._done, self._total)
+
+    def _take_print(self, outcome: pool.Outcome) -> None:
+        found = fingerprints.read(outcome)
+        if found is not None:
+            self._prints.append((outcome.task.hash, found))
 
     def _publish(self, task: pool.Task, endings: tuple[str, ...]) -> bool:
         """Moves what was made into the cache, the file that the index names last; tells whether the cache was there."""
@@ -257,6 +268,10 @@ class _Round:
                 db.executemany("UPDATE assets_registry SET thumb = ? WHERE hash = ?", self._thumbs)
                 db.executemany("INSERT OR REPLACE INTO preview_failures VALUES (?, ?)", self._failures)
             self._thumbs, self._failures = [], []
+        if self._prints:
+            with open_prints(self._repository) as prints:
+                prints.add(self._prints)
+            self._prints = []
         self._written = time.monotonic()
 
 
@@ -264,12 +279,6 @@ def _place(repository: Repository, hash_: str, mime: str) -> str:
     preview = sidecar.preview_for(mime, hash_)
     assert preview is not None
     return os.path.join(repository.settings.thumbs_root, os.path.basename(preview["path"]))
-
-
-def _clear(task: pool.Task) -> None:
-    for ending in making.ENDINGS:
-        with contextlib.suppress(OSError):
-            os.unlink(task.place + ending)
 
 
 def _move(temp: str, place: str) -> None:

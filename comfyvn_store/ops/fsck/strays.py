@@ -37,6 +37,7 @@ _HOME = frozenset(
 ) | {"fsck", "operations", "keep", "sent", "migrations"}
 _WORK_TREE = frozenset(("commit.pid", "repair.lock", "previews.lock", "previews-next.lock", "unstaged", "config-said"))
 _INDEX = re.compile(r"index\.db(-wal|-shm|-journal)?\Z")
+_PRINTS = re.compile(r"prints\.db(-wal|-shm|-journal)?\Z")
 _PREVIEW = re.compile(r"([0-9a-f]{64})\.(webp|filmstrip\.webp|waveform\.json)\Z")
 
 
@@ -80,7 +81,11 @@ def _unknown(repository: Repository, now: float) -> Iterator[Finding]:
     for folder, known in allowed.items():
         for name in _listed(folder):
             place = os.path.join(folder, name)
-            if name in known or (folder in (own, home) and _INDEX.match(name)):
+            if (
+                name in known
+                or (folder in (own, home) and _INDEX.match(name))
+                or (folder == home and _PRINTS.match(name))
+            ):
                 continue
             if name.startswith(names.TEMP_PREFIX):
                 info = files.lstat(place)
