@@ -269,6 +269,13 @@ def test_versions_of_before_are_found_when_asked_for_and_marked(art: GitRepo, tm
     assert "--history" in art.tool("search", "neon").err
 
 
+def test_words_that_nearly_all_have_are_not_weighed(art: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    with session_in(art) as session:
+        assert views(session, "mira OR lowres") == [MIRA, RAIN]
+        monkeypatch.setattr(searching, "MOST_RANKED", 1)
+        assert views(session, "mira OR lowres") == [RAIN, MIRA]
+
+
 def test_branches_that_are_not_checked_out_are_history(art: GitRepo, tmp_path: Path) -> None:
     art.git("switch", "-q", "-c", "side")
     art.write("assets/cg/fox.png", media.comfy_png(5, positive="a fox"))

@@ -26,6 +26,10 @@ _WORDS = {
         "a person says it was not generated, its own metadata say it was:",
         "comfyvn-store annotate {} --meta generated=   (takes the note away)",
     ),
+    "origin only inferred": (
+        "only inferred to be generated, from a version before it:",
+        "comfyvn-store annotate {} --meta generated=true   (or false)",
+    ),
     "no asset": ("not in the store, so nothing is known of", "git add --renormalize {}"),
 }
 

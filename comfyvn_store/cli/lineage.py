@@ -165,6 +165,10 @@ def impact_command(model: str, limit: int | None, as_json: bool) -> int:
     return 0 if found.names else 1
 
 
+def _inferred(version: dict[str, Any]) -> str:
+    return f"inferred by its {version['how']}" if version["basis"] == "inferred" else ""
+
+
 def _show_impact(found: Impact, model: str, limit: int | None) -> None:
     if not found.names:
         output.line(f"nothing names '{output.path(model)}'")
@@ -190,7 +194,9 @@ def _show_impact(found: Impact, model: str, limit: int | None) -> None:
                     (version["committed_at"] or "")[:10],
                     output.path(author),
                     strengths,
-                    "" if version["current"] else output.dim("not here now"),
+                    output.dim(
+                        ", ".join(filter(None, [_inferred(version), "" if version["current"] else "not here now"]))
+                    ),
                 )
             )
     output.table(rows, indent="  ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from comfyvn_store.index import ingredients
@@ -102,6 +102,11 @@ def uses(index: Index, found: Sequence[Named]) -> Iterator[Use]:
         (ids,),
     )
     return (Use._make((*row[:7], bool(row[7]))) for row in rows)
+
+
+def heirs(index: Index, hashes: Iterable[str]) -> list[Version]:
+    """Gives the versions that replaced some bytes, whichever path had them."""
+    return list(_versions(index, "p.parent IN (SELECT value FROM json_each(?))", (json.dumps(sorted(hashes)),)))
 
 
 class Pictures:

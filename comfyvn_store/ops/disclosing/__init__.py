@@ -16,7 +16,9 @@ from comfyvn_store.base import canonical, links, names
 from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import UnknownRevision
 from comfyvn_store.index.ingredients import MEDIA
-from comfyvn_store.ops.disclosing.judging import Disclosed, judge
+from comfyvn_store.index.prints import open_prints
+from comfyvn_store.ops import inference
+from comfyvn_store.ops.disclosing.judging import Disclosed, inherit, judge
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, history, staging
 from comfyvn_store.vcs.repository import Repository
@@ -84,15 +86,32 @@ def disclose(session: Session, revision: str = "HEAD", progress: Progress | None
     tree = _Tree(repository, commit)
     people = _People(session)
     tell = progress or quietly
+    silent: list[tuple[Disclosed, Sidecar]] = []
     for number, (path, hash_, card) in enumerate(tree.assets(), 1):
         found = judge(path, card, hash_)
         if card is not None and card.hash == hash_:
             people.tell(found, card.provenance.id)
+            if found.generated is None and card.provenance.parent:
+                silent.append((found, card))
         report.assets.append(found)
         tell("reading sidecars", number, tree.total)
+    _inherit(session, silent)
     report.others = tree.others  # those that proved to be none while they were read as well
     report.assets.sort(key=lambda each: names.os_bytes(each.path))
     return report
+
+
+def _inherit(session: Session, silent: list[tuple[Disclosed, Sidecar]]) -> None:
+    """Says of assets whose files say nothing what they inherit from versions before them that they look like."""
+    if not silent:
+        return
+    with open_prints(session.repository) as prints:
+        for found, card in silent:
+            record = sidecar.record_dict(card.provenance)
+            inside = session.repository.inside(found.path) or card.path
+            inherited = inference.inferred(session.index, prints, card.hash, record, inside)
+            if inherited is not None:
+                inherit(found, inherited)
 
 
 class _Tree:

@@ -17,6 +17,8 @@ from comfyvn_store.asset.sidecar import Record, Sidecar
 FACT, INFERRED = "fact", "inferred"
 METADATA, C2PA, STATED = "metadata", "c2pa", "stated"
 LICENSE, ORIGIN, CONTRADICTION, NO_ASSET = "license", "origin", "contradiction", "no asset"
+# Known, but only as inferred.
+ONLY_INFERRED = "origin only inferred"
 # The note by which a person says whether something was generated.
 KEY = "generated"
 
@@ -43,6 +45,7 @@ class Disclosed:
     generated: bool | None = None
     basis: str | None = None
     how: str | None = None
+    inferred_from: dict[str, Any] | None = None
     stated: bool | None = None
     program: str | None = None
     model: str | None = None
@@ -94,8 +97,22 @@ def settle(found: Disclosed) -> None:
     found.unknown = [] if found.license else [LICENSE]
     if found.generated is None:
         found.unknown.append(ORIGIN)
+    elif found.basis == INFERRED:
+        found.unknown.append(ONLY_INFERRED)
     elif found.generated and found.stated is False:
         found.unknown.append(CONTRADICTION)
+
+
+def inherit(found: Disclosed, inherited: Mapping[str, Any]) -> None:
+    """Says of an asset of which nobody says anything what it inherits from a version before it (`ops.inference`)."""
+    source, inputs = inherited["source"], inherited["inputs"] or {}
+    if evidence_of(Record("", source, None, inputs)) is None:
+        return
+    found.generated, found.basis, found.how = True, INFERRED, inherited["how"]
+    found.inferred_from = {**inherited["from"], "distance": inherited["distance"]}
+    found.program = source if source not in _HOW_IT_CAME else None
+    _tell_ingredients(found, inputs)
+    settle(found)
 
 
 def evidence_of(made: Record) -> str | None:

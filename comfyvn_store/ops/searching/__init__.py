@@ -22,7 +22,7 @@ _SORTING = {
     LARGEST: ("a.bytes DESC, a.path", "p.bytes DESC, p.id DESC"),
     SMALLEST: ("a.bytes, a.path", "p.bytes, p.id DESC"),
 }
-# If more match, words tell little between them, and weighing all of them takes the longest: the newest come first.
+# If more have the words, these tell little between them, and weighing all of them takes the longest: the newest come first.
 MOST_RANKED = 20_000
 _MANY = 2000
 
@@ -46,14 +46,16 @@ def search(session: Session, query: str, *, limit: int = 50, order: str = BEST, 
     assets = {number for number in matched if number > 0}
     past = {-number for number in matched if number < 0}
     scores: dict[int, float] = {}
-    if order == BEST and len(matched) <= MOST_RANKED:
+    if order == BEST and matcher.hits <= MOST_RANKED:
         scores = matcher.scores(node)
     order = NEWEST if order == BEST else order
     chosen = _first(session, assets, scores, order, limit)
     rest = limit - len(chosen)
     older = _first(session, past, {-number: score for number, score in scores.items()}, order, rest, is_past=True)
     found = [{**item, "current": True} for item in questions.assets_by_id(session.index, session.repository, chosen)]
-    found += [{**item, "current": False} for item in questions.past(session.index, session.repository, older)]
+    found += [
+        {**item, "meta": None, "current": False} for item in questions.past(session.index, session.repository, older)
+    ]
     return Results(len(matched), len(past), found)
 
 

@@ -36,6 +36,8 @@ class Matcher:
         self._db = session.index.db
         self._query = query
         self._with_past = with_past
+        # The most that words alone found: so much work it is to weigh them.
+        self.hits = 0
 
     def match(self, node: Node) -> set[int]:
         """Gives what matches. Raises BadQuery for a value that means nothing."""
@@ -100,11 +102,13 @@ class Matcher:
         return self._both("SELECT id FROM assets_registry", f"SELECT -number FROM provenance WHERE {_PAST}")
 
     def _words(self, expression: str) -> set[int]:
-        return self._both(
+        found = self._both(
             "SELECT rowid FROM assets_fts WHERE assets_fts MATCH ?",
             "SELECT -rowid FROM past_fts WHERE past_fts MATCH ?",
             (expression,),
         )
+        self.hits = max(self.hits, len(found))
+        return found
 
     def _phrase(self, term: Term) -> str:
         """Gives a word as FTS5 takes it, its end left open unless it was quoted."""
