@@ -498,6 +498,23 @@ def test_a_folder_read_as_something_else(store_repo: GitRepo, inbox: Path) -> No
     shutil.rmtree(store_repo.path / "assets/t")
 
 
+@pytest.mark.parametrize(
+    ("name", "adapter"), [("a.png", "renpy"), ("a.png", "invokeai"), ("a.png", "comfyvn"), (".", "manifest")]
+)
+def test_what_cannot_be_read_so_is_refused(store_repo: GitRepo, inbox: Path, name: str, adapter: str) -> None:
+    put(inbox, {"a.png": png()})
+    done = store_repo.tool("import", str(inbox / name), "--type", "t", "--as", adapter, check=False)
+    assert done.code == 2 and f"cannot be read as {adapter}" in done.err
+
+
+def test_views_are_no_files_to_import(store_repo: GitRepo, inbox: Path) -> None:
+    put(inbox, {"a.png": png()})
+    bring(store_repo, inbox, "--type", "t")
+    report = bring(store_repo, store_repo.path, "--type", "u", "--as", "plain", code=1)
+    reasons = {Path(each["file"]).name: each["reason"] for each in report["left"]}
+    assert "comfyvn-store export" in reasons["a.png"] and not (store_repo.path / "assets/u/assets/t/a.png").exists()
+
+
 # -- what looks alike ------------------------------------------------------------------------------------------------
 
 

@@ -89,8 +89,12 @@ def check_sidecars(repo: GitRepo) -> None:
     """No sidecar is half written."""
     for folder, _, names in os.walk(repo.path / "assets"):
         for name in names:
+            place = Path(folder, name)
+            # One that goes is a link that leads nowhere just before, as any file that is taken away.
+            if place.is_symlink() and os.readlink(place).endswith("0" * 62):
+                continue
             if name.endswith(SUFFIX):
-                assert json.loads(Path(folder, name).read_bytes())["hash"], name
+                assert json.loads(place.read_bytes())["hash"], name
 
 
 def check_said(said: str, *, fails: bool) -> None:

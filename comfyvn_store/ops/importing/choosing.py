@@ -20,6 +20,8 @@ MODULES = {
     "comfyui": "comfyui",
     "plain": "plain",
 }
+# What must be named for these.
+_NEEDS = {"manifest": "a file", "comfyvn": "a folder", "renpy": "a folder", "invokeai": "a folder"}
 
 
 def adapter(name: str) -> Adapter:
@@ -39,5 +41,10 @@ def find(place: str, chosen: str | None) -> Adapter:
             hint="check the spelling and the folder you are in",
         )
     if chosen is not None:
+        if os.path.isdir(place) == (chosen == "manifest") and chosen in _NEEDS:
+            raise UsageError(
+                f"'{names.printable(place)}' cannot be read as {chosen}, which is {_NEEDS[chosen]}",
+                hint="leave --as out, and it is found by looking",
+            )
         return adapter(chosen)
     return next(found for found in map(adapter, MODULES) if found.looks(place))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from comfyvn_store.base import durable, links, names
 from comfyvn_store.ops import journal, snapshots
 from comfyvn_store.ops.session import Session
-from comfyvn_store.ops.snapshots import State
+from comfyvn_store.ops.snapshots import Lies, State
 from comfyvn_store.ops.taking import Taking
 from comfyvn_store.vcs import blobs
 from comfyvn_store.vcs.repository import Repository
@@ -114,7 +114,7 @@ def take_back(session: Session, id_: str, *, dry_run: bool) -> tuple[list[str], 
         wanted: dict[str, State] = {}
         for line in batch:
             card = names.sidecar_path(line.path)
-            if now[line.path].lies is None and not now[line.path].entries:
+            if now[line.path] == now[card] == State():
                 continue
             if _is_as_made(session.repository, line, now[line.path], now[card]):
                 wanted |= {line.path: State(), card: State()}
@@ -138,11 +138,18 @@ def _batches(found: Iterable[Line]) -> Iterator[list[Line]]:
 
 
 def _is_as_made(repository: Repository, line: Line, view: State, card: State) -> bool:
-    """Whether view and sidecar are what the import made, in the work tree and, as far as it came to that, in git's index."""
+    """Whether view and sidecar are what the import made, in the work tree and in git's index, as far as it came to that and an
+    undo that was cut short did not take it away."""
     from comfyvn_store.ops.standing import object_of
 
     link = blobs.blob_id(links.link_text(line.path, line.hash).encode("ascii"), repository.object_format)
-    if object_of(view.lies) != line.hash or {oid for _, oid, _ in view.entries} - {link}:
-        return False
-    lies = card.lies is None or (card.lies.kind == snapshots.TEXT and card.lies.value == line.card)
-    return lies and not {oid for _, oid, _ in card.entries} - {line.card}
+    is_view = _is_going(line.path, view) or object_of(view.lies) == line.hash
+    text = Lies(snapshots.TEXT, line.card)
+    is_card = _is_going(names.sidecar_path(line.path), card) or card.lies == text
+    oids = {oid for _, oid, _ in view.entries} - {link} | {oid for _, oid, _ in card.entries} - {line.card}
+    return is_view and is_card and not oids
+
+
+def _is_going(path: str, state: State) -> bool:
+    """Whether nothing lies at a path any more, or what stands there just before."""
+    return state.lies is None or state.lies == Lies(snapshots.LINK, snapshots.going_text(path))

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from comfyvn_store.base import names
+from comfyvn_store.base import files, links, names
 
 _DEEPEST = 64
 # Endings of files that programs are still writing, or that browsers are still loading.
@@ -97,6 +97,8 @@ def _kind(entry: os.DirEntry[str]) -> int:
 
 def link_refusal(place: str, top: str) -> str | None:
     """Says why what a link leads to is not taken; None for an ordinary file below `top`, which is a real path."""
+    if links.parse_link(files.read_link(place) or "") is not None:
+        return "a link into a store of comfyvn-store (`comfyvn-store export` writes files)"
     real = os.path.realpath(place)
     if not real.startswith(top.rstrip(os.sep) + os.sep):
         return "a link that leads out of the folder"

@@ -62,6 +62,8 @@ class Folder:
                 if stop.is_set() or not self._feed(portion):
                     break
             rounds += self._is_waiting
+            if not due:
+                self._feeder.rest()
             if once and (rounds > _MOST_ROUNDS or not self._is_waiting) and (self._is_gone or self._is_settled()):
                 break
             stop.wait(min(_LONGEST, max(_SHORTEST, _SHARE * took)) if not self._is_waiting else _BETWEEN)

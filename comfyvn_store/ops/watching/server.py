@@ -92,6 +92,8 @@ class Server:
         while not stop.is_set():
             message = connection.receive(_SOON)
             now = time.monotonic()
+            if message is None:
+                self._feeder.rest()
             if message is not None:
                 heard = now
                 if message.text is not None and _is_end(message.text):
