@@ -139,16 +139,15 @@ def test_settings_that_are_still_in_the_file_are_inferred(store_repo: GitRepo, t
     assert {"workflow_hash", "seed", "model"} <= set(found["matches"][0]["equal"])
 
 
-@pytest.mark.parametrize("kind", EDITS)
-def test_every_kind_of_edit_leads_back(store_repo: GitRepo, tmp_path: Path, kind: str) -> None:
-    commit(store_repo, **{f"p{number}": encoded(made(number)) for number in range(6)})
-    for number in (1, 4):
-        edited = EDITS[kind](made(number), random.Random(number))
-        place = aside(tmp_path, encoded(edited.convert("RGB")))
-        match = first(store_repo, place)
-        assert (match["path"], match["basis"], match["how"]) == (f"art/p{number}.png", "inferred", "perceptual")
-        assert 0 <= match["distance"] < 0.5 and match["flipped"] == (kind == "mirrored")
-    assert "inferred   it looks alike" in store_repo.tool("whence", str(place)).out
+@pytest.mark.parametrize("kind", ["screenshot", "mirrored"])
+def test_an_edited_picture_leads_back(store_repo: GitRepo, tmp_path: Path, kind: str) -> None:
+    commit(store_repo, **{f"p{number}": encoded(made(number)) for number in range(3)})
+    place = aside(tmp_path, encoded(EDITS[kind](made(1), random.Random(1)).convert("RGB")))
+    match = first(store_repo, place)
+    assert (match["path"], match["basis"], match["how"]) == ("art/p1.png", "inferred", "perceptual")
+    assert 0 <= match["distance"] < 0.42 and match["flipped"] == (kind == "mirrored")
+    out = store_repo.tool("whence", str(place)).out
+    assert "inferred    it looks alike" in out and ("mirrored" in out) == (kind == "mirrored")
 
 
 def test_other_pictures_are_not_taken_for_one(store_repo: GitRepo, tmp_path: Path) -> None:
