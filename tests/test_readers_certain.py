@@ -242,6 +242,12 @@ def test_a_detailer_s_own_prompt_takes_the_place_of_the_given_one() -> None:
     assert (inputs_of(graph)["positive"], inputs_of(graph)["loras"]) == (None, None)
 
 
+def test_a_sampler_that_a_script_drives_was_not_told_its_own_values() -> None:
+    efficient = {**sampler(script=["20", 0]), "class_type": "KSampler (Efficient)"}
+    found = inputs_of(basic(_3=efficient, _20=node("XY Plot", grid_spacing=0)))
+    assert found == {**dict.fromkeys(found), "images": []}
+
+
 # models and LoRAs
 
 

@@ -139,6 +139,8 @@ def _word(value: Any) -> Value:
 
 def _settings(nodes: Nodes, sampler: Node) -> Settings:
     """Reads one sampler's inputs; SamplerCustom and SamplerCustomAdvanced have nodes of their own for some."""
+    if graph.link(sampler.inputs.get("script")):  # Efficiency's scripts go through other values, or sample again
+        return Settings()
     guider = _linked(nodes, sampler, "guider")
     noise = _linked(nodes, sampler, "noise")
     chosen = _linked(nodes, sampler, "sampler")
