@@ -141,9 +141,7 @@ class PngScanner:
         self._start, self._length, self._kind = self._position - _HEAD, length, kind
         first = self._start == len(SIGNATURE)
         self._chunks += 1
-        if self._is_crowded():
-            self.broken = True
-        elif length > _LONGEST_CHUNK or not kind.isalpha() or first != (kind == b"IHDR"):
+        if self._is_crowded() or length > _LONGEST_CHUNK or not kind.isalpha() or first != (kind == b"IHDR"):
             self.broken = True
         elif kind == b"IEND":
             self._want, self._step = length + 4, self._end

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from comfyvn_store.base.containers.reading import LONGEST, LONGEST_ALL, Texts, inflated, read_at, size_of
+from comfyvn_store.base.containers.reading import LONGEST_ALL, Texts, inflated, read_at, size_of
 
 UNSYNCHRONISED, EXTENDED, FOOTER = 0x80, 0x40, 0x10
 HEAD = 10

@@ -7,7 +7,7 @@ nodes and links of odd shapes end it and raise nothing.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from comfyvn_store.asset.readers.reading import number
+from comfyvn_store.asset.readers.reading import LONGEST_VALUE, number
 
 Value = str | int | float | None
 Accept = Callable[[Any], Value]
@@ -136,10 +136,14 @@ def _concatenated(nodes: Nodes, node: Node) -> str | None:
     """What ComfyUI's own node makes of two texts, each of which may come from another such node."""
     parts: list[str] = []
     pending: list[tuple[Any, int]] = [(node, 0)]
+    room = LONGEST_VALUE
     while pending:
         item, depth = pending.pop()
         if isinstance(item, str):
             parts.append(item)
+            room -= len(item)
+            if room < 0:  # measured before it is joined: the same text may stand in it thousands of times
+                return None
             continue
         if isinstance(item, Node):
             names = ("string_a", "delimiter", "string_b")

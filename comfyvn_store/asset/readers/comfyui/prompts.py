@@ -25,7 +25,8 @@ def prompt(nodes: Nodes, value: Any) -> str | None:
 
     None if any part of it cannot be resolved: half of a prompt would pass for all of it.
     """
-    texts: list[tuple[int, int, str]] = []
+    places: dict[str, tuple[int, int]] = {}  # each text once: thousands of nodes may have the same
+    room = reading.LONGEST_VALUE
     for node, output in _walk(nodes, value):
         own = [] if node is None else _own_texts(nodes, node, output)
         if node is None or not (own or _conditionings(node, output)):
@@ -33,11 +34,13 @@ def prompt(nodes: Nodes, value: Any) -> str | None:
         for number, text in enumerate(own):
             if not isinstance(text, str):
                 return None
-            texts.append((node.place, number, text))
-    distinct = dict.fromkeys(text for _, _, text in sorted(texts))
-    if not distinct:
+            room -= len(text) if text not in places else 0
+            if room < 0:
+                return None
+            places[text] = min(places.get(text, (node.place, number)), (node.place, number))
+    if not places:
         return None
-    return reading.text("\n".join(text for text in distinct if text))
+    return reading.text("\n".join(text for text in sorted(places, key=lambda text: (places[text], text)) if text))
 
 
 def guidance(nodes: Nodes, value: Any) -> Value:
