@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from comfyvn_store.asset import readers
-from comfyvn_store.asset.readers import Reading
+from comfyvn_store.asset.readers import Reading, others
 from comfyvn_store.asset.readers.entries import Entries, named
 from comfyvn_store.base.media import describe
 from comfyvn_store.ops import credentials

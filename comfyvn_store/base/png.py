@@ -17,7 +17,7 @@ MARKER_KEYWORD = b"comfyvn_provenance"
 # Real ComfyUI graphs reach 1 MB; what is longer is not kept (the file itself always is). A single character may make
 # four bytes of every one in memory.
 LONGEST_TEXT = 8 * 1024 * 1024
-LONGEST_TEXTS = 16 * 1024 * 1024
+LONGEST_TEXTS = 12 * 1024 * 1024
 MOST_TEXTS = 1024
 LONGEST_KEYWORD = 1024
 # A walk that looks at more chunks than that, and one for each 4 KiB of the file, ends. The marker is not counted: with it

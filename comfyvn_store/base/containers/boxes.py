@@ -72,7 +72,7 @@ class _Reader:
         self._stream = stream
         self._size = stream.seek(0, 2)
         self._boxes = 0
-        self._room = 2 * LONGEST_TEXT
+        self._room = LONGEST_TEXT + LONGEST_TEXT // 2
         self._facts: dict[str, int | float] = {}
         self._texts: list[tuple[str, str]] = []
         self._blobs: dict[str, bytes] = {}

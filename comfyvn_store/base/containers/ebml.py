@@ -48,7 +48,7 @@ class _Reader:
         self._stream = stream
         self._size = stream.seek(0, 2)
         self._elements = 0
-        self._room = 2 * LONGEST_TEXT
+        self._room = LONGEST_TEXT + LONGEST_TEXT // 2
         self._facts: dict[str, int] = {}
         self._duration: float | None = None
         self._texts: list[tuple[str, str]] = []

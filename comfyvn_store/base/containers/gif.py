@@ -9,7 +9,7 @@ LONGEST_BLOB = 4 * 1024 * 1024
 _MOST_BYTES = 32 * 1024 * 1024  # followed before giving up: blocks are short, and every one has to be looked at
 _MOST_BLOCKS = 1 << 18  # of up to 255 bytes each
 _MOST_COMMENTS = 16
-_LONGEST_COMMENTS = 16 * 1024 * 1024  # of all of them
+_LONGEST_COMMENTS = 12 * 1024 * 1024  # of all of them
 _XMP = b"XMP DataXMP"
 
 

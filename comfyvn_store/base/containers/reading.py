@@ -9,7 +9,7 @@ LONGEST = 16 * 1024 * 1024  # bytes read at once
 # Real ComfyUI graphs reach 1 MB; what is longer is not kept (the file itself always is). A single character may make
 # four bytes of every one in memory.
 LONGEST_TEXT = 8 * 1024 * 1024
-LONGEST_ALL = 16 * 1024 * 1024
+LONGEST_ALL = 12 * 1024 * 1024
 MOST_TEXTS = 1024
 LONGEST_KEYWORD = 1024
 BLOCK = 1 << 18

@@ -10,7 +10,7 @@ import struct
 
 LONGEST_VALUE = 16 * 1024 * 1024
 LONGEST_TEXT = 8 * 1024 * 1024
-LONGEST_TEXTS = 16 * 1024 * 1024  # of all values that are read, several of which may be the same bytes
+LONGEST_TEXTS = 12 * 1024 * 1024  # of all values that are read, several of which may be the same bytes
 USER_COMMENT = 0x9286
 XMP, C2PA = 700, 0xCD41
 
