@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from comfyvn_store.asset import marking, readers
 from comfyvn_store.asset.readers import Reader
-from comfyvn_store.asset.sidecar import Record, Sidecar
+from comfyvn_store.asset.readers.reading import unknown_inputs
+from comfyvn_store.asset.sidecar import BrokenSidecar, Record, Sidecar, decode, encode
 from comfyvn_store.base import media
 from comfyvn_store.base.uuid7 import uuid7
 from comfyvn_store.store.objects import Store
@@ -103,7 +104,7 @@ def new_sidecar(path: str, hash_: str, facts: Facts, origin: Origin, previous: S
     """
     if previous is not None and origin.parent is None and previous.hash != hash_:
         origin = replace(origin, parent=previous.hash)
-    return Sidecar(
+    card = Sidecar(
         hash=hash_,
         path=path,
         bytes=facts.size,
@@ -114,3 +115,18 @@ def new_sidecar(path: str, hash_: str, facts: Facts, origin: Origin, previous: S
         meta=previous.meta if previous else {},
         extra=previous.extra if previous else {},
     )
+    return fitting(card)
+
+
+def fitting(card: Sidecar) -> Sidecar:
+    """Gives a sidecar as it is; one so large, or so deep, that nobody could read it again without what its file says of how it
+    was made and of itself."""
+    try:
+        data = encode(card, commit="0" * 64, on_disk=True)
+        decode(data)
+    except (BrokenSidecar, ValueError, TypeError, RecursionError):
+        record = card.provenance
+        extra = {key: value for key, value in record.extra.items() if key != "embedded"}
+        inputs = unknown_inputs() if record.inputs else {}
+        return replace(card, provenance=replace(record, inputs=inputs, extra=extra))
+    return card

@@ -199,13 +199,13 @@ def _concatenated(nodes: Nodes, node: Node) -> str | None:
     """What ComfyUI's own node makes of two texts, each of which may come from another such node."""
     parts: list[str] = []
     pending: list[tuple[Any, int]] = [(node, 0)]
-    length = 0
+    room = LONGEST_VALUE
     while pending:
         item, depth = pending.pop()
         if isinstance(item, str):
             parts.append(item)
-            length += len(item)
-            if length > LONGEST_VALUE:
+            room -= len(item)
+            if room < 0:  # measured before it is joined: the same text may stand in it thousands of times
                 return None
             continue
         if isinstance(item, Node):

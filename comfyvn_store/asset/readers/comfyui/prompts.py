@@ -39,7 +39,8 @@ def prompt(nodes: Nodes, value: Any) -> str | None:
     None if any part of it cannot be resolved: half of a prompt would pass for all of it. So would one of two between
     which a node chooses, unless both say the same.
     """
-    texts: list[tuple[int, int, str]] = []
+    places: dict[str, tuple[int, int]] = {}  # each text once: thousands of nodes may have the same
+    room = reading.LONGEST_VALUE
     encoders: set[tuple[Value, ...]] = set()
     is_certain = True
     for node, output, onward, joins in _walk(nodes, value):
@@ -53,12 +54,14 @@ def prompt(nodes: Nodes, value: Any) -> str | None:
         for number, text in enumerate(own):
             if not isinstance(text, str):
                 return None
-            texts.append((node.place, number, text))
+            room -= len(text) if text not in places else 0
+            if room < 0:
+                return None
+            places[text] = min(places.get(text, (node.place, number)), (node.place, number))
         is_certain = is_certain and joins
-    distinct = dict.fromkeys(text for _, _, text in sorted(texts))
-    if not distinct or not (is_certain or len(encoders) == 1):
+    if not places or not (is_certain or len(encoders) == 1):
         return None
-    return reading.text("\n".join(text for text in distinct if text))
+    return reading.text("\n".join(text for text in sorted(places, key=lambda text: (places[text], text)) if text))
 
 
 def guidance(nodes: Nodes, value: Any) -> Value:
