@@ -438,6 +438,15 @@ def test_what_nobody_could_read_again_loses_what_the_file_says() -> None:
         assert again.provenance.inputs["seed"] is None and "embedded" not in again.provenance.extra
 
 
+def test_what_a_person_states_is_refused_rather_than_lost(store_repo: GitRepo) -> None:
+    graph = {**basic(), "10": node("Note", text="a" * (4 * MIB - 9000), more=[[0] * 900] * 2)}
+    store_repo.write("graph.json", json.dumps(graph, separators=(",", ":")).encode())
+    store_repo.write("x.png", media.png())
+    done = store_repo.tool("register", "--type", "t", "--workflow", "graph.json", "x.png", check=False)
+    assert done.code != 0 and "would be too large" in done.err
+    assert not (store_repo.path / "assets/t/x.png").exists()
+
+
 def test_a_small_sidecar_keeps_what_the_file_says() -> None:
     facts = record.Facts(7, {}, "0" * 64, "x", None, {"seed": 1}, embedded={"title": "a"})
     card = record.new_sidecar("a.png", "0" * 64, facts, record.Origin())

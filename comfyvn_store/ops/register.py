@@ -218,6 +218,11 @@ def _register(session: Session, wish: Wish, history: HistoryRecords) -> _Registe
     if wish.copy and not wish.replace:
         taken.refuse_other_bytes(repository, full, wish.source, hash_)
     card = _with_notes(_card(repository, wish, hash_, history), wish)
+    if not record.is_readable(card):
+        raise Refused(
+            f"the sidecar of '{names.printable(full)}' would be too large or too deep to be read again",
+            hint="state less: a shorter workflow, fewer inputs, tags or meta",
+        )
     text = sidecar.encode(card)
     repository.store.sync([hash_])
     place_view(repository, full, hash_, taken, replace=wish.replace)
