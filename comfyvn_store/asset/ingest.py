@@ -131,7 +131,11 @@ class _Intake:
         if scanner is None or not scanner.is_whole or scanner.has_c2pa:
             return self._keep(store, whole, whole)
         source_hash = self._stripped_hash(scanner) if scanner.markers else whole
-        said = marker.read(scanner.marker_payload)
+        if not all(
+            map(marker.is_ours, scanner.marker_payloads)
+        ):  # somebody's own words, of which nothing is thrown away
+            return self._keep(store, whole, whole)
+        said = marker.read(scanner.marker_payloads[0]) if scanner.markers else None
         if len(scanner.markers) == 1 and said is not None and said["source_hash"] == source_hash:
             return self._keep(store, whole, source_hash)
         if self._is_meant is not None and self._is_meant(whole):

@@ -13,6 +13,7 @@ from comfyvn_store.base import canonical, links, png
 
 VERSION = 1
 LONGEST_SOURCE = 200
+_KEYS = {"v", "source", "source_hash", "workflow_hash"}
 _ONLY_RECORDED = ("manual", "git", "import")  # as a record's source: what is said where nobody knows
 
 
@@ -45,6 +46,15 @@ def text(source: str | None, source_hash: str, workflow_hash: str | None) -> byt
     for letter in "&<>":
         data = data.replace(letter, f"\\u{ord(letter):04x}")
     return data.encode("ascii")
+
+
+def is_ours(payload: bytes | None) -> bool:
+    """Tells whether a payload is one that this version writes, valid or stale, so that nothing is lost where it is replaced."""
+    try:
+        value = canonical.parse(payload) if payload is not None else None
+    except canonical.NotCanonical:
+        return False
+    return isinstance(value, dict) and value.get("v") == VERSION and value.keys() == _KEYS
 
 
 def read(payload: bytes | None) -> dict[str, Any] | None:

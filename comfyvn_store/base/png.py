@@ -72,7 +72,8 @@ class PngScanner:
         self.height: int | None = None
         self.texts: dict[str, str] = {}
         self.markers: list[Chunk] = []
-        self.marker_payload: bytes | None = None
+        # Of each marker chunk what it says, None where it is in another form than ours.
+        self.marker_payloads: list[bytes | None] = []
         self.iend: int | None = None
         self.broken = False
         self.has_c2pa = False
@@ -208,8 +209,8 @@ class PngScanner:
         if keyword == MARKER_KEYWORD and self._kind != _COMFY:
             self.markers.append(Chunk(self._start, self._length + 12))
             self._marked += self._length + 12
-            if self._kind == b"iTXt" and rest.startswith(b"\0\0\0\0"):
-                self.marker_payload = rest[4:] if len(rest) <= LONGEST_MARKER else None
+            is_plain = self._kind == b"iTXt" and rest.startswith(b"\0\0\0\0") and len(rest) <= LONGEST_MARKER
+            self.marker_payloads.append(rest[4:] if is_plain else None)
             return
         name = keyword.decode("latin-1")
         if name not in self.texts and len(self.texts) < MOST_TEXTS:
