@@ -159,6 +159,16 @@ def test_control_characters_of_others_do_not_reach_the_terminal(art: GitRepo) ->
         assert not {"\x1b", "\x07"} & set(art.tool(*words).out), words
 
 
+def test_json_holds_nothing_that_controls_a_terminal(art: GitRepo) -> None:
+    evil = "a\x1b\x7f\u009b31m\u200f\u202eb\u2066\u2028 œ絵"
+    art.tool("annotate", A, "--tag", evil)
+    for words in (["list"], ["show", A]):
+        text = art.tool(*words, "--json").out
+        assert not {"\x1b", "\x7f", "\u009b", "\u200f", "\u202e", "\u2066", "\u2028"} & set(text) and "œ絵" in text
+        said = json.loads(text)
+        assert evil in (said[0] if words == ["list"] else said)["tags"]
+
+
 def test_output_cut_short_by_the_reader_is_no_error(gallery: GitRepo) -> None:
     done = run(["sh", "-c", "git comfyvn provenance --json | head -c 1; git comfyvn list | true"], cwd=gallery.path)
     assert done.err == ""

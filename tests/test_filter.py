@@ -310,6 +310,21 @@ def test_a_stale_marker_is_replaced(store_repo: GitRepo, client: FilterClient) -
         assert stored(store_repo, client.clean(PATH, saved)) == stored(store_repo, client.clean(PATH, edited))
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        media.text_chunk("comfyvn_provenance", "my own notes"),
+        media.international_chunk("comfyvn_provenance", '{"id": 3, "source": "comfyui"}'),
+        media.international_chunk("comfyvn_provenance", '{"v":2,"source_hash":"x"}'),
+        media.international_chunk("comfyvn_provenance", "notes", compressed=True),
+    ],
+)
+def test_what_others_wrote_under_that_name_is_kept(store_repo: GitRepo, client: FilterClient, entry: bytes) -> None:
+    png = media.png(seed=3)
+    noted = png[:33] + entry + png[33:]
+    assert stored(store_repo, client.clean(PATH, noted)) == noted
+
+
 def test_two_markers_become_one(store_repo: GitRepo, client: FilterClient) -> None:
     png = media.png(seed=4)
     marked = stored(store_repo, client.clean(PATH, png))

@@ -529,3 +529,60 @@ def test_a_hostile_packet_takes_no_longer_than_its_length_asks_for() -> None:
         xmp.find(packet)
         xmp.insert(packet[: xmp.LONGEST], b"{}")
         assert time.process_time() - started < 3, part
+
+
+# -- what a marker may say ---------------------------------------------------------------------------------------------
+
+
+def png_with(payload: bytes, seed: int = 1) -> bytes:
+    whole = media.png(seed=seed)
+    at = whole.rindex(b"IEND") - 4
+    return whole[:at] + media.chunk(b"iTXt", b"comfyvn_provenance\0\0\0\0\0" + payload) + whole[at:]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"workflow_hash": "not a hash \x1b[31m"},
+        {"workflow_hash": "f" * 3_000_000},
+        {"workflow_hash": 7},
+        {"source": "s" * 201},
+        {"source": "s" * 4_190_000},
+        {"source": "a\n\x1b[31m\u202e"},
+        {"source": "a\u009b2J"},
+        {"source": " a"},
+        {"source": ""},
+        {"source": "manual"},
+        {"source": "git"},
+        {"source": ["a"]},
+        {"more": "x" * 5000},
+    ],
+    ids=lambda forged: "".join(f"{key} {str(value)[:8]!r} {len(str(value))}" for key, value in forged.items()),
+)
+def test_a_marker_with_a_true_hash_that_says_what_ours_do_not_is_stale(store: Store, forged: dict[str, object]) -> None:
+    whole = media.png(seed=1)
+    words = {"v": 1, "source": None, "source_hash": hashlib.sha256(whole).hexdigest(), "workflow_hash": None, **forged}
+    for text in (json.dumps(words), json.dumps(words, ensure_ascii=False)):
+        data = png_with(text.encode())
+        assert marking.valid(io.BytesIO(data)) is None
+        went = marked(store, data) == marked(store, whole)
+        assert went or marked(store, data) == data, "it goes, and one of ours is put in; or all is kept"
+    sound_ = media.wav()
+    words["source_hash"] = hashlib.sha256(sound_).hexdigest()
+    made = marked(store, sound_)
+    payload = made[made.index(b'{"v":1') : made.index(b"}", made.index(b'{"v":1')) + 1]
+    assert marker.read(payload) is not None
+    assert marker.read(json.dumps(words).encode()) is None
+
+
+@pytest.mark.parametrize("source", ["comfyui", "Krita 5.2", "Zoë's & <tool>", "絵" * 200, "\U0001f600"])
+def test_a_marker_says_what_made_a_file_in_few_words(store: Store, source: str) -> None:
+    for data in (media.png(seed=2), media.wav()):
+        assert said(marked(store, data, source=source, workflow_hash="0" * 64))["source"] == source
+
+
+@pytest.mark.parametrize("source", ["x" * 201, "a\nb", "\x1b[31m", "\u202e", "manual", "import", "\ud800"])
+def test_what_is_no_name_of_a_program_stands_in_no_marker(store: Store, source: str) -> None:
+    for data in (media.png(seed=2), media.wav()):
+        found = said(marked(store, data, source=source, workflow_hash="no hash"))
+        assert (found["source"], found["workflow_hash"]) == (None, None)

@@ -1,7 +1,9 @@
 """The preview worker: what it makes, what it remembers, and what it must never do; and broken media, kept as they are."""
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -207,3 +209,39 @@ def test_two_workers_do_not_get_in_each_others_way(store_repo: GitRepo, monkeypa
 
     assert worker.work(repository, patience=1.0, progress=look) == 1
     assert seen and all(seen) and not worker.is_running(repository)
+
+
+def test_what_a_killed_worker_left_in_a_cache_of_another_disk_goes(
+    store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    add_and_commit(store_repo, a_png=comfy_png())
+    assert wait(store_repo).list_assets()
+    repository = open_repository(str(store_repo.path))
+    cache = store_repo.path / "cache/thumbs"
+    left, other = cache / f"{'0' * 64}.webp.{worker._temp_prefix(repository)}tmp", cache / "somebody.tmp"
+    for place in (left, other):
+        place.write_bytes(b"half")
+    replace = os.replace
+
+    def across(source: str, target: str) -> None:
+        if os.path.dirname(source) != os.path.dirname(target):
+            raise OSError(errno.EXDEV, "Invalid cross-device link", source)
+        seen.append(os.path.basename(source))
+        replace(source, target)
+
+    seen: list[str] = []
+    monkeypatch.setattr(os, "replace", across)
+    worker._sweep(repository)
+    assert not left.exists() and other.exists()
+    made = tmp_path / "made.webp"
+    made.write_bytes(b"whole")
+    worker._move(str(made), str(cache / "x.webp"), str(left))
+    assert (cache / "x.webp").read_bytes() == b"whole" and seen == [left.name] and not left.exists()
+
+    def full(_: str, target: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(made), None, target)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError) as failed:
+        worker._move(str(made), str(cache / "x.webp"), str(left))
+    assert (failed.value.errno, failed.value.filename) == (errno.ENOSPC, str(cache / "x.webp"))

@@ -171,7 +171,7 @@ def test_a_bypassed_node_hands_on_and_a_muted_one_does_not() -> None:
     assert (found["model"], found["loras"]) == ("dream", [])
     ui_node(graph, 12)["mode"] = 2
     found = ui_of(graph)
-    assert (found["model"], found["loras"], found["seed"]) == (None, [], 99)
+    assert (found["model"], found["loras"], found["seed"]) == (None, None, 99)
 
 
 def test_a_muted_output_does_not_count() -> None:

@@ -46,8 +46,10 @@ def test_a_number_that_is_none_is_null(value: Any) -> None:
     [
         (node("PrimitiveInt", value=5), 5),
         (node("Seed (rgthree)", seed=5), 5),
-        (node("SomebodysSeed", seed=5), 5),
-        (node("SomebodysSeed", seed=5, control_after_generate="fixed"), 5),
+        (node("easy seed", seed=5, seed_num=None), 5),
+        (node("SomebodysSeed", seed=5), None),
+        (node("RandomInt", seed=5, control_after_generate="fixed"), None),
+        (node("NegateInt", value=5), None),
         (node("PrimitiveInt", value=["11", 0]), 6),
         (node("Reroute", **{"": ["11", 0]}), 6),
         (node("RandomBetween", value=5, high=9), None),
@@ -112,9 +114,15 @@ def test_loras_stand_in_the_order_in_which_they_are_applied() -> None:
 
 
 def test_a_lora_that_cannot_be_resolved_is_there_with_nulls() -> None:
-    lora = node("LoraLoader", lora_name=["99", 0], strength_model="1", model=["98", 0])
+    lora = node("LoraLoader", lora_name=["99", 0], strength_model="1", model=["4", 0])
     found = inputs_of(basic(_3=sampler(model=["20", 0]), _20=lora))
-    assert (found["model"], found["loras"]) == (None, [{"name": None, "strength": None}])
+    assert found["loras"] == [{"name": None, "strength": None}]
+
+
+def test_of_a_chain_that_is_not_followed_to_its_end_the_loras_are_unknown() -> None:
+    lora = node("LoraLoader", lora_name="known", strength_model=1, model=["98", 0])
+    found = inputs_of(basic(_3=sampler(model=["20", 0]), _20=lora))
+    assert (found["model"], found["loras"]) == (None, None)
 
 
 def test_the_rows_of_a_power_lora_loader_are_read() -> None:
@@ -181,7 +189,9 @@ def test_the_second_output_of_a_pair_is_its_negative() -> None:
 def test_several_prompts_are_joined_in_graph_order_and_each_once() -> None:
     nodes = {
         "_20": node("ConditioningCombine", conditioning_1=["22", 0], conditioning_2=["21", 0]),
-        "_21": node("ConditioningAverage", conditioning_to=["23", 0], conditioning_from=["6", 0]),
+        "_21": node(
+            "ConditioningAverage", conditioning_to=["23", 0], conditioning_from=["6", 0], conditioning_to_strength=0.5
+        ),
         "_22": node("CLIPTextEncode", text="a dog", clip=["4", 1]),
         "_23": node("CLIPTextEncode", text="a cat", clip=["4", 1]),
     }
@@ -319,11 +329,13 @@ def test_of_two_passes_the_last_counts() -> None:
     ]
 
 
-def test_of_two_passes_that_are_both_saved_the_last_counts() -> None:
+def test_of_two_passes_that_are_both_saved_only_what_they_share_is_known() -> None:
     graph = two_passes()
     graph["50"] = node("VAEDecode", samples=["3", 0], vae=["4", 2])
     graph = {"51": node("SaveImage", images=["50", 0]), **graph}
-    assert inputs_of(graph)["seed"] == 9
+    found = inputs_of(graph)
+    assert [found[key] for key in ("seed", "steps", "model", "denoise", "positive")] == [None] * 5
+    assert [found[key] for key in ("cfg", "sampler", "negative", "loras")] == [7.5, "euler", "bad", []]
 
 
 def test_what_is_saved_counts_before_what_is_shown() -> None:
@@ -389,7 +401,7 @@ def test_a_graph_without_a_sampler_still_names_its_pictures() -> None:
         "2": node("ImageScale", image=["1", 0], width=2),
         "3": node("SaveImage", images=["2", 0]),
     }
-    assert inputs_of(graph) == {**NOTHING, "images": ["a.png"]}
+    assert inputs_of(graph) == {**NOTHING, "loras": None, "images": ["a.png"]}
 
 
 def test_rings_and_broken_links_are_tolerated() -> None:
@@ -398,7 +410,7 @@ def test_rings_and_broken_links_are_tolerated() -> None:
         _20=node("FreeU", model=["20", 0]),
         _21=node("ConditioningCombine", conditioning_1=["21", 0], conditioning_2=["21", 0]),
         _22=node("Reroute", a=["22", 0]),
-        _23=node("SaveImage", images=["23", 0]),
+        _23=node("ImageScale", image=["23", 0]),
         _24="no node",
         _7=node("CLIPTextEncode", text="bad", clip=[["4"], {}]),
     )

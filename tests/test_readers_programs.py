@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from comfyvn_store.asset import readers
-from comfyvn_store.asset.readers import Reading
+from comfyvn_store.asset.readers import Reading, others
 from comfyvn_store.asset.readers.entries import Entries, named
 from comfyvn_store.base.media import describe
 from comfyvn_store.ops import credentials
@@ -423,10 +423,10 @@ def test_the_documented_table_is_what_is_read(monkeypatch: pytest.MonkeyPatch) -
 def test_the_built_in_readers_stand_in_the_entry_point_group() -> None:
     from importlib.metadata import entry_points
 
-    points = {point.name: point.value for point in entry_points(group=readers.GROUP)}
+    points = {point.name: point.value for point in entry_points(group=others.GROUP)}
     ours = {name: value for name, value in points.items() if value.startswith("comfyvn_store.")}
     assert ours == {name: f"comfyvn_store.asset.readers.{name}:read" for name in readers._BUILT_IN}
-    assert all(callable(point.load()) for point in entry_points(group=readers.GROUP))
+    assert all(callable(point.load()) for point in entry_points(group=others.GROUP))
 
 
 def test_a_camera_loads_no_reader_of_programs(monkeypatch: pytest.MonkeyPatch) -> None:

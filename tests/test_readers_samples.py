@@ -51,7 +51,7 @@ REAL: dict[str, tuple[Any, ...]] = {
     "lora_multiple": (513173432917412, V1_5, "euler", "normal", 20, 8.0, 1.0, []),
     "sdxlturbo_example": (0, "sd_xl_turbo_1.0_fp16.safetensors", "euler_ancestral", None, 1, 1.0, None, []),
     "stable_cascade__image_to_image": (
-        *(980291192346449, "stable_cascade_stage_b.safetensors", "euler_ancestral", "simple", 10, 1.1, 1.0),
+        *(321653652654528, "stable_cascade_stage_c.safetensors", "euler_ancestral", "simple", 20, 4.0, 0.6),
         ["example.png"],
     ),
     "stable_zero123_example": (

@@ -94,6 +94,28 @@ def test_a_file_anywhere_in_its_own_place(art: GitRepo, tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == sorted([*(Path(path).name for path in ART), *_of_the_fixture(tmp_path)])
 
 
+def test_a_file_in_its_own_place_keeps_its_owner_and_attributes(art: GitRepo, tmp_path: Path) -> None:
+    place = tmp_path / "hero.png"
+    place.write_bytes(art.read(HERO))
+    wanted: dict[str, object] = {}
+    if os.getuid() == 0:
+        os.chown(place, 4321, 1234)
+        wanted["owner"] = (4321, 1234)
+    try:
+        os.setxattr(place, "user.note", b"mine")
+        wanted["note"] = b"mine"
+    except OSError:  # a file system without them
+        pass
+    if not wanted:
+        pytest.skip("neither owners nor attributes can be set here")
+    assert strip(art, "--in-place", place).code == 0
+    assert place.read_bytes() == ART[HERO]
+    if "owner" in wanted:
+        assert (place.stat().st_uid, place.stat().st_gid) == wanted["owner"]
+    if "note" in wanted:
+        assert os.getxattr(place, "user.note") == b"mine"
+
+
 def _of_the_fixture(folder: Path) -> list[str]:
     """What else lies in the test's folder: the repository, a home."""
     return [name for name in os.listdir(folder) if (folder / name).is_dir()]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from comfyvn_store.asset import marker, marking, readers
-from comfyvn_store.asset.marking import Format, Found, Unmarkable
+from comfyvn_store.asset.marking import Format, Found
 from comfyvn_store.asset.readers.collecting import of_png
 from comfyvn_store.base import media, names, png
 from comfyvn_store.errors import Refused
@@ -102,17 +102,16 @@ class _Intake:
         self._start: bytes | None = b"" if mark else None
         self._format: str | None = None
         self._size = 0
-        # The digest as it was before the block in which the first marker or IEND was seen, and where that block began.
-        self._head = self._digest.copy()
-        self._head_at = 0
+        # The digest as it was before the block in which the first marker or IEND was seen, and before the one before it, and
+        # where those blocks began.
+        self._heads = [(self._digest.copy(), 0)]
 
     def take(self, block: bytes) -> None:
         scanner = self._scanner
         if scanner is not None:
             if scanner.iend is None and not scanner.markers:
-                self._head, self._head_at = self._digest.copy(), self._size
-            scanner.feed(block)
-            if scanner.broken:
+                self._heads = [*self._heads[-1:], (self._digest.copy(), self._size)]
+            if not _is_followed(scanner, block):
                 self._scanner = None
         if self._start is not None:
             self._start += block[: marking.HEAD_SIZE]
@@ -132,7 +131,11 @@ class _Intake:
         if scanner is None or not scanner.is_whole or scanner.has_c2pa:
             return self._keep(store, whole, whole)
         source_hash = self._stripped_hash(scanner) if scanner.markers else whole
-        said = marker.read(scanner.marker_payload)
+        if not all(
+            map(marker.is_ours, scanner.marker_payloads)
+        ):  # somebody's own words, of which nothing is thrown away
+            return self._keep(store, whole, whole)
+        said = marker.read(scanner.marker_payloads[0]) if scanner.markers else None
         if len(scanner.markers) == 1 and said is not None and said["source_hash"] == source_hash:
             return self._keep(store, whole, source_hash)
         if self._is_meant is not None and self._is_meant(whole):
@@ -158,12 +161,12 @@ class _Intake:
         """Puts the chunk in place, moving the few bytes behind it, and gives the new hash."""
         digest, start = self._digest_before(at)
         stream = self._incoming.stream
-        stream.seek(start)
-        between, tail = _read(stream, at - start), _read(stream, self._size - at)
+        _copy(stream, start, at, None, digest)
         stream.seek(at)
-        self._incoming.write(chunk + tail)
-        for part in (between, chunk, tail):
-            digest.update(part)
+        put = chunk + _read(stream, self._size - at)
+        stream.seek(at)
+        self._incoming.write(put)
+        digest.update(put)
         return digest.hexdigest()
 
     def _rewrite(self, scanner: png.PngScanner, chunk: bytes, source_hash: str, store: Store | None) -> Ingested:
@@ -191,8 +194,9 @@ class _Intake:
 
     def _digest_before(self, offset: int) -> tuple[hashlib._Hash, int]:
         """Gives a digest of the bytes up to some point not behind `offset`, and that point."""
-        if self._head_at <= offset:
-            return self._head.copy(), self._head_at
+        for digest, start in reversed(self._heads):
+            if start <= offset:
+                return digest.copy(), start
         return hashlib.sha256(), 0
 
 
@@ -204,13 +208,19 @@ class _Marking:
         self._is_small = size <= BLOCK
         self._format = format_
         self._whole = whole
+        self._source_hash = whole
         self._is_meant = is_meant
+        self._is_kept = False
 
     def finish(self, stated: Stated, store: Store | None) -> Ingested:
         """Completes the object; with `store` None only its hash is found."""
         try:
             done = self._marked(stated, store)
-        except Unmarkable:
+        except OSError:
+            raise
+        except Exception:  # Unmarkable; whatever else a file brings about leaves it as it is, too
+            if self._is_kept:
+                raise
             done = None
         if done is not None:
             return done
@@ -220,7 +230,6 @@ class _Marking:
 
     def _marked(self, stated: Stated, store: Store | None) -> Ingested | None:
         """Gives the object with another marker than it came with; None if it stays as it is. Raises Unmarkable."""
-        self._source_hash = self._whole
         stream: BinaryIO = self._incoming.stream
         if self._is_small:
             stream.seek(0)
@@ -257,6 +266,7 @@ class _Marking:
             if not self._gives_back(_stream_of(target), bare):
                 return None
             if store is not None:
+                self._is_kept = True
                 self._keep(target, digest.hexdigest())
             return Ingested(digest.hexdigest(), self._source_hash)
 
@@ -282,6 +292,15 @@ class _Marking:
         bare.seek(0)
         same = all(_read(bare, len(block)) == block for block in marking.blocks(marked, found.without()))
         return same and not bare.read(1)
+
+
+def _is_followed(scanner: png.PngScanner, block: bytes) -> bool:
+    """Lets the scanner look at a block; False if it makes no sense of it, or has no memory for it."""
+    try:
+        scanner.feed(block)
+    except Exception:
+        return False
+    return not scanner.broken
 
 
 def _stream_of(scratch: io.BytesIO | Incoming) -> BinaryIO:

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from comfyvn_store.asset import marking, readers
 from comfyvn_store.asset.readers import Reader
-from comfyvn_store.asset.sidecar import Record, Sidecar
+from comfyvn_store.asset.readers.reading import unknown_inputs
+from comfyvn_store.asset.sidecar import Record, Sidecar, decode, encode
 from comfyvn_store.base import media
 from comfyvn_store.base.uuid7 import uuid7
 from comfyvn_store.store.objects import Store
@@ -104,8 +105,17 @@ def new_sidecar(path: str, hash_: str, facts: Facts, origin: Origin, previous: S
     """Makes the sidecar of new bytes at `path` (relative to the assets root).
 
     `previous` is the sidecar of the version they replace: its tags, licence, meta and unknown keys stay, and its hash
-    becomes the new record's parent.
+    becomes the new record's parent. What the file says of how it was made and of itself is left out where nobody could read
+    the sidecar again with it; what a person stated stays.
     """
+    card = _sidecar(path, hash_, facts, origin, previous)
+    if is_readable(card):
+        return card
+    facts = facts._replace(inputs=unknown_inputs() if facts.inputs else {}, embedded={})
+    return _sidecar(path, hash_, facts, origin, previous)
+
+
+def _sidecar(path: str, hash_: str, facts: Facts, origin: Origin, previous: Sidecar | None) -> Sidecar:
     if previous is not None and origin.parent is None and previous.hash != hash_:
         origin = replace(origin, parent=previous.hash)
     return Sidecar(
@@ -119,3 +129,22 @@ def new_sidecar(path: str, hash_: str, facts: Facts, origin: Origin, previous: S
         meta=previous.meta if previous else {},
         extra=previous.extra if previous else {},
     )
+
+
+def is_readable(card: Sidecar) -> bool:
+    """Tells whether a sidecar can be read again when it is written: not one that is too large or too deep."""
+    try:
+        decode(encode(card, commit="0" * 64, on_disk=True))
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
+
+
+def fitting(card: Sidecar) -> Sidecar:
+    """Gives a sidecar as it is; one that could not be read again without its inputs and what its file states of itself."""
+    if is_readable(card):
+        return card
+    record = card.provenance
+    extra = {key: value for key, value in record.extra.items() if key != "embedded"}
+    inputs = unknown_inputs() if record.inputs else {}
+    return replace(card, provenance=replace(record, inputs=inputs, extra=extra))

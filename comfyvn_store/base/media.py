@@ -85,8 +85,13 @@ def describe(stream: BinaryIO) -> Media:
         start = _behind_tags(stream, head)
         if pixels.read_at(stream, start, 4) == b"fLaC":
             mime = "audio/flac"
-    size = pixels.measure(mime, stream, head)
-    facts = _facts(mime, stream, head, start)
+    try:
+        size = pixels.measure(mime, stream, head)
+        facts = _facts(mime, stream, head, start)
+    except OSError:
+        raise
+    except Exception:  # no file may stop a commit, not for want of memory either
+        return Media(mime)
     if facts is None:
         return Media(mime) if size is None else Media(mime, *size)
     width, height = size or (facts.width, facts.height)

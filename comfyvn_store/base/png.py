@@ -9,12 +9,23 @@ from __future__ import annotations
 import zlib
 from typing import BinaryIO, NamedTuple
 
+from comfyvn_store.base.containers.reading import inflated
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 IEND = b"\0\0\0\0IEND\xaeB`\x82"
 MARKER_KEYWORD = b"comfyvn_provenance"
-# Real ComfyUI graphs reach 1 MB; what is longer is not kept (the file itself always is).
-LONGEST_TEXT = 16 * 1024 * 1024
-LONGEST_TEXTS = 32 * 1024 * 1024
+# Real ComfyUI graphs reach 1 MB; what is longer is not kept (the file itself always is). A single character may make
+# four bytes of every one in memory.
+LONGEST_TEXT = 8 * 1024 * 1024
+LONGEST_TEXTS = 12 * 1024 * 1024
+MOST_TEXTS = 1024
+LONGEST_KEYWORD = 1024
+# A walk that looks at more chunks than that, and one for each 4 KiB of the file, ends. The marker is not counted: with it
+# and without a file is the same.
+MOST_CHUNKS = 1 << 16
+MOST_MARKERS = 64
+LONGEST_MARKER = 4096
+_LONGEST_EXTRA = 16 * 1024 * 1024
 _TEXT_TYPES = (b"tEXt", b"zTXt", b"iTXt")
 # ComfyUI's animated pictures have their texts, laid out like tEXt, in chunks of this type.
 _COMFY = b"comf"
@@ -47,8 +58,8 @@ class PngScanner:
 
     `feed` takes bytes in order; afterwards `iend` is the offset of IEND (None until it came), `markers` the marker
     chunks before it, `texts` keyword → text, `width`/`height` in pixels, `broken` whether the structure or a chunk's
-    CRC is wrong (`scan` jumps over image data and does not check that). With `extras` it also keeps EXIF and C2PA, and
-    how long an animation takes.
+    CRC is wrong, or it has too many chunks (`scan` jumps over image data and does not check that). With `extras` it also
+    keeps EXIF and C2PA, and how long an animation takes.
     """
 
     def __init__(self, *, extras: bool = False) -> None:
@@ -61,7 +72,8 @@ class PngScanner:
         self.height: int | None = None
         self.texts: dict[str, str] = {}
         self.markers: list[Chunk] = []
-        self.marker_payload: bytes | None = None
+        # Of each marker chunk what it says, None where it is in another form than ours.
+        self.marker_payloads: list[bytes | None] = []
         self.iend: int | None = None
         self.broken = False
         self.has_c2pa = False
@@ -71,7 +83,9 @@ class PngScanner:
         self._skip = 0
         self._crc: int | None = None  # of the chunk that passes by; None if it was jumped over
         self._step = self._signature
-        self._kept = 0
+        self._room = LONGEST_TEXTS
+        self._chunks = 0
+        self._marked = 0  # bytes of the marker chunks
         self._kind = b""
         self._start = 0
         self._length = 0
@@ -127,7 +141,8 @@ class PngScanner:
         length, kind = int.from_bytes(taken[:4], "big"), taken[4:]
         self._start, self._length, self._kind = self._position - _HEAD, length, kind
         first = self._start == len(SIGNATURE)
-        if length > _LONGEST_CHUNK or not kind.isalpha() or first != (kind == b"IHDR"):
+        self._chunks += 1
+        if self._is_crowded() or length > _LONGEST_CHUNK or not kind.isalpha() or first != (kind == b"IHDR"):
             self.broken = True
         elif kind == b"IEND":
             self._want, self._step = length + 4, self._end
@@ -139,11 +154,18 @@ class PngScanner:
             self._skip, self._crc = length, zlib.crc32(kind)
             self._want, self._step = 4, self._passed
 
+    def _is_crowded(self) -> bool:
+        markers = len(self.markers)
+        most = MOST_CHUNKS + (self._start - self._marked >> 12)
+        return self._chunks - markers > most or markers > MOST_MARKERS
+
     def _is_kept(self, kind: bytes, length: int) -> bool:
         self.has_c2pa = self.has_c2pa or kind == b"caBX"
         if kind in self._timed:
             return length == 26
-        return (kind in _TEXT_TYPES or kind == _COMFY or kind in self._extras) and length <= LONGEST_TEXT
+        if kind in self._extras:
+            return length <= _LONGEST_EXTRA
+        return (kind in _TEXT_TYPES or kind == _COMFY) and length <= LONGEST_TEXT
 
     def _passed(self, taken: bytes) -> None:
         self.broken = self._crc is not None and self._crc.to_bytes(4, "big") != taken
@@ -180,36 +202,48 @@ class PngScanner:
             self.c2pa = self.c2pa or data
 
     def _text(self, data: bytes) -> None:
-        keyword, zero, rest = data.partition(b"\0")
-        if not zero or not keyword:
+        end = data.find(b"\0", 0, LONGEST_KEYWORD + 1)
+        if end <= 0:
             return
+        keyword, rest = data[:end], data[end + 1 :]
         if keyword == MARKER_KEYWORD and self._kind != _COMFY:
             self.markers.append(Chunk(self._start, self._length + 12))
-            if self._kind == b"iTXt" and rest.startswith(b"\0\0\0\0"):
-                self.marker_payload = rest[4:]
+            self._marked += self._length + 12
+            is_plain = self._kind == b"iTXt" and rest.startswith(b"\0\0\0\0") and len(rest) <= LONGEST_MARKER
+            self.marker_payloads.append(rest[4:] if is_plain else None)
             return
-        text = _decode(self._kind, rest, LONGEST_TEXTS - self._kept)
         name = keyword.decode("latin-1")
-        if text is not None and name not in self.texts:
-            self.texts[name] = text
-            self._kept += len(text)
+        if name not in self.texts and len(self.texts) < MOST_TEXTS:
+            text = self._decode(rest)
+            if text is not None:
+                self.texts[name] = text
 
+    def _decode(self, rest: bytes) -> str | None:
+        """Gives a text chunk's text, or None if it is compressed beyond reason or not well formed."""
+        if self._kind in (b"tEXt", _COMFY):
+            data = self._fitting(rest)
+        elif self._kind == b"zTXt":
+            data = self._inflated(rest[1:]) if rest[:1] == b"\0" else None
+        else:
+            parts = rest[2:].split(b"\0", 2)
+            if len(parts) != 3 or rest[0] > 1 or rest[1] != 0:
+                return None
+            data = self._inflated(parts[2]) if rest[0] else self._fitting(parts[2])
+            return None if data is None else data.decode("utf-8", "replace")
+        return None if data is None else _latin(data)
 
-def _decode(kind: bytes, rest: bytes, room: int) -> str | None:
-    """Gives a text chunk's text, or None if it is compressed beyond reason or not well formed."""
-    if kind in (b"tEXt", _COMFY):
-        return _latin(rest) if len(rest) <= room else None
-    if kind == b"zTXt":
-        plain = _inflate(rest[1:], room) if rest[:1] == b"\0" else None
-        return None if plain is None else _latin(plain)
-    if len(rest) < 2:
-        return None
-    packed, method = rest[0], rest[1]
-    parts = rest[2:].split(b"\0", 2)
-    if len(parts) != 3 or packed > 1 or method != 0:
-        return None
-    data = _inflate(parts[2], room) if packed else parts[2]
-    return None if data is None or len(data) > room else data.decode("utf-8", "replace")
+    def _fitting(self, data: bytes) -> bytes | None:
+        if len(data) > self._room:
+            return None
+        self._room -= len(data)
+        return data
+
+    def _inflated(self, data: bytes) -> bytes | None:
+        """Gives what zlib data inflates to, or None if that is broken or longer than there is room for, which costs all the
+        same what was inflated of it."""
+        plain, made = inflated(data, min(self._room, LONGEST_TEXT)) if self._room > 0 else (None, 0)
+        self._room -= made
+        return plain
 
 
 def _latin(data: bytes) -> str:
@@ -218,14 +252,3 @@ def _latin(data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")
-
-
-def _inflate(data: bytes, room: int) -> bytes | None:
-    """Gives what zlib data inflates to, or None if that is broken or longer than `room` bytes."""
-    limit = max(1, min(room, LONGEST_TEXT))
-    try:
-        inflater = zlib.decompressobj()
-        plain = inflater.decompress(data, limit + 1)
-        return plain if len(plain) <= limit and inflater.eof else None
-    except zlib.error:
-        return None

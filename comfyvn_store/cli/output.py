@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -25,9 +26,18 @@ def exact(path: str) -> None:
     click.echo(os.fsencode(path))
 
 
+# Those that JSON does not escape itself. Outside of texts there are none of them.
+_CONTROLS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
 def as_json(value: Any) -> None:
-    """Prints a value as JSON. What the output's encoding cannot say (a name that is no UTF-8) is escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
+    """Prints a value as JSON. What the output's encoding cannot say (a name that is no UTF-8) is escaped, and so is what
+    controls a terminal or the direction of what it shows."""
+    text = _CONTROLS.sub(_escaped, json.dumps(value, ensure_ascii=False, indent=2))
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -59,6 +60,8 @@ def strip(name: str, *, output: str | None = None, in_place: bool = False) -> St
             try:
                 with open(temp, "r+b") as copy:
                     done = _proven(stream, found, name, copy, target)
+                    if in_place:
+                        _make_alike(copy.fileno(), stream.fileno())
                     os.fsync(copy.fileno())
                 _place(temp, target, before if in_place else None)
             finally:
@@ -155,6 +158,20 @@ def _temp(target: str, mode: int) -> str:
     temp = files.temp_beside(target)
     os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IMODE(mode)))
     return temp
+
+
+def _make_alike(copy: int, original: int) -> None:
+    """Gives a file the owner, mode and extended attributes of another one, as far as the system lets us."""
+    info = os.fstat(original)
+    with contextlib.suppress(OSError):
+        os.fchown(copy, info.st_uid, info.st_gid)
+    with contextlib.suppress(OSError):
+        os.fchmod(copy, stat.S_IMODE(info.st_mode))
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            for name in os.listxattr(original):
+                with contextlib.suppress(OSError):
+                    os.setxattr(copy, name, os.getxattr(original, name))
 
 
 def _place(temp: str, target: str, before: files.Print | None) -> None:

@@ -130,6 +130,11 @@ class _Work:
         if wish.copy and not wish.replace:
             taken.refuse_other_bytes(repository, full, wish.source, hash_)
         card = _with_notes(_card(repository, wish, hash_, ground), wish)
+        if not record.is_readable(card):
+            raise Refused(
+                f"the sidecar of '{names.printable(full)}' would be too large or too deep to be read again",
+                hint="state less: a shorter workflow, fewer inputs, tags or meta",
+            )
         self.prepared.append(Taking(wish, full, card, sidecar.encode(card), taken))
 
     def place(self) -> None:

@@ -189,11 +189,12 @@ def _temp_prefix(repository: Repository) -> str:
 
 def _sweep(repository: Repository) -> None:
     """Removes what a worker of this work tree left half made when it was killed."""
-    folder, prefix = os.path.join(repository.store.root, "tmp"), _temp_prefix(repository)
-    with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
-            if name.startswith(prefix):
-                os.unlink(os.path.join(folder, name))
+    prefix = _temp_prefix(repository)
+    for folder in (os.path.join(repository.store.root, "tmp"), repository.settings.thumbs_root):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                if name.startswith(prefix) or name.endswith(f".{prefix}tmp"):
+                    os.unlink(os.path.join(folder, name))
 
 
 class _Round:
@@ -277,7 +278,8 @@ class _Round:
             if not _is_there(self._repository):
                 return False
             try:
-                _move(task.place + ending, os.path.join(folder, task.hash + ending))
+                place = os.path.join(folder, task.hash + ending)
+                _move(task.place + ending, place, f"{place}.{_temp_prefix(self._repository)}tmp")
             except (FileNotFoundError, NotADirectoryError):
                 if os.path.isdir(folder):
                     raise
@@ -309,7 +311,8 @@ def _place(repository: Repository, hash_: str, mime: str) -> str:
     return os.path.join(repository.settings.thumbs_root, os.path.basename(preview["path"]))
 
 
-def _move(temp: str, place: str) -> None:
+def _move(temp: str, place: str, beside: str) -> None:
+    """Renames a file into the cache; where that is another file system by way of `beside`, which lies there."""
     import errno
     import shutil
 
@@ -318,10 +321,11 @@ def _move(temp: str, place: str) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        beside = f"{place}.{os.getpid()}.tmp"
         try:
             shutil.copyfile(temp, beside)
             os.replace(beside, place)
+        except OSError as failed:  # it names what is copied; what is full is the cache
+            raise OSError(failed.errno, failed.strerror, place) from failed
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(beside)

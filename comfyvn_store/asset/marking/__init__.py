@@ -83,17 +83,25 @@ def look(stream: BinaryIO) -> Found | None:
     name = name_of(stream.read(HEAD_SIZE))
     try:
         return module(name).look(stream) if name else None
-    except Unmarkable:
+    except OSError:
+        raise
+    except Exception:  # Unmarkable; whatever else a file brings about leaves it alone, too
         return None
 
 
 def valid(stream: BinaryIO, found: Found | None = None) -> dict[str, Any] | None:
-    """Gives the payload of a file's marker if the bytes without it have the hash it claims."""
+    """Gives the payload of a file's marker if the bytes without it have the hash it claims. Raises only what the stream does
+    (OSError)."""
     found = found or look(stream)
-    said = found.said if found else None
-    if found is None or said is None:
+    try:
+        said = found.said if found else None
+        if found is None or said is None:
+            return None
+        return said if digest(stream, found.without()).hexdigest() == said["source_hash"] else None
+    except OSError:
+        raise
+    except Exception:
         return None
-    return said if digest(stream, found.without()).hexdigest() == said["source_hash"] else None
 
 
 def digest(stream: BinaryIO, pieces: Iterable[Piece]) -> hashlib._Hash:

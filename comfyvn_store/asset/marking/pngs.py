@@ -29,10 +29,7 @@ def look(stream: BinaryIO) -> Found:
             at = chunk.offset + chunk.length
         yield at, size
 
-    payloads: list[bytes | None] = [None] * len(scanner.markers)
-    if payloads:
-        payloads[-1] = scanner.marker_payload
-    return Found(payloads, without, lambda: scanner.texts)
+    return Found(list(scanner.marker_payloads), without, lambda: scanner.texts)
 
 
 def mark(stream: BinaryIO, payload: bytes) -> list[Piece] | None:

@@ -3,21 +3,19 @@
 Owns which readers there are and in which order they are asked. A reader is a function `read(entries)` that gives a
 `Reading` or None (docs/readers.md). Built-in ones stand in `_BUILT_IN` with the names that they read, so that each
 is imported only for a file that has one of them: this is called for every file that is added. Readers of other
-packages are found through the entry-point group `comfyvn_store.readers`, for commands only: never in a hook, and never
-for a marker, which must be the same on every machine.
+packages (`others`) are asked by commands only: never in a hook, and never for a marker, which must be the same on every
+machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from importlib import import_module
 from typing import BinaryIO
 
 from comfyvn_store.asset.readers.entries import USER_COMMENT, Entries, named
-from comfyvn_store.asset.readers.reading import Reading, cleaned, joined
+from comfyvn_store.asset.readers.reading import Reading, joined
 
-GROUP = "comfyvn_store.readers"
 Reader = Callable[[Entries], Reading | None]
 
 # What generated the file, in the order of asking: a graph says more than a list of parameters. `exif`, `xmp` and
@@ -53,8 +51,7 @@ def read_entries(entries: Entries, others: Iterable[Reader] = ()) -> Reading | N
     """
     generated: Reading | None = None
     said = []
-    for reader in (*_built_in(entries), *(_guarded(other) for other in others)):
-        found = reader(entries)
+    for found in (*(_asked(reader, entries) for reader in built_in(entries)), *_of_others(others, entries)):
         if found is not None:
             said.append(found.embedded)
             if generated is None and found.source is not None:
@@ -72,28 +69,36 @@ def read_generation(texts: Mapping[str, str]) -> Reading | None:
 
 
 def read_stream(stream: BinaryIO, mime: str, others: Iterable[Reader] = ()) -> Reading | None:
-    """Reads a seekable file of the given media type, which is left at any position. Raises only what the stream does."""
+    """Reads a seekable file of the given media type, which is left at any position. Raises only what the stream does
+    (OSError); whatever else happens leaves the file unread."""
     from comfyvn_store.asset.readers.collecting import collect
 
-    return read_entries(collect(stream, mime), others)
+    try:
+        entries = collect(stream, mime)
+    except OSError:
+        raise
+    except Exception:
+        return None
+    return read_entries(entries, others)
 
 
-@cache
 def installed() -> tuple[tuple[str, Reader], ...]:
     """Gives the readers of other packages by name. Slow, and it imports what others wrote: for commands only."""
-    from importlib.metadata import entry_points
+    from comfyvn_store.asset.readers import others
 
-    found = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        if not point.value.startswith(f"{__name__}."):
-            try:
-                found.append((point.name, point.load()))
-            except Exception:
-                continue  # what somebody else's package does at its import is no reason to fail
-    return tuple(found)
+    return others.installed()
 
 
-def _built_in(entries: Entries) -> Iterable[Reader]:
+def _of_others(readers: Iterable[Reader], entries: Entries) -> Iterable[Reading | None]:
+    if not readers:
+        return ()
+    from comfyvn_store.asset.readers import others
+
+    return [others.ask(reader, entries) for reader in readers]
+
+
+def built_in(entries: Entries) -> Iterable[Reader]:
+    """Gives our own readers for what a file carries, each as it is: one may raise."""
     has = {*entries.texts, *(part for part in ("exif", "xmp", "c2pa") if getattr(entries, part))}
     if entries.exif and any(map(_is_written, entries.exif.items())):
         has.add("written exif")
@@ -108,12 +113,9 @@ def _is_written(field: tuple[int, str | int]) -> bool:
     return isinstance(value, str) and (tag == USER_COMMENT or value[:11].lower().startswith(_WRITTEN))
 
 
-def _guarded(reader: Reader) -> Reader:
-    def read(entries: Entries) -> Reading | None:
-        try:
-            found = reader(entries)
-        except Exception:
-            return None
-        return cleaned(found) if isinstance(found, Reading) else None
-
-    return read
+def _asked(reader: Reader, entries: Entries) -> Reading | None:
+    """Asks one of our own. One that fails, for want of memory too, has read nothing: no file may stop a commit."""
+    try:
+        return reader(entries)
+    except Exception:
+        return None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from comfyvn_store.asset.readers.entries import Entries, named
 
+if TYPE_CHECKING:
+    from comfyvn_store.base.containers.riff import Chunk
+
 _LONGEST_BLOB = 16 * 1024 * 1024
+_MOST_LISTS = 16  # of a WAV; who writes one has one
 
 # ID3's frames and RIFF's INFO, as far as they say what an entry's name means.
 _FRAMES = {
@@ -80,21 +84,33 @@ def _collect_riff(stream: BinaryIO, mime: str) -> Entries:
     from comfyvn_store.base.containers.reading import read_at
 
     blobs: dict[bytes, bytes] = {}
-    pairs: list[tuple[str, str]] = []
+    lists: list[Chunk] = []
+    tag: Chunk | None = None
     for chunk in riff.chunks(stream):
         if chunk.kind in (b"EXIF", b"XMP ", b"_PMX", b"C2PA") and 0 < chunk.size <= _LONGEST_BLOB:
-            blobs.setdefault(chunk.kind, read_at(stream, chunk.data_at, chunk.size))
-        elif chunk.kind == b"LIST":
-            pairs += ((_INFO.get(name, name), text) for name, text in riff.info(stream, chunk).items())
-        elif chunk.kind.lower() == b"id3 ":
-            pairs += _id3(stream, chunk.data_at)
+            if chunk.kind not in blobs:
+                blobs[chunk.kind] = read_at(stream, chunk.data_at, chunk.size)
+        elif chunk.kind == b"LIST" and len(lists) < _MOST_LISTS:
+            lists.append(chunk)
+        elif chunk.kind.lower() == b"id3 " and tag is None:
+            tag = chunk
+            lists.append(chunk)
     return Entries(
         mime,
-        named(pairs),
+        named(pair for chunk in lists for pair in _riff_texts(stream, chunk)),
         _exif(blobs.get(b"EXIF")),
         blobs.get(b"XMP ") or blobs.get(b"_PMX"),
         blobs.get(b"C2PA"),
     )
+
+
+def _riff_texts(stream: BinaryIO, chunk: Chunk) -> Iterator[tuple[str, str]]:
+    """The texts of an INFO list, or of a tag, which ends with its chunk."""
+    from comfyvn_store.base.containers import riff
+
+    if chunk.kind != b"LIST":
+        return _id3(stream, chunk.data_at, chunk.data_at + chunk.size)
+    return ((_INFO.get(name, name), text) for name, text in riff.info(stream, chunk).items())
 
 
 def _collect_id3(stream: BinaryIO, mime: str) -> Entries:
@@ -165,12 +181,12 @@ def _exif(data: bytes | None) -> Mapping[int, str | int]:
     return tiff.read(data)
 
 
-def _id3(stream: BinaryIO, at: int) -> Iterator[tuple[str, str]]:
+def _id3(stream: BinaryIO, at: int, end: int | None = None) -> Iterator[tuple[str, str]]:
     from comfyvn_store.base.containers import id3
 
-    for keyword, text in id3.texts(stream, at).items():
+    for keyword, text in id3.texts(stream, at, end).items():
         yield _FRAMES.get(keyword, keyword.removeprefix("COMM:")), text
-    tag = id3.tag_at(stream, at)
+    tag = id3.tag_at(stream, at, end)
     for frame in id3.frames(stream, tag, _URLS.__contains__) if tag else ():
         if frame.data and len(frame.data) <= 2000:
             yield _URLS[frame.kind], frame.data.partition(b"\0")[0].decode("latin-1")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-LONGEST_TEXT = 16 * 1024 * 1024  # characters of one entry; real graphs reach 1 MB
-LONGEST_TEXTS = 32 * 1024 * 1024  # of all entries of a file
+LONGEST_TEXT = 8 * 1024 * 1024  # characters of one entry; real graphs reach 1 MB
+LONGEST_TEXTS = 12 * 1024 * 1024  # of all entries of a file
 MOST_TEXTS = 1024
 USER_COMMENT = 0x9286  # in EXIF
 

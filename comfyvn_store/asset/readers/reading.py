@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from math import isfinite
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from comfyvn_store.base import canonical
+
 LONGEST_VALUE = 64 * 1024  # characters of a prompt; a longer one is unknown, because part of it would pass for all
-LONGEST_INPUTS = 1024 * 1024  # of all values together
+LONGEST_INPUTS = 1024 * 1024  # bytes of all values together, as they are written
+LONGEST_STATED = 64 * 1024  # bytes of one thing that a file states, as they are written
 LONGEST_WORDS = 2000  # of a title, a name, a licence
 MOST_TAGS = 200
 DEEPEST_NESTING = 200
+# Of JSON that is parsed: real graphs reach 1 MB. A value of three bytes may need two hundred in memory.
+LONGEST_JSON = canonical.LONGEST_JSON
+MOST_CONTAINERS = 100_000
+MOST_VALUES = 300_000
 
 INPUTS = (
     *("seed", "model", "loras", "sampler", "scheduler", "steps", "cfg", "denoise"),
@@ -47,8 +55,12 @@ def unknown_inputs() -> dict[str, Any]:
 
 def bounded(inputs: dict[str, Any]) -> dict[str, Any]:
     """Gives `inputs` as they are, or with nothing known where they are too large for a sidecar."""
-    size = sum(len(str(value)) for value in inputs.values())
-    return inputs if size <= LONGEST_INPUTS else {**inputs, **unknown_inputs()}
+    return inputs if written_size(inputs) <= LONGEST_INPUTS else {**inputs, **dict.fromkeys(INPUTS)}
+
+
+def written_size(value: Any) -> int:
+    """Gives how many bytes a value takes as JSON in UTF-8. A control character takes six."""
+    return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
 def integer(value: Any) -> int | None:
@@ -64,10 +76,20 @@ def number(value: Any) -> int | float | None:
 
 
 def text(value: Any) -> str | None:
-    """Accepts a text of at most `LONGEST_VALUE`; lone surrogates, which UTF-8 cannot hold, become U+FFFD."""
+    """Accepts a text of at most `LONGEST_VALUE`; lone surrogates, which UTF-8 cannot hold, become U+FFFD. A text without any
+    is given itself, not a copy: thousands of nodes may share one."""
     if not isinstance(value, str) or len(value) > LONGEST_VALUE:
         return None
-    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value if value.isascii() else _without_surrogates(value)
+
+
+@lru_cache(maxsize=16)
+def _without_surrogates(value: str) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
 
 
 def written_integer(value: Any) -> int | None:
@@ -115,7 +137,7 @@ def embedded(**said: Any) -> dict[str, Any]:
     for key in EMBEDDED:
         value = said.get(key)
         clean = tags(value) if key == "tags" else value if key == "c2pa" else words(value)
-        if clean:
+        if clean and (isinstance(clean, str) or written_size(clean) <= LONGEST_STATED):
             found[key] = clean
     return found
 
@@ -129,27 +151,15 @@ def joined(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: merged[key] for key in EMBEDDED if key in merged}
 
 
-def cleaned(found: Reading) -> Reading | None:
-    """Gives what a reader of another package says, as far as it can stand in a sidecar; None if nothing of it can."""
-    source = words(found.source)
-    said = embedded(**found.embedded) if isinstance(found.embedded, Mapping) else {}
-    inputs: Any = found.inputs if isinstance(found.inputs, dict) else {}
-    try:
-        written = json.dumps(inputs, ensure_ascii=False, allow_nan=False)
-        written.encode("utf-8")
-        inputs = json.loads(written) if len(written) <= LONGEST_INPUTS else {}
-    except (TypeError, ValueError, RecursionError):
-        inputs = {}
-    digest = found.workflow_hash
-    is_digest = isinstance(digest, str) and len(digest) == 64 and set(digest) <= set("0123456789abcdef")
-    if source is None and not said:
-        return None
-    return Reading(source, digest if is_digest and source else None, inputs if source else {}, embedded=said)
-
-
-def parse_json(value: str | None, longest: int = 16 * 1024 * 1024) -> Any:
-    """Parses JSON of somebody else's; None if it is none, too long or too deep. NaN is read as programs write it."""
+def parse_json(value: str | None, longest: int = LONGEST_JSON) -> Any:
+    """Parses JSON of somebody else's; None if it is none, too long, too deep or in too many parts. NaN is read as programs
+    write it."""
+    longest = min(longest, LONGEST_JSON)
     if not isinstance(value, str) or len(value) > longest:
+        return None
+    if not value.isascii() and len(value.encode("utf-8", "surrogatepass")) > longest:
+        return None
+    if value.count("{") + value.count("[") > MOST_CONTAINERS or value.count(",") > MOST_VALUES:
         return None
     try:
         parsed = json.loads(value)
@@ -158,10 +168,10 @@ def parse_json(value: str | None, longest: int = 16 * 1024 * 1024) -> Any:
     return None if is_deep(parsed) else parsed
 
 
-def is_deep(value: Any) -> bool:
-    """Whether lists and objects stand in one another more than `DEEPEST_NESTING` times."""
+def is_deep(value: Any, most: int = DEEPEST_NESTING) -> bool:
+    """Whether lists and objects stand in one another more than so many times."""
     level = [value]
-    for _ in range(DEEPEST_NESTING):
+    for _ in range(most):
         inner: list[Any] = []
         for item in level:
             if isinstance(item, dict):

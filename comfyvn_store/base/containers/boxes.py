@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 from comfyvn_store.base.containers.items import Items
 
-LONGEST_TEXT = 16 * 1024 * 1024
+LONGEST_TEXT = 8 * 1024 * 1024
 LONGEST_BLOB = 16 * 1024 * 1024
 C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -72,10 +72,11 @@ class _Reader:
         self._stream = stream
         self._size = stream.seek(0, 2)
         self._boxes = 0
-        self._room = 2 * LONGEST_TEXT
+        self._room = LONGEST_TEXT + LONGEST_TEXT // 2
         self._facts: dict[str, int | float] = {}
         self._texts: list[tuple[str, str]] = []
         self._blobs: dict[str, bytes] = {}
+        self._has_items = False
 
     def read(self) -> Movie:
         try:
@@ -202,10 +203,11 @@ class _Reader:
                 keys = self._keys(box)
             elif box.kind == b"ilst":
                 self._list(box, keys)
-            elif box.kind in (b"iinf", b"iloc"):
+            elif box.kind in (b"iinf", b"iloc") and not self._has_items:
                 items.take(box.kind, self._bytes(box.at, min(box.end - box.at, 1 << 20)))
             elif box.kind == b"idat":
                 items.data_at = box.at
+        self._has_items = self._has_items or items.is_complete  # a picture's are in one place
         for name, at, length in items.places():
             self._blob(name, at, length)
 
@@ -257,10 +259,12 @@ class _Reader:
                 self._blob("c2pa", start, box.end - start)
 
     def _blob(self, name: str, at: int, length: int) -> None:
+        if name in self._blobs:
+            return
         if name == "exif":  # an offset to the TIFF header comes first
             skip = int.from_bytes(self._bytes(at, 4), "big")
             at, length = at + 4 + skip, length - 4 - skip
-        if 0 < length <= LONGEST_BLOB and name not in self._blobs:
+        if 0 < length <= LONGEST_BLOB and at + length <= self._size:  # what does not fit is not read again and again
             data = self._bytes(at, length)
             if len(data) == length:
                 self._blobs[name] = data

@@ -81,13 +81,15 @@ class _Decoder:
 
     def _string(self, major: int, size: int | None, depth: int) -> bytes | str:
         if size is None:
-            whole: Any = b"" if major == 2 else ""
+            parts: list[Any] = []
+            length = 0
             while not self._ends():
                 part = self.item(depth + 1)
-                if type(part) is not type(whole) or len(whole) > _LONGEST_OPEN:
+                if type(part) is not (bytes if major == 2 else str) or length > _LONGEST_OPEN:
                     raise BrokenCbor
-                whole += part
-            return bytes(whole) if major == 2 else str(whole)
+                parts.append(part)
+                length += len(part)
+            return b"".join(parts) if major == 2 else "".join(parts)
         data = self._take(size)
         return data if major == 2 else data.decode("utf-8", "replace")
 

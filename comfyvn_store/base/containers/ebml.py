@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import BinaryIO, NamedTuple
 
-LONGEST_TEXT = 16 * 1024 * 1024
+LONGEST_TEXT = 8 * 1024 * 1024
 
-_MOST_ELEMENTS = 100_000
+_MOST_ELEMENTS = 50_000
 _MOST_TEXTS = 512
 _HIGHEST = (1 << 31) - 1
 _SEGMENT, _INFO, _TRACKS, _TAGS = 0x18538067, 0x1549A966, 0x1654AE6B, 0x1254C367
@@ -48,7 +48,7 @@ class _Reader:
         self._stream = stream
         self._size = stream.seek(0, 2)
         self._elements = 0
-        self._room = 2 * LONGEST_TEXT
+        self._room = LONGEST_TEXT + LONGEST_TEXT // 2
         self._facts: dict[str, int] = {}
         self._duration: float | None = None
         self._texts: list[tuple[str, str]] = []

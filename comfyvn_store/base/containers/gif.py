@@ -7,7 +7,9 @@ from typing import BinaryIO, NamedTuple
 LONGEST_BLOB = 4 * 1024 * 1024
 
 _MOST_BYTES = 32 * 1024 * 1024  # followed before giving up: blocks are short, and every one has to be looked at
+_MOST_BLOCKS = 1 << 18  # of up to 255 bytes each
 _MOST_COMMENTS = 16
+_LONGEST_COMMENTS = 12 * 1024 * 1024  # of all of them
 _XMP = b"XMP DataXMP"
 
 
@@ -42,6 +44,8 @@ class _Reader:
         self._buffer = b""
         self._at = 0
         self._passed = 0
+        self._blocks_left = _MOST_BLOCKS
+        self._room = _LONGEST_COMMENTS
         self.comments: list[str] = []
         self.xmp: bytes | None = None
         self.c2pa: bytes | None = None
@@ -69,7 +73,8 @@ class _Reader:
             control = self._blocks(16)
             self.hundredths += int.from_bytes(control[1:3], "little") if len(control) >= 4 else 0
         elif label == 0xFE:
-            text = self._blocks(LONGEST_BLOB)
+            text = self._blocks(min(LONGEST_BLOB, self._room))
+            self._room = max(self._room - len(text), 0)
             if text and len(self.comments) < _MOST_COMMENTS:
                 self.comments.append(text.decode("utf-8", "replace"))
         elif label == 0xFF:
@@ -87,7 +92,7 @@ class _Reader:
 
     def _blocks(self, keep: int) -> bytes:
         parts = []
-        while size := self._take(1)[0]:
+        while size := self._size():
             data = self._take(size)
             if keep > 0:
                 parts.append(data)
@@ -97,7 +102,7 @@ class _Reader:
     def _raw(self) -> bytes:
         parts = []
         kept = 0
-        while size := self._take(1)[0]:
+        while size := self._size():
             data = self._take(size)
             kept += size + 1
             if kept <= LONGEST_BLOB:
@@ -105,6 +110,13 @@ class _Reader:
         packet = b"".join(parts)
         end = packet.rfind(b"?>")  # before the trailer
         return packet[: end + 2] if end >= 0 else packet
+
+    def _size(self) -> int:
+        """The length of the next block; 0 is the end of them."""
+        self._blocks_left -= 1
+        if self._blocks_left < 0:
+            raise _Ended
+        return self._take(1)[0]
 
     def _take(self, count: int) -> bytes:
         taken = self._buffer[self._at : self._at + count]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from comfyvn_store.base.containers.reading import LONGEST, LONGEST_ALL, Texts, read_at, size_of
+from comfyvn_store.base.containers.reading import LONGEST_ALL, Texts, inflated, read_at, size_of
 
 UNSYNCHRONISED, EXTENDED, FOOTER = 0x80, 0x40, 0x10
 HEAD = 10
@@ -78,13 +77,14 @@ def _from_synchsafe(data: bytes) -> int | None:
     return data[0] << 21 | data[1] << 14 | data[2] << 7 | data[3]
 
 
-def tag_at(stream: BinaryIO, at: int = 0) -> Tag | None:
-    """Reads the header of a tag; None if there is none, or one of a version that nobody knows."""
+def tag_at(stream: BinaryIO, at: int = 0, end: int | None = None) -> Tag | None:
+    """Reads the header of a tag; None if there is none, or one of a version that nobody knows. Where it says that it goes on
+    behind `end`, it is given as ending there."""
     head = read_at(stream, at, HEAD)
     size = _from_synchsafe(head[6:10])
     if len(head) < HEAD or head[:3] != b"ID3" or head[3] not in (2, 3, 4) or head[4] == 0xFF or size is None:
         return None
-    return Tag(head[3], head[5], at, size)
+    return Tag(head[3], head[5], at, size if end is None else max(0, min(size, end - at - HEAD)))
 
 
 def head_of(tag: Tag, size: int) -> bytes:
@@ -117,7 +117,7 @@ def frames(stream: BinaryIO, tag: Tag, wanted: Wanted = is_text) -> Iterator[Fra
             return read_at(stream, base + at, min(count, reach - at))
 
     at = extended_size(tag, look(0, 6))
-    kept = 0
+    room = LONGEST_ALL
     for _ in range(_MOST_FRAMES if at is not None else 0):
         assert at is not None
         found = _frame_head(tag, look, at, reach)
@@ -125,9 +125,9 @@ def frames(stream: BinaryIO, tag: Tag, wanted: Wanted = is_text) -> Iterator[Fra
             return
         kind, head, size, flags = found
         data = None
-        if wanted(kind) and size <= LONGEST and kept + size <= LONGEST_ALL:
-            kept += size
-            data = _decoded(tag, flags, look(at + head, size))
+        if wanted(kind) and size <= room:
+            data, cost = _decoded(tag, flags, look(at + head, size), room)
+            room -= max(cost, size)
         yield Frame(kind, base + at if base else None, head + size, data)
         at += head + size
 
@@ -187,27 +187,21 @@ def resynchronised(data: bytes) -> bytes:
     return data.replace(b"\xff\0", b"\xff")
 
 
-def _decoded(tag: Tag, flags: int, data: bytes) -> bytes | None:
+def _decoded(tag: Tag, flags: int, data: bytes, room: int) -> tuple[bytes | None, int]:
+    """Gives a frame's data, and what it cost: how many bytes were inflated."""
+    skip, is_packed = 0, False
     if tag.version == 3:
-        skip = (4 if flags & 0x80 else 0) + (1 if flags & 0x20 else 0)
-        return None if flags & 0x40 else _inflated(data[skip:]) if flags & 0x80 else data[skip:]
-    if tag.version == 4:
+        if flags & 0x40:
+            return None, 0
+        skip, is_packed = (4 if flags & 0x80 else 0) + (1 if flags & 0x20 else 0), bool(flags & 0x80)
+    elif tag.version == 4:
         if flags & 0x04:
-            return None
+            return None, 0
         if flags & 0x02 or tag.is_unsynchronised:
             data = resynchronised(data)
-        data = data[(1 if flags & 0x40 else 0) + (4 if flags & 0x01 else 0) :]
-        return _inflated(data) if flags & 0x08 else data
-    return data
-
-
-def _inflated(data: bytes) -> bytes | None:
-    try:
-        inflater = zlib.decompressobj()
-        plain = inflater.decompress(data, LONGEST + 1)
-    except zlib.error:
-        return None
-    return plain if len(plain) <= LONGEST and inflater.eof else None
+        skip, is_packed = (1 if flags & 0x40 else 0) + (4 if flags & 0x01 else 0), bool(flags & 0x08)
+    data = data[skip:] if skip else data
+    return inflated(data, room) if is_packed else (data, 0)
 
 
 # -- texts -------------------------------------------------------------------------------------------------------------
@@ -219,13 +213,11 @@ _NAMES = {
 }  # fmt: skip
 
 
-def entries(stream: BinaryIO, tag: Tag) -> list[Entry]:
+def entries(stream: BinaryIO, tag: Tag) -> Iterator[Entry]:
     """Gives the texts of a tag: T… frames, comments, lyrics, and private frames whose data is text."""
-    found = []
     for frame in frames(stream, tag):
         if (entry := entry_of(frame)) is not None:
-            found.append(entry)
-    return found
+            yield entry
 
 
 def entry_of(frame: Frame) -> Entry | None:
@@ -233,11 +225,12 @@ def entry_of(frame: Frame) -> Entry | None:
     return _entry(frame.kind, frame.data) if frame.data is not None and is_text(frame.kind) else None
 
 
-def texts(stream: BinaryIO, at: int = 0) -> Texts:
+def texts(stream: BinaryIO, at: int = 0, end: int | None = None) -> Texts:
     """Gives the texts of the tag at a position: those of TXXX by their description, others by their frame's name, those of
-    comments, lyrics and private frames with their description: `COMM:mood`."""
+    comments, lyrics and private frames with their description: `COMM:mood`. A tag that says that it goes on behind `end`
+    is read up to there."""
     found = Texts()
-    tag = tag_at(stream, at)
+    tag = tag_at(stream, at, end)
     for entry in entries(stream, tag) if tag else ():
         if entry.kind == "TXXX":
             keyword = entry.description
@@ -279,7 +272,7 @@ def _split(encoding: int, data: bytes) -> tuple[bytes, bytes]:
 
 def _values(encoding: int, data: bytes) -> tuple[str, ...]:
     text = _decode(encoding, data).rstrip("\0")
-    return tuple(value.removeprefix("\ufeff") for value in text.split("\0")[:1024])
+    return tuple(value.removeprefix("\ufeff") for value in text.split("\0", 1024)[:1024])
 
 
 def _decode(encoding: int, data: bytes) -> str:

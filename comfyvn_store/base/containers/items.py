@@ -16,7 +16,13 @@ class Items:
 
     def take(self, kind: bytes, body: bytes) -> None:
         """Takes the body of `iinf` or `iloc`."""
-        self._parts.setdefault(kind, body)
+        if kind not in self._parts:
+            self._parts[kind] = body
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether both were taken."""
+        return len(self._parts) == 2
 
     def places(self) -> list[tuple[str, int, int]]:
         """Gives what each wanted item is, where it begins and how long it is."""
@@ -58,13 +64,14 @@ class Items:
             cursor.number(2)
             start = cursor.number(base)
             extents = cursor.number(2)
-            for place in range(extents):
-                cursor.number(index)
-                begin, size = start + cursor.number(offset), cursor.number(length)
-                if method == 1 and self.data_at is not None:
-                    begin += self.data_at
-                if number in wanted and extents == 1 and place == 0 and method in (0, 1):
-                    found.append((wanted[number], begin, size))
+            if number not in wanted or extents != 1 or method not in (0, 1):
+                cursor.skip(extents * (index + offset + length))  # widths of 0, too: nothing is walked for them
+                continue
+            cursor.number(index)
+            begin, size = start + cursor.number(offset), cursor.number(length)
+            if method == 1 and self.data_at is not None:
+                begin += self.data_at
+            found.append((wanted[number], begin, size))
         return found
 
 
@@ -77,3 +84,8 @@ class _Cursor:
             raise IndexError
         self._at += width
         return int.from_bytes(self._data[self._at - width : self._at], "big")
+
+    def skip(self, count: int) -> None:
+        if self._at + count > len(self._data):
+            raise IndexError
+        self._at += count

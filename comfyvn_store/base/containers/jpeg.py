@@ -17,6 +17,7 @@ LONGEST_SEGMENT = 0xFFFF + 2
 
 _MOST_SEGMENTS = 1 << 16
 _MOST_SCANS = 1 << 12
+_MOST_BETWEEN = 1 << 16  # segments between all scans
 _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))  # these have no length
 # Amid a scan's data an FF is followed by 00, or opens a restart marker, or is a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -75,11 +76,12 @@ def segments(stream: BinaryIO, at: int = 2) -> Iterator[Segment]:
 
 def end_of_picture(stream: BinaryIO) -> int | None:
     """Gives where the picture's EOI ends, all scans followed; None if there is none. Reads the whole picture."""
-    at = 2
+    at, left = 2, _MOST_BETWEEN
     for _ in range(_MOST_SCANS):
         last = None
         for last in segments(stream, at):
-            if last.kind == SOI:
+            left -= 1
+            if last.kind == SOI or left < 0:
                 return None
         if last is None or last.kind not in (SOS, EOI):
             return None
@@ -119,12 +121,14 @@ def begins(stream: BinaryIO, segment: Segment, start: bytes) -> bool:
 def exif(stream: BinaryIO) -> bytes | None:
     """Gives the TIFF structure of the first EXIF segment (several that follow each other continue it)."""
     parts: list[bytes] = []
+    kept = 0
     for segment in segments(stream):
         if segment.kind == APP1 and begins(stream, segment, EXIF):
             data = payload(stream, segment)[len(EXIF) + 1 :]
             # One that begins like a TIFF structure of its own is another one, written by a careless program.
-            if not parts or (data[:4] not in (b"II*\0", b"MM\0*") and sum(map(len, parts)) < LONGEST):
+            if not parts or (data[:4] not in (b"II*\0", b"MM\0*") and kept < LONGEST):
                 parts.append(data)
+                kept += len(data)
         elif parts:
             break
     return b"".join(parts) if parts else None
@@ -205,4 +209,5 @@ def texts(stream: BinaryIO) -> Texts:
                 found.note("comment", data.decode("utf-8"))
             except UnicodeDecodeError:
                 found.note("comment", data.decode("latin-1"))
+            break
     return found

@@ -28,17 +28,17 @@ class Box(NamedTuple):
 def read(data: bytes) -> Box | None:
     """Gives the first labelled box; None if there is none. Never raises."""
     room = [_MOST_BOXES]
-    for kind, body in _boxes(data, room):
+    for kind, body in _boxes(memoryview(data), room):
         if kind == b"jumb":
             return _labelled(body, 0, room)
     return None
 
 
-def _boxes(data: bytes, room: list[int]) -> Iterator[tuple[bytes, bytes]]:
+def _boxes(data: memoryview, room: list[int]) -> Iterator[tuple[bytes, memoryview]]:
     at = 0
     while at + 8 <= len(data) and room[0] > 0:
         room[0] -= 1
-        size, kind, start = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], at + 8
+        size, kind, start = int.from_bytes(data[at : at + 4], "big"), bytes(data[at + 4 : at + 8]), at + 8
         if size == 1:
             size, start = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
         elif size == 0:
@@ -49,16 +49,16 @@ def _boxes(data: bytes, room: list[int]) -> Iterator[tuple[bytes, bytes]]:
         at += size
 
 
-def _labelled(body: bytes, depth: int, room: list[int]) -> Box:
+def _labelled(body: memoryview, depth: int, room: list[int]) -> Box:
     label, contents, inner = "", [], []
     for kind, data in _boxes(body, room):
         if kind == b"jumd":
             # A type of sixteen bytes, flags, and a label if the second flag is set.
             if len(data) > 17 and data[16] & 2:
-                label = data[17:].partition(b"\0")[0].decode("utf-8", "replace")[:500]
+                label = bytes(data[17:2017]).partition(b"\0")[0].decode("utf-8", "replace")[:500]
         elif kind == b"jumb":
             if depth < _DEEPEST:
                 inner.append(_labelled(data, depth + 1, room))
         else:
-            contents.append((kind, data))
+            contents.append((kind, bytes(data)))
     return Box(label, tuple(contents), tuple(inner))

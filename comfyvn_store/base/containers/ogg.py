@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from comfyvn_store.base.containers import vorbis
-from comfyvn_store.base.containers.reading import LONGEST, Texts, read_at, size_of
+from comfyvn_store.base.containers.reading import LONGEST, LONGEST_ALL, Texts, read_at, size_of
 
 CONTINUED, FIRST, LAST = 1, 2, 4
 NO_GRANULE = (1 << 64) - 1  # no packet ends on the page
 _HEAD = 27
 _MOST_STREAMS = 64
 _MOST_HEADER_PAGES = 1 << 14
-_MOST_PAGES = 1 << 19  # days of sound
+_MOST_PAGES = 1 << 16  # and one for each 4 KiB: who writes many small ones writes short files
 
 
 class Page(NamedTuple):
@@ -183,12 +183,15 @@ def streams(stream: BinaryIO, longest: int = LONGEST) -> list[Stream]:
 
 
 def _header_pages(stream: BinaryIO) -> Iterator[Page]:
-    """Gives the pages of the first link, a bounded number."""
-    has_begun = False
+    """Gives the pages of the first link, a bounded number, with a bounded number of bytes."""
+    has_begun, room = False, LONGEST_ALL + (1 << 20)
     for count, page in enumerate(pages(stream)):
         if count >= _MOST_HEADER_PAGES or (has_begun and page.flags & FIRST):
             return
         has_begun = has_begun or not page.flags & FIRST
+        room -= len(page.data)
+        if room < 0:
+            return
         yield page
 
 
@@ -221,7 +224,8 @@ def is_whole(stream: BinaryIO) -> bool:
     One of more pages than anybody makes is not walked to its end, and none."""
     at, open_streams, ended = 0, set[int](), False
     for count, page in enumerate(pages(stream)):
-        if count >= _MOST_PAGES or not page.is_sound or bool(page.flags & FIRST) == (page.serial in open_streams):
+        is_crowded = count >= _MOST_PAGES + (at >> 12)
+        if is_crowded or not page.is_sound or bool(page.flags & FIRST) == (page.serial in open_streams):
             return False
         open_streams.add(page.serial)
         if page.flags & LAST:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from comfyvn_store.base.containers.reading import Texts, read_at, size_of
@@ -11,6 +12,7 @@ HEAD = 12  # kind, size, form
 UNKNOWN_SIZE = 0xFFFFFFFF
 _MOST_CHUNKS = 1 << 16
 _LONGEST_INFO = 1 << 20
+_MOST_INFO = 1024
 
 
 class Chunk(NamedTuple):
@@ -76,8 +78,9 @@ def info(stream: BinaryIO, chunk: Chunk) -> Texts:
     """Gives the texts of a `LIST` chunk of the kind `INFO` by their four letters (`INAM`, `IART`, `ICMT` …)."""
     texts = Texts()
     if chunk.kind == b"LIST" and read_at(stream, chunk.data_at, 4) == b"INFO":
-        for each in inside(stream, chunk):
-            data = read_at(stream, each.data_at, min(each.size, _LONGEST_INFO))
+        end = chunk.data_at + chunk.size
+        for each in islice(inside(stream, chunk), _MOST_INFO):
+            data = read_at(stream, each.data_at, min(each.size, _LONGEST_INFO, end - each.data_at))
             texts.note(each.kind.decode("latin-1"), _text(data))
     return texts
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 
 LONGEST_VALUE = 16 * 1024 * 1024
+LONGEST_TEXT = 8 * 1024 * 1024
+LONGEST_TEXTS = 12 * 1024 * 1024  # of all values that are read, several of which may be the same bytes
 USER_COMMENT = 0x9286
 XMP, C2PA = 700, 0xCD41
 
@@ -30,9 +32,9 @@ def read(data: bytes) -> dict[int, str | int]:
     found: dict[int, str | int] = {}
     try:
         at = struct.unpack_from(order + "I", view, 4)[0]
-        inner = _directory(view, order, at, found)
+        inner, room = _directory(view, order, at, found, LONGEST_TEXTS)
         if inner and inner != at:
-            _directory(view, order, inner, found)
+            _directory(view, order, inner, found, room)
     except struct.error:  # the data ends early: what came before it counts
         pass
     return found
@@ -55,15 +57,16 @@ def blob(data: bytes, wanted: int) -> bytes | None:
     return None
 
 
-def _directory(view: memoryview, order: str, at: int, found: dict[int, str | int]) -> int:
-    """Reads one directory, and gives where the EXIF directory stands, or 0."""
+def _directory(view: memoryview, order: str, at: int, found: dict[int, str | int], room: int) -> tuple[int, int]:
+    """Reads one directory, of whose values there is room for so many bytes; gives where the EXIF directory stands, or 0,
+    and how much room is left."""
     inner = 0
     count = struct.unpack_from(order + "H", view, at)[0]
     for number in range(min(count, _MOST_ENTRIES)):
         entry = at + 2 + 12 * number
         tag, kind, values = struct.unpack_from(order + "HHI", view, entry)
         size = _SIZES.get(kind, 0) * values
-        if not 0 < size <= LONGEST_VALUE:
+        if not 0 < size <= min(LONGEST_TEXT, room):
             continue
         where = entry + 8 if size <= 4 else struct.unpack_from(order + "I", view, entry + 8)[0]
         if where + size > len(view):
@@ -71,10 +74,11 @@ def _directory(view: memoryview, order: str, at: int, found: dict[int, str | int
         if tag == _EXIF_DIRECTORY and kind == _LONG and values == 1:
             inner = struct.unpack_from(order + "I", view, where)[0]
         elif tag not in found:
+            room -= size
             value = _value(bytes(view[where : where + size]), tag, kind, values, order)
             if value is not None:
                 found[tag] = value
-    return inner
+    return inner, room
 
 
 def _value(data: bytes, tag: int, kind: int, values: int, order: str) -> str | int | None:

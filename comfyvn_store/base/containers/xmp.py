@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-LONGEST_PACKET = 16 * 1024 * 1024
+LONGEST_PACKET = 4 * 1024 * 1024
+_MOST_SIGNS = 1 << 17  # elements, and equals signs, without which there is no attribute
 
 _DEEPEST = 64
 _MOST_VALUES = 1024
@@ -24,7 +25,7 @@ class _Stop(Exception):
 
 def read(packet: bytes) -> dict[str, list[str]]:
     """Gives the texts of each property by `namespace name`, the items of lists in order. Never raises."""
-    if len(packet) > LONGEST_PACKET:
+    if len(packet) > LONGEST_PACKET or packet.count(b"=") > _MOST_SIGNS:
         return {}
     from xml.parsers import expat
 
@@ -55,9 +56,11 @@ class _Walk:
         self._words: list[str] = []
         self._length = 0
         self._count = 0
+        self._elements = 0
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        if len(self._path) >= _DEEPEST:
+        self._elements += 1
+        if len(self._path) >= _DEEPEST or self._elements > _MOST_SIGNS:
             raise _Stop
         self._path.append(name)
         self._words.clear()

@@ -27,7 +27,7 @@ _SEEDS = ("seed", "noise_seed")
 def read(entries: Entries) -> Reading | None:
     """Reads the graphs that a file carries; None if it has no ComfyUI graph. Never raises."""
     prompt, workflow = (parse(text) for text in graph_texts(entries))
-    return from_graphs(prompt, workflow)
+    return from_graphs(prompt, workflow, entries.mime)
 
 
 def graph_texts(entries: Entries) -> tuple[str | None, str | None]:
@@ -62,18 +62,19 @@ def _of_object(value: Any) -> Iterator[tuple[str, str]]:
             yield name, canonical.dump_compact(graph).decode("utf-8", "replace")
 
 
-def from_graphs(prompt: Any, workflow: Any) -> Reading | None:
+def from_graphs(prompt: Any, workflow: Any, mime: str | None = None) -> Reading | None:
     """Makes a generation of an API graph, a UI graph or both, each as `parse` gives it.
 
     What is no such graph counts as absent; None if both are. The API graph is what ran, so the UI graph is
-    read only without it, and `inputs["graph"]` says so.
+    read only without it, and `inputs["graph"]` says so. The kind of the file, if it is known, tells which of several nodes
+    can have written it.
     """
     prompt = prompt if is_api_graph(prompt) else None
     workflow = workflow if is_ui_graph(workflow) else None
     if prompt is not None:
-        return Reading("comfyui", workflow_hash(prompt), bounded(inputs.read_inputs(prompt)), prompt, workflow)
+        return Reading("comfyui", workflow_hash(prompt), bounded(inputs.read_inputs(prompt, mime)), prompt, workflow)
     if workflow is not None:
-        found = inputs.read_inputs(widgets.api_graph(workflow))
+        found = inputs.read_inputs(widgets.api_graph(workflow), mime)
         return Reading("comfyui", workflow_hash(workflow), {**bounded(found), "graph": "workflow"}, None, workflow)
     return None
 

@@ -3,14 +3,15 @@
 Owns the meaning of the nodes above a sampler. What cannot be resolved is None, never a guess.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from comfyvn_store.asset.readers import reading
-from comfyvn_store.asset.readers.comfyui import graph
+from comfyvn_store.asset.readers.comfyui import graph, latents
 from comfyvn_store.asset.readers.comfyui.graph import Node, Nodes, Value
-from comfyvn_store.asset.readers.comfyui.models import Lora, model
-from comfyvn_store.asset.readers.comfyui.prompts import guidance, prompt
+from comfyvn_store.asset.readers.comfyui.loras import Loras, union
+from comfyvn_store.asset.readers.comfyui.models import model
+from comfyvn_store.asset.readers.comfyui.prompts import guidance, prompt, stage_c
 
 _SAME_STEPS = frozenset(("FlipSigmas", "SetFirstSigma", "SplitSigmas", "SplitSigmasDenoise"))
 _SAME_DENOISE = frozenset(("FlipSigmas", "SetFirstSigma"))
@@ -39,64 +40,107 @@ _SCHEDULE_NODES: Mapping[str, str] = {
 }
 
 
+_NOISE: Mapping[Value, bool] = {"enable": True, True: True, "disable": False, False: False}
+
+
 class Settings(NamedTuple):
     """What a sampler was told; None is unknown. `refiner` is the model of the sampler that went on with its work."""
 
-    seed: Value
-    model: Value
-    loras: tuple[Lora, ...]
-    sampler: Value
-    scheduler: Value
-    steps: Value
-    cfg: Value
-    denoise: Value
-    positive: Value
-    negative: Value
+    seed: Value = None
+    model: Value = None
+    loras: Loras = None
+    sampler: Value = None
+    scheduler: Value = None
+    steps: Value = None
+    cfg: Value = None
+    denoise: Value = None
+    positive: Value = None
+    negative: Value = None
     guidance: Value = None
     refiner: Value = None
+
+
+def agreed(found: Iterable[Settings]) -> Settings:
+    """Gives what several samplers were told alike; None for what they were told differently."""
+    several = list(dict.fromkeys(found))
+    values = zip(*several, strict=True)
+    return Settings(*(each[0] if len(set(each)) == 1 else None for each in values))
 
 
 def read_settings(nodes: Nodes, sampler: Node) -> Settings:
     """Reads what a sampler was told, together with those before it whose noise it only goes on to remove.
 
     Such parts are one run, as with SDXL's refiner or Wan's two models: the seed is that of the part that made the noise,
-    the model that of the first part, and the other values stand where all parts agree.
+    the model that of the first part, and the other values stand where all parts agree. Of Stable Cascade's stages C and
+    B the former makes the picture out of the prompt, and what it was told counts.
     """
-    parts = [_settings(nodes, sampler)]
-    current = sampler
-    for _ in range(graph.MOST_HOPS):
-        before = _linked(nodes, current, "latent_image")
-        if (
-            before is None
-            or before is current
-            or not _adds_no_noise(nodes, current)
-            or "latent_image" not in before.inputs
-        ):
-            break
-        current = before
+    last = _read_run(nodes, sampler)
+    links = stage_c(nodes, _positive(nodes, sampler))
+    if not links:
+        return last
+    found = {before.name: before for before in (latents.before(nodes, each) for each in links)}
+    stage = found.popitem()[1].sampler if len(found) == 1 else None
+    first = Settings() if stage is None else _read_run(nodes, stage)
+    return first._replace(loras=union(first.loras, last.loras), refiner=last.model)
+
+
+def _read_run(nodes: Nodes, sampler: Node) -> Settings:
+    parts: list[Settings] = []
+    current: Node | None = sampler
+    is_certain = True
+    seen: set[int] = set()
+    while current is not None:
         parts.insert(0, _settings(nodes, current))
-    return parts[0] if len(parts) == 1 else _run(parts)
+        seen.add(current.place)
+        noise = _adds_noise(nodes, current)
+        if noise:
+            break
+        is_certain = is_certain and noise is False
+        before = latents.before(nodes, latents.taken(current))
+        current = before.sampler
+        if current is None or current.place in seen or len(parts) > graph.MOST_HOPS:
+            # Nothing made the noise, or a part that cannot be told, of which everything may be different.
+            parts.insert(0, Settings() if before.name or current is not None else parts[0]._replace(seed=None))
+            break
+    run = parts[0] if len(parts) == 1 else _joined(parts)
+    if is_certain:
+        return run
+    return agreed([run._replace(seed=None, refiner=None), parts[-1]._replace(seed=None)])
 
 
-def _run(parts: list[Settings]) -> Settings:
+def _joined(parts: list[Settings]) -> Settings:
     first, last = parts[0], parts[-1]
-    loras = tuple(dict.fromkeys(lora for part in parts for lora in part.loras))
-    agreed = {
-        name: value if all(getattr(part, name) == value for part in parts) else None
-        for name, value in first._asdict().items()
-        if name not in ("seed", "model", "loras", "refiner", "denoise")
-    }
     refiner = last.model if last.model != first.model else None
-    return first._replace(**agreed, loras=loras, refiner=refiner)
+    return agreed(parts)._replace(
+        seed=first.seed,
+        model=first.model,
+        loras=union(*(part.loras for part in parts)),
+        denoise=first.denoise,
+        refiner=refiner,
+    )
 
 
-def _adds_no_noise(nodes: Nodes, sampler: Node) -> bool:
+def _adds_noise(nodes: Nodes, sampler: Node) -> bool | None:
+    """Whether a sampler makes noise of its own, with its seed; None if that is unclear."""
     noise = _linked(nodes, sampler, "noise")
-    return sampler.inputs.get("add_noise") in ("disable", False) or (noise is not None and noise.kind == "DisableNoise")
+    if noise is not None and noise.kind == "DisableNoise":
+        return False
+    place = "add_noise"
+    if sampler.kind == "WanVideoSampler" and graph.link(sampler.inputs.get("samples")):
+        place = "add_noise_to_samples"
+    if place not in sampler.inputs:
+        return True
+    return _NOISE.get(graph.value_of(nodes, sampler, place, _word))
+
+
+def _word(value: Any) -> Value:
+    return value if isinstance(value, str | bool) else None
 
 
 def _settings(nodes: Nodes, sampler: Node) -> Settings:
     """Reads one sampler's inputs; SamplerCustom and SamplerCustomAdvanced have nodes of their own for some."""
+    if graph.link(sampler.inputs.get("script")):  # Efficiency's scripts go through other values, or sample again
+        return Settings()
     guider = _linked(nodes, sampler, "guider")
     noise = _linked(nodes, sampler, "noise")
     chosen = _linked(nodes, sampler, "sampler")
@@ -106,24 +150,49 @@ def _settings(nodes: Nodes, sampler: Node) -> Settings:
         return graph.value_of(nodes, _having(name, *candidates), name, accept)
 
     is_seeded = "seed" in sampler.inputs
-    name, loras = model(nodes, _given("model", sampler, guider))
+    name, loras = nodes.once(model, _given("model", sampler, guider))
     texts = _linked(nodes, sampler, "text_embeds")  # Wan's wrapper has both prompts in one node
-    positive = _given("positive", sampler, guider) or _given("conditioning", guider) or _given("cond1", guider)
+    has_wildcard = sampler.inputs.get("wildcard") not in (None, "")  # what a detailer puts in place of the prompt
     return Settings(
-        seed=read("seed" if is_seeded else "noise_seed", reading.integer, sampler, noise),
+        seed=read("seed" if is_seeded else "noise_seed", _seed, sampler, noise),
         model=name,
-        loras=loras,
+        loras=None if has_wildcard else loras,
         sampler=read("sampler_name", reading.text, sampler, chosen) or _sampler_of(chosen),
         scheduler=read("scheduler", reading.text, sampler, schedule) or _scheduler_of(schedule),
         steps=read("steps", reading.integer, sampler, schedule if has_steps else None),
         cfg=read("cfg", reading.number, sampler, guider),
         denoise=read("denoise", reading.number, sampler, schedule if has_denoise else None),
-        positive=prompt(nodes, positive) if texts is None else read("positive_prompt", reading.text, texts),
-        negative=prompt(nodes, _given("negative", sampler, guider))
+        positive=None
+        if has_wildcard
+        else _positive_text(nodes, sampler, guider)
+        if texts is None
+        else read("positive_prompt", reading.text, texts),
+        negative=nodes.once(prompt, _given("negative", sampler, guider))
         if texts is None
         else read("negative_prompt", reading.text, texts),
-        guidance=guidance(nodes, positive),
+        guidance=nodes.once(guidance, _positive(nodes, sampler)),
     )
+
+
+def _seed(value: Any) -> int | None:
+    """Accepts a seed. What is below 0 stands for another one that the node packs make up when it is used."""
+    seed = reading.integer(value)
+    return seed if seed is not None and seed >= 0 else None
+
+
+def _positive(nodes: Nodes, sampler: Node) -> Any:
+    guider = _linked(nodes, sampler, "guider")
+    return _given("positive", sampler, guider) or _given("conditioning", guider) or _given("cond1", guider)
+
+
+def _positive_text(nodes: Nodes, sampler: Node, guider: Node | None) -> Value:
+    """The prompt. Of a guider with two it is the first one, if the second says no more than that or the negative one."""
+    text = nodes.once(prompt, _positive(nodes, sampler))
+    if guider is None or "cond2" not in guider.inputs:
+        return text
+    others = (text, "", nodes.once(prompt, guider.inputs.get("negative")))
+    second = nodes.once(prompt, guider.inputs["cond2"])
+    return text if second is not None and second in others else None
 
 
 def _sampler_of(node: Node | None) -> str | None:

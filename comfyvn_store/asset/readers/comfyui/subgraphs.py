@@ -8,20 +8,25 @@ holds its value in the instance, where its place among the values is told soundl
 from collections.abc import Mapping
 from typing import Any
 
+from comfyvn_store.asset.readers.comfyui.graph import Budget, Exhausted
+
 _DEEPEST = 8
 _MOST_NODES = 5000
+_MOST_STEPS = 50_000  # nodes, sockets and links looked at, in all instances together
 _INPUTS, _OUTPUTS = -10, -20
 _MUTED, _BYPASSED = 2, 4
+_TYPES: Mapping[str, tuple[type, ...]] = {"BOOLEAN": (bool,), "FLOAT": (int, float), "INT": (int,), "STRING": (str,)}
+_CONTROLS = ("fixed", "increment", "decrement", "randomize")
 
 
 def opened(workflow: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Gives the graph with its subgraphs opened; as it is if it has none, or too many."""
+    """Gives the graph with its subgraphs opened, or as it is if it has none. Raises `Exhausted` if there are too many."""
     definitions = _definitions(workflow)
     if not definitions:
         return workflow
     flat = _Flat(definitions)
     flat.add(workflow, "", 0)
-    return {"nodes": flat.nodes, "links": flat.links} if len(flat.nodes) <= _MOST_NODES else workflow
+    return {"nodes": flat.nodes, "links": flat.links}
 
 
 def _definitions(workflow: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -45,8 +50,10 @@ class _Flat:
         self._definitions = definitions
         self.nodes: list[dict[str, Any]] = []
         self.links: list[list[Any]] = []
+        self._budget = Budget(_MOST_STEPS)
 
     def add(self, level: Mapping[str, Any], prefix: str, depth: int) -> None:
+        self._budget.spend(1 + sum(_length(level.get(key)) for key in ("nodes", "links", "inputs")))
         links = list(_links(level.get("links")))
         opened_here = {
             str(node.get("id"))
@@ -63,7 +70,8 @@ class _Flat:
                 self._reroute(f"{prefix}out{place}", f"{prefix}{number}")
         for node in _dicts(level.get("nodes")):
             if len(self.nodes) > _MOST_NODES:
-                return
+                raise Exhausted
+            self._budget.spend(_length(node.get("inputs")) + _length(node.get("widgets_values")))
             key = f"{prefix}{node.get('id')}"
             definition = self._definition(node)
             if definition is None or depth >= _DEEPEST:
@@ -87,10 +95,10 @@ class _Flat:
         self, node: Mapping[str, Any], definition: Mapping[str, Any], key: str, prefix: str, depth: int
     ) -> None:
         inside = f"{key}:"
-        given = {socket.get("name"): socket for socket in _dicts(node.get("inputs"))}
-        values = _values(node)
+        given = {str(socket.get("name")): socket for socket in _dicts(node.get("inputs"))}
+        values = _values(node, _dicts(definition.get("inputs")))
         for slot, each in enumerate(_dicts(definition.get("inputs"))):
-            socket = given.get(each.get("name"), {})
+            socket = given.get(str(each.get("name")), {})
             if socket.get("link") is not None:
                 self._reroute(f"{inside}in{slot}", f"{prefix}{socket['link']}")
             elif each.get("name") in values:
@@ -105,11 +113,17 @@ class _Flat:
         self.links.append([number, origin, slot])
 
 
-def _values(node: Mapping[str, Any]) -> dict[str, Any]:
-    """What an instance's own widgets hold, by the names of its inputs, if there is one value for each of them."""
+def _values(node: Mapping[str, Any], inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """What an instance's own widgets hold, by the names of the definition's inputs.
+
+    Only if there is one value for each, of the type of its input, and the sockets are in the definition's order: the
+    editor lists the values in that order, and another one leaves open which value is whose.
+    """
     values = node.get("widgets_values")
+    kinds = {each["name"]: each.get("type") for each in inputs if isinstance(each.get("name"), str)}
     if isinstance(values, dict):
-        return values
+        found = {name: value for name, value in values.items() if name in kinds}
+        return found if all(_fits(value, kinds[name]) for name, value in found.items()) else {}
     properties = node.get("properties")
     proxies = properties.get("proxyWidgets") if isinstance(properties, dict) else None
     if isinstance(proxies, list):  # pairs of an inner node, or -1 for an input of its own, and the widget's name
@@ -118,9 +132,26 @@ def _values(node: Mapping[str, Any]) -> dict[str, Any]:
         ]
     else:
         names = [socket.get("name") for socket in _dicts(node.get("inputs")) if isinstance(socket.get("widget"), dict)]
+        places = {name: place for place, name in enumerate(kinds)}
+        order = [places.get(str(name), -1) for name in names]
+        if order != sorted(order):
+            return {}
     if not isinstance(values, list) or len(values) != len(names):
         return {}
-    return {name: value for name, value in zip(names, values, strict=True) if isinstance(name, str)}
+    pairs = [(name, value) for name, value in zip(names, values, strict=True) if isinstance(name, str)]
+    return dict(pairs) if all(_fits(value, kinds.get(name)) for name, value in pairs) else {}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of an input's type; a text that stands in the menu after a seed may be such a menu's."""
+    types = _TYPES.get(kind) if isinstance(kind, str) else None
+    if types is None:
+        return True
+    return isinstance(value, types) and isinstance(value, bool) == (kind == "BOOLEAN") and value not in _CONTROLS
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, list | dict) else 0
 
 
 def _links(links: Any) -> list[tuple[Any, str, int, str, Any]]:

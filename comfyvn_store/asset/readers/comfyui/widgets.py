@@ -4,17 +4,23 @@ Owns the tables of widgets: a UI graph lists a node's widget values by position,
 knows their names. Of a node that is not in the table the links are kept and the values are not.
 """
 
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
 from comfyvn_store.asset.readers.comfyui import graph, subgraphs
+from comfyvn_store.asset.readers.comfyui.prompts import TEXT_NAMES
 
 # LiteGraph's node modes: never run (muted), and passed by (its inputs go straight to its outputs).
 _MUTED = 2
 _BYPASSED = 4
 
 _CONTROL = "+"
+
+# What the editor makes something else of when it sends a text: one of {several|words}, comments, escaped braces.
+_DYNAMIC = re.compile(r"\{|\\\}|/\*|//")
+_TEXTS = frozenset((*TEXT_NAMES, "negative", "positive", "string", "string_a", "string_b", "value"))
 
 # Names in the order of the node's definition (ComfyUI's nodes.py and comfy_extras), with a space between; `+` stands for
 # the menu that the editor puts after a seed (what becomes of it after each run). A node that gained widgets over the years
@@ -104,37 +110,54 @@ def api_graph(workflow: Mapping[str, Any]) -> dict[str, Any]:
     """Translates a UI graph; nodes keep their order.
 
     Muted nodes are left out, links lead past bypassed nodes and reroutes, a primitive's value is put in.
-    Tolerates any shape: what cannot be understood is left out. Subgraphs are opened. A graph with more
-    links than `graph.MOST_INPUTS` gives no nodes.
+    Tolerates any shape: what cannot be understood is left out, or None where only its value is unknown, as of a text that
+    the editor replaces parts of. Subgraphs are opened. A graph with more links than `graph.MOST_INPUTS` gives no nodes,
+    nor does one that takes too long to walk.
     """
-    workflow = subgraphs.opened(workflow)
+    try:
+        return _api_graph(subgraphs.opened(workflow))
+    except graph.Exhausted:
+        return {}
+
+
+def _api_graph(workflow: Mapping[str, Any]) -> dict[str, Any]:
     nodes = {_key(node["id"]): node for node in _dicts(workflow.get("nodes")) if "id" in node}
     links = _links(workflow.get("links"))
     wired = {key: _sockets(node, links) for key, node in nodes.items()}
     if sum(len(sockets) for sockets in wired.values()) > graph.MOST_INPUTS:
         return {}
     result = {}
+    budget = graph.Budget()
     for key, node in nodes.items():
         kind = node.get("type")
         if isinstance(kind, str) and node.get("mode") not in (_MUTED, _BYPASSED):
             inputs = _widget_values(kind, node.get("widgets_values"))
             for name, socket in wired[key].items():
-                inputs.pop(name, None)  # the widget of a wired input leaves its last value in the list
-                value = _origin(nodes, wired, socket)
-                if value is not None:
+                value = _origin(nodes, wired, socket, budget)
+                # The widget of a wired input leaves its last value in the list.
+                if value is not None or name in inputs:
                     inputs[name] = value
-            result[key] = {"class_type": kind, "inputs": inputs}
+            result[key] = {"class_type": kind, "inputs": {n: _sent(n, value) for n, value in inputs.items()}}
     return result
 
 
-def _origin(nodes: Mapping[str, Any], wired: Mapping[str, Mapping[str, _Socket]], socket: _Socket) -> Any:
+def _sent(name: str, value: Any) -> Any:
+    is_dynamic = name in _TEXTS and isinstance(value, str) and _DYNAMIC.search(value)
+    return None if is_dynamic else value
+
+
+def _origin(
+    nodes: Mapping[str, Any], wired: Mapping[str, Mapping[str, _Socket]], socket: _Socket, budget: graph.Budget
+) -> Any:
     """What an input gets: a link to the node that really gives it, a primitive's value, or None."""
     current: _Socket | None = socket
     for _ in range(graph.MOST_HOPS):
         node = nodes.get(current.node) if current is not None else None
         if current is None or node is None or node.get("mode") == _MUTED:
             return None
+        budget.spend()
         if node.get("mode") == _BYPASSED:
+            budget.spend(min(len(wired[current.node]), graph.MOST_HOPS))
             current = _beyond(wired[current.node], current)
         elif node.get("type") == "Reroute":
             current = next(iter(wired[current.node].values()), None)
