@@ -207,7 +207,9 @@ def test_one_that_is_killed_is_resumed_and_makes_nothing_twice(store_repo: GitRe
     process.send_signal(how)
     process.communicate(timeout=60)
     before = cached(store_repo)
-    assert 5 <= len(before) < 30
+    if len(before) == 30:
+        pytest.skip("it had made all of them before this test looked")
+    assert len(before) >= 5
     time.sleep(0.5)
     assert cached(store_repo) == before, "its processes ended with it"
     found = previews(store_repo)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import verbs
+from tests import media, verbs
 from tests.verbs import BELL, DOOR, HERO, INN, NO_PRE_COMMIT, RIVAL, WIND, Cases, Limit, Scene, picture, sound
 
 NEW = "assets/characters/new.png"
@@ -177,7 +177,7 @@ def reset_hard(scene: Scene) -> None:
     scene.write(HERO, picture(41))
     scene.add(NEW, picture(42))
     scene.git("reset", "-q", "--hard", "other")
-    assert scene.repo.read(WIND) == sound(15)
+    assert scene.repo.read(WIND) == media.marked(sound(15))
 
 
 @case("reset --keep")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import oracle, verbs
+from tests import media, oracle, verbs
 from tests.gitrepo import GitRepo
 from tests.verbs import BELL, RIVAL, WIND, Cases, Scene, picture, sound
 
@@ -50,7 +50,7 @@ def git_in(scene: Scene, tree: GitRepo, *words: str, check: bool = True) -> None
 def add(scene: Scene) -> None:
     tree = linked(scene, "other")
     check_tree(scene, tree)
-    assert tree.read(WIND) == sound(15)
+    assert tree.read(WIND) == media.marked(sound(15))
 
 
 @case("worktree add -b, switch and edit there")
