@@ -150,9 +150,9 @@ def test_a_cache_folder_that_vanishes_while_it_works_is_not_made_again(
 
     real = worker._move
 
-    def remove_and_move(temp: str, place: str) -> None:
+    def remove_and_move(temp: str, place: str, beside: str) -> None:
         shutil.rmtree(cache)
-        real(temp, place)
+        real(temp, place, beside)
 
     with monkeypatch.context() as patch:
         patch.setattr(worker, "_move", remove_and_move)
