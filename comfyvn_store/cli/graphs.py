@@ -44,7 +44,7 @@ def workflow_command(
     from comfyvn_store.ops import verifying, workflow
 
     with ExitStack() as stack:
-        session = _session(stack)
+        session = _session(stack, name)
         if session is not None:
             output.notes(session.notes)
             models = models or tuple(session.repository.settings.models)
@@ -65,15 +65,19 @@ def workflow_command(
     return 1 if found.missing else 0
 
 
-def _session(stack: ExitStack) -> Session | None:
-    """Opens the repository here; None where there is none, in which any file has a graph all the same."""
+def _session(stack: ExitStack, name: str) -> Session | None:
+    """Opens the repository here; None where there is none and `name` is a file, which has its graph all the same."""
+    import os
+
     from comfyvn_store.errors import NotInitialised
     from comfyvn_store.ops.session import open_session
 
     try:
         return stack.enter_context(open_session())
     except NotInitialised:
-        return None
+        if os.path.isfile(name):
+            return None
+        raise
 
 
 def _show(found: Verified) -> None:

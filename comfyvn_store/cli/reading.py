@@ -19,7 +19,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the answer a
 @click.option("--tag", "tags", metavar="T", multiple=True, help="Only with this tag; several must all be there.")
 @click.option("--license", "license_", metavar="L", help="Only with this licence.")
 @click.option("--text", metavar="WORDS", help="Only with these words in name, tags, licence, prompts or models.")
-@click.option("--limit", metavar="N", type=click.IntRange(0), help="At most so many.")
+@click.option("--limit", metavar="N", type=click.IntRange(0, 1 << 62), help="At most so many.")
 @_json
 def list_command(
     type_: str | None,

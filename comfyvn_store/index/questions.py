@@ -20,7 +20,6 @@ _ASSET = (
     " a.problem, p.id, p.source, p.workflow_hash, p.inputs, p.source_hash, p.created_at, p.parent, p.extra, a.staged"
     " FROM assets_registry a LEFT JOIN provenance p ON p.id = a.provenance_id"
 )
-_MOST = (1 << 63) - 1  # that SQLite counts
 # The same of a record that no asset has now, with what its sidecar said when it came.
 _PAST = (
     "SELECT substr(p.hash, 1, 16), p.hash, p.path, p.bytes, p.media, coalesce(p.tags, '[]'), p.license, '{}', NULL,"
@@ -66,12 +65,12 @@ def assets(
     for tag in tags:
         where.append("EXISTS (SELECT 1 FROM json_each(a.tags) WHERE value = ?)")
         values.append(tag)
-    if text is not None and text.strip():
+    if text is not None:
         where.append("a.id IN (SELECT rowid FROM assets_fts WHERE assets_fts MATCH ?)")
         values.append(_match(text))
     query = f"{_ASSET} WHERE {' AND '.join(where)} ORDER BY a.path"
     if limit is not None:
-        query += f" LIMIT {min(limit, _MOST)}"
+        query += f" LIMIT {int(limit)}"
     for row in index.db.execute(query, values):
         yield _record(repository, row)
 

@@ -19,7 +19,7 @@ from comfyvn_store.asset.readers.reading import Reading, bounded, parse_json
 from comfyvn_store.base import canonical
 
 # Real graphs have kilobytes and a dozen levels; what is far beyond must not cost memory or the stack.
-LONGEST_TEXT = 16 * 1024 * 1024
+LONGEST_TEXT = 4 * 1024 * 1024
 
 _SEEDS = ("seed", "noise_seed")
 
