@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from comfyvn_store.asset import portrait
@@ -12,14 +13,14 @@ ARROW: Final = "\N{RIGHTWARDS ARROW}"
 _LONGEST: Final = 100  # letters of a value in a line
 
 
-class _Absent:
-    """What stands where a version has no such field, or nobody knows it."""
+class _Without(Enum):
+    """What stands where a version has no such thing, or where nobody knows whether it has."""
 
-    def __repr__(self) -> str:
-        return "unknown"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
 
 
-ABSENT: Final = _Absent()
+ABSENT, UNKNOWN = _Without.ABSENT, _Without.UNKNOWN
 
 
 class Difference(NamedTuple):
@@ -37,8 +38,8 @@ class Difference(NamedTuple):
         return {
             "field": self.field,
             **named,
-            "before": None if self.before is ABSENT else self.before,
-            "after": None if self.after is ABSENT else self.after,
+            "before": None if isinstance(self.before, _Without) else self.before,
+            "after": None if isinstance(self.after, _Without) else self.after,
         }
 
 
@@ -81,7 +82,7 @@ def words(difference: Difference) -> str:
     label = {"license": "licence", "media.size": "size", "media.mime": "format"}.get(
         field, field.removeprefix("media.")
     )
-    return _change(label, before, after, is_thing=field in ("license", "image"))
+    return _change(label, before, after, is_thing=field in ("license", "image", "other model"))
 
 
 def _change(label: str, before: Any, after: Any, *, is_thing: bool = False) -> str:
@@ -98,7 +99,7 @@ def _cut(hash_: Any) -> Any:
 
 
 def _value(value: Any) -> str:
-    if value is ABSENT or value is None:
+    if isinstance(value, _Without) or value is None:
         return "unknown"
     text = portrait.plain(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
@@ -124,8 +125,8 @@ def _inputs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Dif
             continue
         if key == "loras":
             yield from _of_loras(one, other)
-        elif key == "images":
-            yield from _of_sets("image", _names(one), _names(other))
+        elif key in ("images", "other_models"):
+            yield from _of_sets(key.removesuffix("s").replace("_", " "), _names(one), _names(other))
         else:
             yield from _fields("", {key: one}, {key: other})
 
@@ -133,22 +134,25 @@ def _inputs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Dif
 def _of_loras(before: Any, after: Any) -> Iterator[Difference]:
     old, new = portrait.loras(before), portrait.loras(after)
     for name in dict.fromkeys([*old, *new]):
-        one, other = old.get(name, ABSENT), new.get(name, ABSENT)
+        # Where a side does not tell its LoRAs, none was added or removed.
+        one = old.get(name, UNKNOWN if before is None else ABSENT)
+        other = new.get(name, UNKNOWN if after is None else ABSENT)
         if one != other:
             yield Difference("lora", one, other, name)
 
 
 def _of_sets(field: str, before: Any, after: Any) -> Iterator[Difference]:
-    for name in after:
-        if name not in before:
-            yield Difference(field, ABSENT, name, name)
-    for name in before:
-        if name not in after:
-            yield Difference(field, name, ABSENT, name)
+    """The names that only one side has; a side that is None does not tell which it has."""
+    for name in after or ():
+        if name not in (before or ()):
+            yield Difference(field, UNKNOWN if before is None else ABSENT, name, name)
+    for name in before or ():
+        if name not in (after or ()):
+            yield Difference(field, name, UNKNOWN if after is None else ABSENT, name)
 
 
-def _names(value: Any) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []
+def _names(value: Any) -> list[str] | None:
+    return [str(item) for item in value] if isinstance(value, list) else None
 
 
 def _fields(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:

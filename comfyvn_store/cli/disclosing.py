@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 _FORMATS = ("markdown", "json", "csv")
 _WORDS = {
-    "license": ("no licence is given for", "comfyvn-store annotate {} --license CC-BY-4.0"),
+    "license": ("no licence is given for", "comfyvn-store annotate {} --license NAME"),
     "origin": (
         "nobody says whether it was generated:",
-        "comfyvn-store annotate {} --meta generated=false   (or true)",
+        "comfyvn-store annotate {} --meta generated=true|false",
     ),
     "contradiction": (
         "a person says it was not generated, its own metadata say it was:",
-        "comfyvn-store annotate {} --meta generated=   (takes the note away)",
+        "comfyvn-store annotate {} --meta generated=",
     ),
     "origin only inferred": (
         "only inferred to be generated, from a version before it:",
-        "comfyvn-store annotate {} --meta generated=true   (or false)",
+        "comfyvn-store annotate {} --meta generated=true|false",
     ),
     "no asset": ("not in the store, so nothing is known of", "git add --renormalize {}"),
 }

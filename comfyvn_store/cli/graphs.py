@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from comfyvn_store.ops.session import Session
     from comfyvn_store.ops.verifying import Needed, Verified
 
-_STATES = {"here": "here", "asset": "an asset of that name (inferred)", "not looked for": "not looked for"}
+_STATES = {
+    "here": "a file of that name (inferred)",
+    "asset": "an asset of that name (inferred)",
+    "not looked for": "not looked for",
+}
 
 
 @click.command("workflow", short_help="print the ComfyUI graph a file carries; say what it needs")

@@ -21,7 +21,7 @@ _LABELS = {"parent": "version before", "image": "picture"}
 
 @click.command("lineage", short_help="what an asset was made from, and what was made from it")
 @click.argument("name", metavar="PATH|UID|REV:PATH", type=click.Path())
-@click.option("--depth", metavar="N", type=click.IntRange(0, 100), default=3, show_default=True, help="Steps to go.")
+@click.option("--depth", metavar="N", type=click.IntRange(1, 100), default=3, show_default=True, help="Steps to go.")
 @click.option("--dot", is_flag=True, help="Print a graph for Graphviz.")
 @_json
 def lineage_command(name: str, depth: int, dot: bool, as_json: bool) -> None:

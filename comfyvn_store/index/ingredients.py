@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 MODEL, REFINER, LORA, IMAGE = "model", "refiner", "lora", "image"
+OTHER = "other model"
 SAMPLER, SCHEDULER, SOURCE = "sampler", "scheduler", "source"
 TAG, LICENSE = "tag", "license"
 # Kinds whose names are those of files.
-FILES = frozenset((MODEL, REFINER, LORA, IMAGE))
+FILES = frozenset((MODEL, REFINER, LORA, OTHER, IMAGE))
 
 _WEIGHTS = ("safetensors", "ckpt", "pt", "pth", "bin", "gguf", "sft", "onnx")
 MEDIA = (
@@ -81,6 +82,9 @@ def parts(source: str | None, inputs: Mapping[str, Any]) -> Iterator[Part]:
     for lora in _listed(inputs, "loras"):
         if isinstance(lora, dict) and isinstance(lora.get("name"), str):
             yield Part(LORA, lora["name"], _number(lora.get("strength")))
+    for name in _listed(inputs, "other_models"):
+        if isinstance(name, str):
+            yield Part(OTHER, name)
     for image in _listed(inputs, "images"):
         if isinstance(image, str):
             yield Part(IMAGE, image)

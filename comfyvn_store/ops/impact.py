@@ -15,7 +15,7 @@ from comfyvn_store.index.prints import open_prints
 from comfyvn_store.ops import inference
 from comfyvn_store.ops.session import Session
 
-KINDS = (ingredients.MODEL, ingredients.REFINER, ingredients.LORA)
+KINDS = (ingredients.MODEL, ingredients.REFINER, ingredients.LORA, ingredients.OTHER)
 
 
 @dataclass

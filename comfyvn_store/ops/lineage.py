@@ -151,7 +151,7 @@ class _Walk:
                 id_ = self._loose(f"object:{version.parent}", {"kind": ASSET, "hash": version.parent, "known": False})
                 self._link(id_, version.id, PARENT, FACT, PARENT)
         for part in ingredients.parts(None, version.inputs):
-            if part.kind in (ingredients.MODEL, ingredients.REFINER, ingredients.LORA):
+            if part.kind in (ingredients.MODEL, ingredients.REFINER, ingredients.LORA, ingredients.OTHER):
                 kind = LORA if part.kind == ingredients.LORA else MODEL
                 id_ = self._loose(f"{kind}:{part.name}", {"kind": kind, "name": part.name})
                 self._link(id_, version.id, part.kind, FACT, "metadata", part.name, part.strength)

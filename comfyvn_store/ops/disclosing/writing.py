@@ -104,16 +104,25 @@ def _cell(value: str) -> str:
 
 def _markdown(report: Report) -> Iterator[str]:
     counts = report.counts()
-    inferred = sum(each.basis == INFERRED for each in report.assets)
-    generated = ", ".join(f"{word}: {number}" for word, number in counts["generated"].items())
+    inferred: dict[str, int] = {}
+    for each in report.assets:
+        if each.basis == INFERRED:
+            word = _GENERATED[each.generated]
+            inferred[word] = inferred.get(word, 0) + 1
+    generated = ", ".join(
+        f"{word}: {number}" + (f" ({inferred[word]} of them inferred)" if word in inferred else "")
+        for word, number in counts["generated"].items()
+    )
     yield f"{_TITLE}{_plain(report.revision)}"
     yield ""
     yield f"- commit: {report.commit} ({(report.committed_at or '')[:10]})"
     yield f"- assets: {len(report.assets)}"
-    yield f"- generated: {generated or 'none'}" + (f" ({inferred} of them inferred)" if inferred else "")
+    yield f"- generated: {generated or 'none'}"
     yield f"- something is not known of: {len(report.unknown)}"
     if report.others:
         yield f"- other files below the assets root, of which nothing is said here: {report.others}"
+    if inferred:
+        yield "- what is inferred counts below, too: those assets say so in their row"
     for title, key, none in (
         ("Licences", "license", "none given"),
         ("Models", "model", ""),

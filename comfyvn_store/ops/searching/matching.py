@@ -18,7 +18,7 @@ from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import history
 
 _KINDS = {
-    "model": (ingredients.MODEL, ingredients.REFINER),
+    "model": (ingredients.MODEL, ingredients.REFINER, ingredients.OTHER),
     "lora": (ingredients.LORA,),
     "image": (ingredients.IMAGE,),
     "sampler": (ingredients.SAMPLER,),
@@ -92,10 +92,11 @@ class Matcher:
         answers: dict[str, Callable[[str], set[int]]] = {
             "type": self._typed,
             "path": self._path,
-            "seed": self._seed,
             "workflow": self._workflow,
             "author": self._author,
         }
+        if key == "seed":
+            return self._seed(term)
         return self._commit(term) if key == "commit" else answers[key](term.value)
 
     def _everything(self) -> set[int]:
@@ -164,8 +165,13 @@ class Matcher:
             paths += self._db.execute(f"SELECT -number, path FROM provenance WHERE {_PAST}")
         return {number for number, path in paths if like_whole(path) or like_name(path)}
 
-    def _seed(self, value: str) -> set[int]:
-        digits = value.lstrip("-")
+    def _seed(self, term: Term) -> set[int]:
+        value = term.value
+        if value == "*":
+            return self._records("SELECT number FROM provenance WHERE seed IS NOT NULL")
+        digits = value.removeprefix("-")
+        if not digits.isascii() or not digits.isdigit():
+            raise self._meaningless(term, "is no seed")
         if digits.isascii() and digits.isdigit():
             value = ("-" if value.startswith("-") else "") + (digits.lstrip("0") or "0")
         return self._records("SELECT number FROM provenance WHERE seed = ?", value)

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from comfyvn_store.asset.readers.comfyui import inputs, widgets
+from comfyvn_store.asset.readers.comfyui import files, inputs, widgets
 from comfyvn_store.asset.readers.entries import USER_COMMENT, Entries
 from comfyvn_store.asset.readers.reading import Reading, bounded, parse_json
 from comfyvn_store.base import canonical
@@ -72,10 +72,11 @@ def from_graphs(prompt: Any, workflow: Any, mime: str | None = None) -> Reading 
     prompt = prompt if is_api_graph(prompt) else None
     workflow = workflow if is_ui_graph(workflow) else None
     if prompt is not None:
-        return Reading("comfyui", workflow_hash(prompt), bounded(inputs.read_inputs(prompt, mime)), prompt, workflow)
+        found = bounded(files.with_others(inputs.read_inputs(prompt, mime), prompt, None))
+        return Reading("comfyui", workflow_hash(prompt), found, prompt, workflow)
     if workflow is not None:
-        found = inputs.read_inputs(widgets.api_graph(workflow), mime)
-        return Reading("comfyui", workflow_hash(workflow), {**bounded(found), "graph": "workflow"}, None, workflow)
+        found = bounded(files.with_others(inputs.read_inputs(widgets.api_graph(workflow), mime), None, workflow))
+        return Reading("comfyui", workflow_hash(workflow), {**found, "graph": "workflow"}, None, workflow)
     return None
 
 

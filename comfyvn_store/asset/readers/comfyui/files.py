@@ -19,6 +19,7 @@ _INPUT_ENDINGS: Final = (
 _PLACES: Final = (" [input]", " [output]", " [temp]")
 _LONGEST: Final = 1000
 _MOST: Final = 1000
+_MOST_OTHERS: Final = 100
 _MOST_VALUES: Final = 200_000
 
 
@@ -40,6 +41,18 @@ def named_files(prompt: Mapping[str, Any] | None, workflow: Mapping[str, Any] | 
         if what is not None:
             found.setdefault((what, _plain(value)), {})[kind] = None
     return [NamedFile(what, name, tuple(nodes)) for (what, name), nodes in found.items()]
+
+
+def with_others(
+    inputs: dict[str, Any], prompt: Mapping[str, Any] | None, workflow: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Adds `other_models` to a graph's inputs: the models that it names besides those that are known to have made the picture,
+    such as VAEs, ControlNets, hypernetworks, upscalers, and what could not be followed. No key where there are none."""
+    known = {inputs.get("model"), inputs.get("refiner")}
+    known.update(lora.get("name") for lora in inputs.get("loras") or () if isinstance(lora, dict))
+    named = (file.name for file in named_files(prompt, workflow) if file.kind == MODEL)
+    others = [name for name in named if name not in known][:_MOST_OTHERS]
+    return {**inputs, "other_models": others} if others else inputs
 
 
 def classes(prompt: Mapping[str, Any] | None, workflow: Mapping[str, Any] | None) -> list[str]:
