@@ -19,6 +19,8 @@ from comfyvn_store.index.database import PATIENCE, is_damage, open_read_only
 NAME: Final = "prints.db"
 # Another number, or another way of computing, makes all of it anew.
 VERSION: Final = 1
+# KiB of pages that are kept: marks go all over the file, and each page that is not there is read and written anew.
+_CACHE: Final = 32768
 APPLICATION: Final = 0x63766E70  # "cvnp"
 
 _TABLES: Final = (
@@ -101,6 +103,7 @@ class PrintFile:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
+            db.execute(f"PRAGMA cache_size = -{_CACHE}")
             if not _is_ours(db):
                 db.execute("BEGIN IMMEDIATE")
                 if not _is_ours(db):

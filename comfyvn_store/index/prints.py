@@ -20,8 +20,8 @@ from comfyvn_store.vcs.repository import Repository
 _WIDE: Final = 1024  # a place is y * _WIDE + x
 _AT_ONCE: Final = 500
 # A key that more prints have tells nothing; nor is more read for one view than these rows.
-_MOST_OF_A_KEY: Final = 2000
-_MOST_ROWS: Final = 100_000
+_MOST_OF_A_KEY: Final = 400
+_MOST_ROWS: Final = 20_000
 _LEAST_VOTES: Final = 4
 _MOST_AWAY: Final = 18  # bits of an outline; two pictures have 32, more or less
 # Places that differ by less agree, in the pixels of a print's frame.

@@ -17,7 +17,8 @@ from comfyvn_store.previews import making, pool
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_BATCH: Final = 64
+# So many are written at once: their marks share pages. What is made and not written when it is stopped is made again.
+_BATCH: Final = 256
 
 
 class Look(NamedTuple):

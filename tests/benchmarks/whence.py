@@ -134,7 +134,7 @@ def grown(prints: Prints, known: list[Print], count: int) -> None:
     batch: list[tuple[str, Print | str]] = []
     for row in rows():
         batch.append(row)
-        if len(batch) == 64:
+        if len(batch) == 512:
             prints.add(batch)
             batch = []
     prints.add(batch)
