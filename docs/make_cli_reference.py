@@ -75,7 +75,7 @@ def section(name: str, command: click.Command, level: str = "##") -> str:
         lines += ["| option | |", "|---|---|"]
         for option in options:
             value = "" if option.is_flag else f" {option.metavar or option.type.name.upper()}"
-            shown = ", ".join(f"`{word}{value}`" for word in option.opts)
+            shown = ", ".join(f"`{word}{value}`" for word in (*option.opts, *option.secondary_opts))
             lines.append(f"| {shown} | {(option.help or '').replace('|', chr(92) + '|')} |")
         lines.append("")
     for word, below in sorted(getattr(command, "commands", {}).items()):

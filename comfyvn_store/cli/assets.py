@@ -132,6 +132,10 @@ def annotate_command(
         said = [
             f"tags: {', '.join(item['tags'])}" if item["tags"] else "no tags",
             item["license"] or "no licence",
+            *(
+                f"{output.path(key)}: {output.path(json.dumps(item['meta'].get(key), ensure_ascii=False))}"
+                for key in changes
+            ),
         ]
         output.line(f"{output.path(item['view'])}  {'; '.join(said)}")
     if not no_stage:

@@ -53,9 +53,19 @@ def diff_command(names: tuple[str, ...], no_pixels: bool, as_json: bool) -> int:
         for each in found:
             _show_compared(each, is_pair=_is_pair(each))
             shown += 1
+        aside = _untracked(session) if not names else 0
     if not shown:
         output.line("nothing differs")
+    if aside:
+        output.note(f"{count(aside, 'file is', 'files are')} not in git yet; git add shows them to it")
     return 0
+
+
+def _untracked(session: Session) -> int:
+    """Counts the files that could be assets and that git does not know yet."""
+    from comfyvn_store.ops import status
+
+    return len(status.untracked(session.repository))
 
 
 def _is_pair(compared: Compared) -> bool:
@@ -99,7 +109,7 @@ def _lines(differences: list[Difference], pixels: Pixels | None) -> Iterable[str
 
     shown = [each for each in differences if each.field not in ("hash", "bytes")]
     yield from (output.path(wording.words(each)) for each in shown)
-    if pixels is not None and not (pixels.pixels is None and any(each.field == "media.size" for each in shown)):
+    if pixels is not None:
         yield _pixel_words(pixels)
     elif any(each.field == "hash" for each in differences) and not shown:
         yield from (output.path(wording.words(each)) for each in differences)

@@ -45,8 +45,11 @@ def workflow_command(
     `comfyvn.inputs`), by name, since a graph holds no hashes; input files also among the assets. Ends with 1 if something
     is missing.
     """
+    from comfyvn_store.errors import UsageError
     from comfyvn_store.ops import verifying, workflow
 
+    if (models or inputs) and not verify:
+        raise UsageError("--models and --inputs go with --verify")
     with ExitStack() as stack:
         session = _session(stack, name)
         if session is not None:

@@ -77,8 +77,12 @@ def import_command(
         output.notes(session.notes)
         made_ = made.Made(session.repository, carrying.described(sources))
         with closing(carrying.Import(session, order, made_)) as work:
-            with closing(output.Progress()) as progress:
-                work.carry(sources, progress)
+            try:
+                with closing(output.Progress()) as progress:
+                    work.carry(sources, progress)
+            except KeyboardInterrupt:
+                output.hint("run the same command again to go on, or take back what came: comfyvn-store undo")
+                raise
             output.notes(filter(None, [work.note]))
             if as_json:
                 _print_json(work, order)

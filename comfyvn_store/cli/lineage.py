@@ -172,7 +172,7 @@ def _inferred(version: dict[str, Any]) -> str:
 def _show_impact(found: Impact, model: str, limit: int | None) -> None:
     if not found.names:
         output.line(f"nothing names '{output.path(model)}'")
-        output.line("what is named: comfyvn-store search 'model:*', 'lora:*'")
+        output.line("all that is named: comfyvn-store impact '*'")
         return
     for each in found.names:
         output.line(f"{each['kind']} {output.strong(output.path(each['name']))}: {count(each['versions'], 'version')}")

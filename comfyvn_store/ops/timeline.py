@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from comfyvn_store.asset import differences
 from comfyvn_store.asset.differences import Difference
 from comfyvn_store.base import names
-from comfyvn_store.ops import changes, comparing, provenance
+from comfyvn_store.errors import UnknownAsset
+from comfyvn_store.ops import changes, comparing, naming, provenance
 from comfyvn_store.ops.changes import Change
 from comfyvn_store.ops.comparing import Pixels
 from comfyvn_store.ops.session import Session
@@ -51,12 +52,7 @@ def timeline(session: Session, name: str, *, with_pixels: bool = True, limit: in
     Raises UnknownAsset, AmbiguousAsset.
     """
     repository = session.repository
-    path, hash_ = provenance.place_of(session, name)
-    if path is None:
-        row = session.index.db.execute(
-            "SELECT path FROM provenance WHERE hash = ? ORDER BY id DESC", (hash_,)
-        ).fetchone()
-        path = row[0]
+    path = _moved_on(session, _place(session, name))
     touched = _touched(session, path)
     head, tips, _ = history.tips(repository)
     told = {commit.hash: commit for commit in history.commits(repository.git, tips) if commit.hash in touched}
@@ -66,6 +62,32 @@ def timeline(session: Session, name: str, *, with_pixels: bool = True, limit: in
         for change in changes.of(repository, found):
             if change.path in touched[hash_of_commit] or change.old_path in touched[hash_of_commit]:
                 yield _step(session, told[hash_of_commit], hash_of_commit in in_head, change, with_pixels)
+
+
+def _place(session: Session, name: str) -> str:
+    """Gives the path, relative to the assets root, that a name means. Raises UnknownAsset, UnknownRevision, AmbiguousAsset."""
+    try:
+        path, hash_ = provenance.place_of(session, name)
+    except UnknownAsset:
+        if ":" not in name:
+            raise
+        return naming.version(session, name).inside
+    if path is not None:
+        return path
+    row = session.index.db.execute("SELECT path FROM provenance WHERE hash = ? ORDER BY id DESC", (hash_,)).fetchone()
+    return str(row[0])
+
+
+def _moved_on(session: Session, path: str) -> str:
+    """Gives where what was at a path is now, or was last, if the path itself has nothing any more."""
+    db, known = session.index.db, {path}
+    while db.execute("SELECT 1 FROM assets_registry WHERE path = ?", (path,)).fetchone() is None:
+        row = db.execute("SELECT path FROM commit_assets WHERE old_path = ? AND change = 'R'", (path,)).fetchone()
+        if row is None or row[0] in known:
+            break
+        path = row[0]
+        known.add(path)
+    return path
 
 
 def _step(session: Session, commit: Commit, is_in_head: bool, change: Change, with_pixels: bool) -> Step:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from comfyvn_store.base import ending, files, names
+from comfyvn_store.base import ending, files, media, names
 from comfyvn_store.errors import ComfyvnError, LockTimeout, MachineError
 from comfyvn_store.ops.importing import scratch, walking
 from comfyvn_store.ops.importing.items import Item, Left, Watched
@@ -38,14 +38,24 @@ class _Pending(NamedTuple):
 
 
 class Folder:
-    """A folder that is watched."""
+    """A folder that is watched. `again` looks for the adapter once more, where nobody chose one: a new folder is empty, and
+    what comes into it tells what it is."""
 
-    def __init__(self, place: str, adapter: Watched, feeder: Feeder, memory: Memory, tell: Tell) -> None:
+    def __init__(
+        self,
+        place: str,
+        adapter: Watched,
+        feeder: Feeder,
+        memory: Memory,
+        tell: Tell,
+        again: Callable[[], Watched] | None = None,
+    ) -> None:
         self._place = place
         self._adapter = adapter
         self._feeder = feeder
         self._memory = memory
         self._tell = tell
+        self._again = again
         self._done = memory.prints()
         self._pending: dict[str, _Pending] = {}
         self._is_gone = False
@@ -81,6 +91,7 @@ class Folder:
         now = time.monotonic()
         found: list[Due] = []
         seen: set[str] = set()
+        self._choose_again()
         try:
             for each in walking.walk(self._place, enter=self._adapter.enters):
                 seen.add(each.inside)
@@ -93,6 +104,27 @@ class Folder:
             self._tell(Event(telling.BACK, {"folder": self._place}))
         self._pending = {inside: kept for inside, kept in self._pending.items() if inside in seen}
         return found
+
+    def _choose_again(self) -> None:
+        """Looks for another adapter as long as nothing was taken in for want of one."""
+        counts = self._feeder.counts
+        if self._again is None or self._adapter.NAME != "plain" or counts["added"] or counts["replaced"]:
+            return
+        try:
+            found = self._again()
+        except (ComfyvnError, OSError):  # the folder is gone for now
+            return
+        if found.NAME != self._adapter.NAME:
+            self._adapter = found
+            said = {"folder": names.printable(self._place), "as": found.NAME, "process": os.getpid()}
+            self._tell(Event(telling.WATCHING, said))
+
+    def _is_art(self, inside: str) -> bool:
+        """Whether a file is a picture, a sound or a film; all others are taken only by who says `--as plain`."""
+        if self._again is None or self._adapter.NAME != "plain":
+            return True
+        with open(os.path.join(self._place, inside), "rb") as stream:
+            return media.sniff(stream.read(media.HEAD_SIZE)).startswith(("image/", "audio/", "video/"))
 
     def _consider(self, seen: walking.Seen, now: float) -> Iterator[Due]:
         """Gives a file if it is due now."""
@@ -115,6 +147,9 @@ class Folder:
         if is_cut and age >= CUT:
             self._leave(seen.inside, "its end is missing", before)
         elif is_cut is False or (is_cut is None and age >= UNKNOWN):
+            if not self._is_art(seen.inside):
+                self._leave(seen.inside, "it is no picture, sound or film (--as plain takes all)", before, is_due=False)
+                return
             yield Due(item, size, self._memory.took(seen.inside) is not None)
 
     def _is_cut(self, inside: str) -> bool | None:

@@ -39,7 +39,8 @@ def watch_folder(place: str, order: Order, tell: Tell, *, once: bool = False) ->
     real = os.path.realpath(place)
     with _repository(real, names.printable(os.path.basename(real)), order) as (feeder, known, _, stop):
         tell(Event(telling.WATCHING, {"folder": names.printable(place), "as": adapter.NAME, "process": os.getpid()}))
-        Folder(place, adapter, feeder, known, tell).run(stop, once=once)
+        again = (lambda: _adapter(place, None)) if order.adapter is None else None
+        Folder(place, adapter, feeder, known, tell, again).run(stop, once=once)
         return _end(feeder, tell)
 
 
