@@ -24,7 +24,7 @@ KEYS = [
     "negative",
     "images",
 ]
-MORE = ("guidance", "refiner")  # these are there only where they are known
+MORE = ("guidance", "refiner", "other_models")  # these are there only where they are known
 NOTHING: Graph = {key: [] if key in ("loras", "images") else None for key in KEYS}
 
 

@@ -321,3 +321,30 @@ def test_large_texts_go_through_whole(art: GitRepo) -> None:
         patch.setattr("sys.stdout", stream)
         assert textconv.run(str(place)) == 0
     assert stream.buffer.getvalue() == data  # type: ignore[attr-defined]
+
+
+# -- what a tester found ---------------------------------------------------------------------------------------------------
+
+
+def test_what_a_side_does_not_tell_was_not_removed() -> None:
+    told = card(seed=1, loras=[{"name": "ink", "strength": 0.6}], images=["a.png"])
+    silent = Sidecar("a" * 64, "c/a.png", 1, {}, Record("2"))
+    assert said(told, silent) == ["seed 1 → unknown", "LoRA ink 0.6 → unknown", "image a.png → unknown"]
+    assert said(silent, told) == ["seed unknown → 1", "LoRA ink unknown → 0.6", "image unknown → a.png"]
+    assert said(told, card(seed=1, loras=[], images=[])) == [
+        "LoRA ink removed (was 0.6)",
+        "image a.png removed",
+    ]
+
+
+def test_the_log_goes_on_under_the_new_name(art: GitRepo) -> None:
+    art.git("mv", HERO, "assets/characters/mira.png")
+    art.commit("moved")
+    steps = json.loads(art.tool("log", HERO, "--json").out)
+    assert [each["change"] for each in steps] == ["R", "M", "M", "A"]
+    assert json.loads(art.tool("log", f"HEAD~2:{HERO}", "--json").out) == steps
+
+
+def test_what_git_does_not_know_yet_is_said(art: GitRepo) -> None:
+    art.write("assets/bg/new.png", media.png())
+    assert "1 file is not in git yet" in art.tool("diff").err

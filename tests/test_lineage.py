@@ -128,7 +128,7 @@ def test_what_loads_itself_ends_and_depth_is_heeded(store_repo: GitRepo) -> None
     commit(repo, chain, media.png(8, 8, 50))
     for number in range(1, 5):
         commit(repo, f"assets/b/{number}.png", loading(f"{number - 1}.png", 50 + number))
-    for depth, count in ((0, 0), (1, 1), (2, 2), (100, 4)):
+    for depth, count in ((1, 1), (2, 2), (100, 4)):
         images = [
             edge for edge in asked(repo, "assets/b/4.png", "--depth", str(depth))["edges"] if edge["kind"] == "image"
         ]
@@ -205,3 +205,16 @@ def test_impact_names_every_version_that_a_model_touched(store_repo: GitRepo) ->
     none = repo.tool("impact", "nobody", check=False)
     assert none.code == 1 and "nothing names 'nobody'" in none.out
     assert repo.tool("impact", "nobody", "--json", check=False).json() == {"names": [], "similar": [], "assets": []}
+
+
+def test_impact_knows_the_other_models_that_a_graph_names(store_repo: GitRepo) -> None:
+    graph = media.comfy_prompt(7)
+    graph["90"] = {"class_type": "ControlNetLoader", "inputs": {"control_net_name": "depth/control_depth.safetensors"}}
+    picture = media.png(8, 8, 5)
+    at = picture.rindex(b"IEND") - 4
+    commit(store_repo, COVER, picture[:at] + media.text_chunk("prompt", json.dumps(graph)) + picture[at:])
+    found = json.loads(store_repo.tool("impact", "control_depth", "--json").out)
+    assert [each["kind"] for each in found["names"]] == ["other model"]
+    assert [each["path"] for each in found["assets"]] == ["cg/cover.png"]
+    assert "control_depth" in store_repo.tool("lineage", COVER).out
+    assert "cover.png" in store_repo.tool("search", "model:control_depth").out

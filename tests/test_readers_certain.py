@@ -106,7 +106,8 @@ def saved_twice(kind: str = "SaveImage", **changes: Any) -> Graph:
 
 
 def test_a_loaded_picture_that_is_saved_too_leaves_open_which_one_the_file_is() -> None:
-    assert inputs_of(saved_twice()) == dict.fromkeys(inputs_of(basic()))
+    nothing = dict.fromkeys(inputs_of(basic()))
+    assert inputs_of(saved_twice()) == {**nothing, "other_models": ["sub/dream.safetensors"]}
 
 
 def test_what_several_outputs_share_is_known() -> None:
@@ -245,7 +246,7 @@ def test_a_detailer_s_own_prompt_takes_the_place_of_the_given_one() -> None:
 def test_a_sampler_that_a_script_drives_was_not_told_its_own_values() -> None:
     efficient = {**sampler(script=["20", 0]), "class_type": "KSampler (Efficient)"}
     found = inputs_of(basic(_3=efficient, _20=node("XY Plot", grid_spacing=0)))
-    assert found == {**dict.fromkeys(found), "images": []}
+    assert found == {**dict.fromkeys(found), "images": [], "other_models": ["sub/dream.safetensors"]}
 
 
 # models and LoRAs

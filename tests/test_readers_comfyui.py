@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from comfyvn_store.asset.readers import Reading, comfyui, read_generation
@@ -291,6 +291,7 @@ def check_sound(generation: Reading | None) -> None:
         assert generation.inputs[key] is None or isinstance(generation.inputs[key], str)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(graphs)
 def test_any_api_graph_is_read_without_raising(graph: Graph) -> None:
     check_sound(read_generation({"prompt": json.dumps(graph)}))

@@ -145,7 +145,8 @@ def test_stable_cascade_says_what_its_stage_c_was_told() -> None:
         _23=node("ConditioningZeroOut", conditioning=["6", 0]),
         _24=node("CheckpointLoaderSimple", ckpt_name="stage_c"),
     )
-    assert inputs_of(graph) == {**inputs_of(basic()), "seed": 1, "model": "stage_c", "refiner": "stage_b"}
+    told = {"seed": 1, "model": "stage_c", "refiner": "stage_b", "other_models": ["sub/dream.safetensors"]}
+    assert inputs_of(graph) == {**inputs_of(basic()), **told}
     graph["20"]["inputs"]["stage_c"] = ["99", 0]
     found = inputs_of(graph)
     assert [found[key] for key in ("seed", "model", "steps", "cfg", "loras")] == [None] * 5

@@ -228,3 +228,27 @@ def test_a_file_that_stays_cut_off_is_left_once(store_repo: GitRepo, out: Path) 
 def test_what_makes_no_sense_is_refused(store_repo: GitRepo, words: tuple[str, ...], said: str) -> None:
     done = store_repo.tool("watch", *words, check=False)
     assert done.code in (2, 20) and said in done.err
+
+
+def test_a_folder_that_was_empty_is_known_by_what_comes(store_repo: GitRepo, out: Path, watch: Begin) -> None:  # noqa: F811
+    running = watch(str(out))
+    assert running.wait_for("watching")[0]["as"] == "plain"
+    (out / "notes.txt").write_text("words\n")
+    for number in (1, 2):
+        (out / f"mira_0000{number}_.png").write_bytes(comfy_png(number))
+    running.wait_for("added")
+    assert running.end() == 0
+    assert [event["as"] for event in running.events() if event["event"] == "watching"] == ["plain", "comfyui"]
+    assert store_repo.sidecar("assets/generated/mira_00001_.png")["tags"] == ["mira"]
+
+
+def test_texts_beside_pictures_are_left_alone(store_repo: GitRepo, out: Path, watch: Begin) -> None:  # noqa: F811
+    running = watch(str(out))
+    (out / "notes.txt").write_text("words\n")
+    (out / "picture.png").write_bytes(png(8, 8, 1))
+    running.wait_for("added")
+    time.sleep(4)
+    assert running.end() == 0
+    assert {event["path"] for event in running.events() if event["event"] == "added"} == {
+        "assets/generated/picture.png"
+    }

@@ -75,6 +75,8 @@ def words(difference: Difference) -> str:
         return _prompt_change(field, before, after)
     if field == "lora":
         return _change(f"LoRA {name}", before, after, is_thing=True)
+    if field in ("image", "other model") and ABSENT in (before, after):
+        return f"{field} {name} {'removed' if after is ABSENT else 'added'}"
     if field == "tag":
         return f"tag {name} {'removed' if after is ABSENT else 'added'}"
     if field == "bytes":
@@ -82,7 +84,7 @@ def words(difference: Difference) -> str:
     label = {"license": "licence", "media.size": "size", "media.mime": "format"}.get(
         field, field.removeprefix("media.")
     )
-    return _change(label, before, after, is_thing=field in ("license", "image", "other model"))
+    return _change(label, before, after, is_thing=field == "license")
 
 
 def _change(label: str, before: Any, after: Any, *, is_thing: bool = False) -> str:

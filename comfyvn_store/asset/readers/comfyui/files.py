@@ -51,7 +51,7 @@ def with_others(
     known = {inputs.get("model"), inputs.get("refiner")}
     known.update(lora.get("name") for lora in inputs.get("loras") or () if isinstance(lora, dict))
     named = (file.name for file in named_files(prompt, workflow) if file.kind == MODEL)
-    others = [name for name in named if name not in known][:_MOST_OTHERS]
+    others = sorted({name for name in named if name not in known})[:_MOST_OTHERS]
     return {**inputs, "other_models": others} if others else inputs
 
 
