@@ -102,7 +102,8 @@ def undo_command(operation: str | None, dry_run: bool, as_json: bool) -> int:
     """Reverse an operation: the newest that can be, or the one with this id (`comfyvn-store log --operations`).
 
     Commits are never changed, and what was edited or staged since is never touched: undo is refused then, with the reason
-    (exit 20). What was committed since, or settled, is passed over. An undo is an operation, too: naming its id does the
+    (exit 20); what you committed meanwhile is taken back as a change to be committed. What a later commit changed, or a
+    merge settled, is passed over. An undo is an operation, too: naming its id does the
     thing again, but for gc, drop and uninstall: type those again.
     """
     from comfyvn_store.ops import undo
