@@ -48,7 +48,7 @@ def log(repo: GitRepo) -> list[dict[str, object]]:
 def test_log_without_operations_says_where_commits_are(art: GitRepo) -> None:
     done = art.tool("log", check=False)
     assert done.code == 2 and "hint: `git log` shows commits; `comfyvn-store log --operations`" in done.err
-    assert "`comfyvn-store provenance FILE` the versions of one asset" in done.err
+    assert "log needs the path of an asset, or --operations" in done.err
     assert art.tool("log", "--operations").out == "no operations"
 
 
