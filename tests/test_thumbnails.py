@@ -410,10 +410,10 @@ def test_a_bomb_is_refused_by_its_header(content: bytes, source: Path) -> None:
 
 def test_a_lower_limit_asks_for_room(source: Path) -> None:
     source.unlink(missing_ok=True)
-    source.write_bytes(saved(plain(size=(100, 100)), "PNG"))
+    source.write_bytes(saved(plain(size=(200, 200)), "PNG"))
     with pytest.raises(NeedsRoom):
-        write_thumbnail(str(source), io.BytesIO(), most_pixels=9_999)
-    write_thumbnail(str(source), io.BytesIO(), most_pixels=10_000)
+        write_thumbnail(str(source), io.BytesIO(), most_pixels=39_999)
+    write_thumbnail(str(source), io.BytesIO(), most_pixels=40_000)
 
 
 def test_the_limit_is_ours_whatever_the_program_has_set(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

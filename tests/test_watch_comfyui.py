@@ -279,6 +279,7 @@ def test_an_address_that_is_none_is_refused(store_repo: GitRepo, url: str) -> No
 def connected(server: ComfyUI, longest: int = 1 << 20) -> WebSocket:
     found = WebSocket("127.0.0.1", server.port, "/ws", secure=False, timeout=5.0, longest=longest)
     assert found.receive(5.0) is not None  # the status that greets
+    server.wait_for_listener()  # it counts among those who are sent to only just after that
     return found
 
 

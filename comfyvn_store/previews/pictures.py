@@ -95,7 +95,7 @@ def reads_avif() -> bool:
     """Tells whether this Pillow decodes AVIF; older ones may know its name and not its pictures."""
     from PIL import features
 
-    return bool("avif" in features.modules and features.check("avif"))
+    return "AVIF" in _known_formats() and bool("avif" in features.modules and features.check("avif"))
 
 
 def presentable(picture: Image.Image, edge: int) -> Image.Image:

@@ -144,7 +144,9 @@ def _work(repository: Repository, progress: Progress | None, jobs: int) -> int:
 
 def gone(index: Index, repository: Repository) -> list[str]:
     """Gives the objects whose previews the index names and the folder for previews has not: somebody deleted them, or the
-    folder is another one now."""
+    folder is another one now. None where that folder is led away: nothing outside is looked at."""
+    if is_led_away(repository):
+        return []
     try:
         here = set(os.listdir(repository.settings.thumbs_root))
     except OSError:
