@@ -56,6 +56,8 @@ def diff_command(names: tuple[str, ...], no_pixels: bool, as_json: bool) -> int:
         aside = _untracked(session) if not names else 0
     if not shown:
         output.line("nothing differs")
+    else:
+        output.hint("what became of one asset, commit by commit: comfyvn-store log FILE")
     if aside:
         output.note(f"{count(aside, 'file is', 'files are')} not in git yet; git add shows them to it")
     return 0
