@@ -147,5 +147,5 @@ def test_a_real_picture_stitched_of_six_says_what_the_six_share() -> None:
         "negative": "",
         "images": ["fennec_girl_sing.png"],
         "guidance": 2.5,
-        "other_models": ["clip_l.safetensors", "t5xxl_fp16.safetensors", "ae.safetensors"],
+        "other_models": ["ae.safetensors", "clip_l.safetensors", "t5xxl_fp16.safetensors"],
     }
