@@ -23,7 +23,6 @@ _NAMED = re.compile(r"\d{5}-\d+(-.*)?\.(png|jpe?g|webp|avif)\Z", re.IGNORECASE |
 _KIND = re.compile(r"(txt2img|img2img|extras)-(images|grids)\Z")
 _GRID = re.compile(r"grid-\d+|.*-grids?\.[a-z]+\Z", re.IGNORECASE)
 _LONGEST = 1 << 20
-_LOOKED_AT = 2000
 
 
 def looks(place: str) -> bool:
@@ -35,14 +34,7 @@ def looks(place: str) -> bool:
         return True
     if os.path.isdir(os.path.join(place, "outputs", "txt2img-images")):
         return True
-    seen = hits = 0
-    for each in walking.walk(place):
-        if walking.is_media(each.inside):
-            seen += 1
-            hits += bool(_NAMED.match(os.path.basename(each.inside)))
-        if seen >= _LOOKED_AT:
-            break
-    return hits > 0 and hits * 2 >= seen
+    return walking.are_mostly_named(place, _NAMED)
 
 
 def read(place: str) -> Iterator[Item | Left]:

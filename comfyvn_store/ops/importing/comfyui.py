@@ -22,22 +22,11 @@ _DATE = re.compile(r"[\d\-_.\sTh:]+\Z")
 _UNSET = frozenset(
     ("comfyui", "animatediff", "video", "audio", "output", "outputs", "img", "image", "images", "%date%")
 )
-_LOOKED_AT = 2000
 
 
 def looks(place: str) -> bool:
     """A folder in which most of the first files are named and counted as ComfyUI does it."""
-    if not os.path.isdir(place):
-        return False
-    seen = hits = 0
-    for each in walking.walk(place):
-        if not walking.is_media(each.inside):
-            continue
-        seen += 1
-        hits += bool(_COUNTED.match(os.path.basename(each.inside)))
-        if seen >= _LOOKED_AT:
-            break
-    return hits > 0 and hits * 2 >= seen
+    return os.path.isdir(place) and walking.are_mostly_named(place, _COUNTED)
 
 
 def read(place: str) -> Iterator[Item | Left]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from comfyvn_store.base import files, links, names
 
 _DEEPEST = 64
+_LOOKED_AT = 2000  # files by whose names a folder is judged
 # Endings of files that programs are still writing, or that browsers are still loading.
 _UNFINISHED = re.compile(r"(\.(tmp|temp|part|partial|crdownload|download|swp|lock)|~)\Z", re.IGNORECASE)
 MEDIA = frozenset(
@@ -39,6 +40,18 @@ def is_unfinished(name: str) -> bool:
 def is_media(name: str) -> bool:
     """Tells whether a name ends as pictures, sounds and films do."""
     return os.path.splitext(name)[1].lower() in MEDIA
+
+
+def are_mostly_named(place: str, form: re.Pattern[str]) -> bool:
+    """Tells whether most of the first pictures, sounds and films below a folder have names of that form."""
+    seen = hits = 0
+    for each in walk(place):
+        if is_media(each.inside):
+            seen += 1
+            hits += bool(form.match(os.path.basename(each.inside)))
+        if seen >= _LOOKED_AT:
+            break
+    return hits > 0 and hits * 2 >= seen
 
 
 def kind_refusal(name: str) -> str | None:
