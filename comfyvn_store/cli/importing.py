@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,7 +20,27 @@ if TYPE_CHECKING:
     from comfyvn_store.ops.importing.scratch import Scratch, Twin
 
 _SHOWN = 20
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_OF_ALL = (
+    click.option("--tag", "tags", metavar="T", multiple=True, help="A tag for all; may be given several times."),
+    click.option("--license", "license_", metavar="L", help="The licence of all."),
+    click.option("--meta", metavar="K=V", multiple=True, help="A note for all; may be given several times."),
+    click.option(
+        "--on-conflict",
+        "conflict",
+        type=click.Choice(["skip", "rename", "replace"]),
+        default="skip",
+        help="Where other bytes have the name: leave the file (default), NAME-2, or a new version.",
+    ),
+)
 ADAPTERS = ("manifest", "comfyvn", "renpy", "invokeai", "automatic1111", "comfyui", "plain")
+
+
+def said_of_all(command: _Function) -> _Function:
+    """Adds the options by which a person says what holds for every file that comes in."""
+    for option in reversed(_OF_ALL):
+        command = option(command)
+    return command
 
 
 @click.command("import", short_help="take in folders of other programs, with what they say")
@@ -29,16 +49,7 @@ ADAPTERS = ("manifest", "comfyvn", "renpy", "invokeai", "automatic1111", "comfyu
     "--type", "type_", metavar="T", help="The type of all files; without it what the folder or manifest says."
 )
 @click.option("--as", "adapter", type=click.Choice(ADAPTERS), help="How to read it; without it found by looking.")
-@click.option("--tag", "tags", metavar="T", multiple=True, help="A tag for all; may be given several times.")
-@click.option("--license", "license_", metavar="L", help="The licence of all.")
-@click.option("--meta", metavar="K=V", multiple=True, help="A note for all; may be given several times.")
-@click.option(
-    "--on-conflict",
-    "conflict",
-    type=click.Choice(["skip", "rename", "replace"]),
-    default="skip",
-    help="Where other bytes have the name: leave the file (default), NAME-2, or a new version.",
-)
+@said_of_all
 @click.option("--skip-duplicates", is_flag=True, help="Leave out files whose bytes are an asset already, elsewhere.")
 @click.option("--alike/--no-alike", default=None, help="Say which pictures look alike; done for up to 200 files.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")

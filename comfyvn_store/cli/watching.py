@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from comfyvn_store.cli import output
+from comfyvn_store.cli.importing import ordered, said_of_all
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
@@ -25,16 +26,7 @@ if TYPE_CHECKING:
     type=click.Choice(["comfyui", "automatic1111", "invokeai", "plain"]),
     help="Whose folder it is; without it found by looking.",
 )
-@click.option("--tag", "tags", metavar="T", multiple=True, help="A tag for all; may be given several times.")
-@click.option("--license", "license_", metavar="L", help="The licence of all.")
-@click.option("--meta", metavar="K=V", multiple=True, help="A note for all; may be given several times.")
-@click.option(
-    "--on-conflict",
-    "conflict",
-    type=click.Choice(["skip", "rename", "replace"]),
-    default="skip",
-    help="Where other bytes have the name: leave the file (default), NAME-2, or a new version.",
-)
+@said_of_all
 @click.option("--once", is_flag=True, help="Take what is there now, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
 def watch_command(
@@ -58,7 +50,6 @@ def watch_command(
       comfyvn-store watch ~/ComfyUI/output --type characters
       comfyvn-store watch --comfyui http://127.0.0.1:8188 --type characters
     """
-    from comfyvn_store.cli.importing import ordered
     from comfyvn_store.errors import UsageError
     from comfyvn_store.ops.watching import running
 
