@@ -122,10 +122,10 @@ class Comparer:
         Raises UnknownRevision, UsageError for a path that lies outside.
         """
         git, root = self._repository.git, self._repository.root
-        base = blobs.resolve(git, "HEAD") if old is None else _commit(self._repository, old)
+        base = blobs.resolve(git, "HEAD") if old is None else naming.commit(self._repository, old)
         tree = base or staging.empty_tree(git)
         if new is not None:
-            raw = staging.tree_changes(git, tree, _commit(self._repository, new), root)
+            raw = staging.tree_changes(git, tree, naming.commit(self._repository, new), root)
         else:
             raw = staging.staged_changes(git, tree, root)
         wanted = [_below(self._repository, path) for path in paths]
@@ -287,15 +287,6 @@ def _pixels(one: Opener, other: Opener) -> Pixels | None:
 def _object(repository: Repository, hash_: str) -> BinaryIO:
     repository.store.vouch(hash_)
     return repository.store.open(hash_)
-
-
-def _commit(repository: Repository, revision: str) -> str:
-    commit = blobs.resolve(repository.git, revision)
-    if commit is None:
-        raise UnknownRevision(
-            f"git knows no revision '{names.printable(revision)}'", hint="`git log --oneline` lists commits"
-        )
-    return commit
 
 
 def _below(repository: Repository, path: str) -> str:

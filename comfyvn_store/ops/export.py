@@ -24,12 +24,11 @@ from comfyvn_store.errors import (
     ObjectCorrupt,
     ObjectMissing,
     Refused,
-    UnknownRevision,
     from_os_error,
 )
 from comfyvn_store.hot.commits import CommitNames
+from comfyvn_store.ops import naming
 from comfyvn_store.ops.session import Session
-from comfyvn_store.vcs import blobs
 from comfyvn_store.vcs.git import WITHOUT_FILTERS
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.settings import CONFIG_FILE
@@ -66,11 +65,7 @@ def export(
     Nothing is written before all objects were found and hashed; on any failure `folder` is as it was.
     """
     repository = session.repository
-    commit = blobs.resolve(repository.git, revision)
-    if commit is None:
-        raise UnknownRevision(
-            f"git knows no revision '{names.printable(revision)}'", hint="`git log --oneline` lists commits"
-        )
+    commit = naming.commit(repository, revision)
     target = _check_place(repository, folder)
     survey = _survey(repository, commit, sidecars)
     tell = progress or quietly

@@ -85,13 +85,19 @@ def _is_revision_path(session: Session, name: str) -> bool:
     return inside is None or questions.asset_at(session.index, session.repository, inside) is None
 
 
-def _at_revision(session: Session, revision: str, typed: str) -> Version:
-    repository = session.repository
-    commit = blobs.resolve(repository.git, revision)
-    if commit is None:
+def commit(repository: Repository, revision: str) -> str:
+    """Gives the commit that a revision means. Raises UnknownRevision."""
+    found = blobs.resolve(repository.git, revision)
+    if found is None:
         raise UnknownRevision(
             f"git knows no revision '{names.printable(revision)}'", hint="`git log --oneline` lists commits"
         )
+    return found
+
+
+def _at_revision(session: Session, revision: str, typed: str) -> Version:
+    repository = session.repository
+    commit_id = commit(repository, revision)
     # As in git, a path after a colon is relative to the top, and to where one stands only with a leading `./`.
     path = to_top(repository, typed) if typed.startswith(("./", "../")) else os.path.normpath(typed)
     candidates = [path] if path else []
@@ -99,7 +105,7 @@ def _at_revision(session: Session, revision: str, typed: str) -> Version:
         candidates.append(repository.full(path))
     for candidate in candidates:
         card = names.sidecar_path(candidate)
-        entries = staging.tree_entries(repository.git, commit, [candidate, card])
+        entries = staging.tree_entries(repository.git, commit_id, [candidate, card])
         if candidate not in entries:
             continue
         link = entries[candidate].oid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from PIL import Image, ImageChops
 
@@ -25,10 +25,6 @@ class Compared(NamedTuple):
     differing: int
     clearly: int
     box: tuple[int, int, int, int] | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Gives it as `--json` prints it, with the share of pixels that differ, 0 to 1."""
-        return {**self._asdict(), "box": list(self.box) if self.box else None, "share": self.differing / self.pixels}
 
 
 def compare(one: BinaryIO, other: BinaryIO) -> Compared:

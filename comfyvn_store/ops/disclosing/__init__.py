@@ -17,7 +17,7 @@ from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.errors import UnknownRevision
 from comfyvn_store.index.ingredients import MEDIA
 from comfyvn_store.index.prints import open_prints
-from comfyvn_store.ops import inference
+from comfyvn_store.ops import inference, naming
 from comfyvn_store.ops.disclosing.judging import Disclosed, inherit, judge
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, history, staging
@@ -74,13 +74,9 @@ def _counted(found: Iterator[str] | Any) -> dict[str, int]:
 def disclose(session: Session, revision: str = "HEAD", progress: Progress | None = None) -> Report:
     """Gives the report of a revision. Raises UnknownRevision."""
     repository = session.repository
-    commit = blobs.resolve(repository.git, revision)
-    if commit is None:
-        if revision == "HEAD":
-            raise UnknownRevision("there is no commit yet", hint="the report is about what is committed: git commit")
-        raise UnknownRevision(
-            f"git knows no revision '{names.printable(revision)}'", hint="`git log --oneline` lists commits"
-        )
+    if revision == "HEAD" and blobs.resolve(repository.git, revision) is None:
+        raise UnknownRevision("there is no commit yet", hint="the report is about what is committed: git commit")
+    commit = naming.commit(repository, revision)
     when = int(repository.git.text("log", "-1", "--no-show-signature", "--format=%ct", commit) or 0)
     report = Report(revision, commit, history.iso_time(when))
     tree = _Tree(repository, commit)
