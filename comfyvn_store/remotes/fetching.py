@@ -146,7 +146,10 @@ class Fetching(Work):
                 return
 
     def _part(self, item: Item) -> Part | None:
-        """Opens the part file; waits while another process is bringing the object, and gives None once it has."""
+        """Opens the part file; waits while another process is bringing the object, and gives None once it has.
+
+        What has come here and waits for its sync is kept all the same: that process may be waiting for it in turn.
+        """
         seen, since = -1, time.monotonic()
         while True:
             try:
@@ -161,6 +164,7 @@ class Fetching(Work):
                 raise Stopped
             if self._store.has(item.hash):
                 return None
+            self._keep_if_due()
 
     def _size_of_part(self, hash_: str) -> int:
         try:

@@ -261,6 +261,31 @@ def test_who_holds_the_part_file_is_waited_for(store: Store, things: list[Thing]
     assert not waiting.is_alive() and remote.asked == [] and in_store(store, thing)
 
 
+def test_two_that_wait_for_each_other_both_go_on(store: Store, things: list[Thing]) -> None:
+    """Each has brought one object, not named yet, and wants the other's."""
+    wanted = [thing.item for thing in things[:2]]
+    orders = [wanted, wanted[::-1]]
+    met = threading.Barrier(2)
+    done: list[Outcome] = []
+
+    class Meeting(Held):
+        def get(self, item: Item, start: int = 0) -> Iterator[bytes]:
+            met.wait(10)
+            return super().get(item, start)
+
+    def work(order: list[Item]) -> None:
+        remote = Meeting("one", *((thing.hash, thing.data) for thing in things[:2]))
+        done.append(transfer.fetch(store, [remote], order, jobs=1))
+
+    waiting = [threading.Thread(target=work, args=(order,), daemon=True) for order in orders]
+    for each in waiting:
+        each.start()
+    for each in waiting:
+        each.join(30)
+    assert not any(each.is_alive() for each in waiting)
+    assert in_store(store, *things[:2]) and leftovers(store) == [] and not any(each.failed for each in done)
+
+
 def test_a_drip_is_given_up(store: Store, things: list[Thing]) -> None:
     thing = things[0]
     now = 0.0
