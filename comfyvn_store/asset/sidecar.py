@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -250,7 +250,7 @@ def strip_commit(data: bytes) -> bytes:
 
 
 # How the commit stands in a sidecar on disk: as the last of its provenance, which is the last of it all.
-_COMMIT = re.compile(rb',\n    "commit": (?:null|"[0-9a-f]{40,64}")(?=\n  }\n}\n\Z)')
+_COMMIT = re.compile(rb',\n    "commit": (null|"[0-9a-f]{40,64}")(?=\n  }\n}\n\Z)')
 
 
 def is_same(data: bytes, text: bytes) -> bool:
@@ -262,16 +262,37 @@ def is_same(data: bytes, text: bytes) -> bool:
     return strip_commit(data) == text
 
 
+def is_filled(data: bytes, text: bytes, commit: str | None) -> bool:
+    """Tells whether the text on disk, `data`, is plainly git's with this commit; False also where that takes a closer look."""
+    found = _COMMIT.search(data, max(0, len(data) - 100))
+    if found is None or found[1] != (b"null" if commit is None else b'"%s"' % commit.encode("ascii", "replace")):
+        return False
+    return data[: found.start()] + data[found.end() :] == text
+
+
 def fill_commit(data: bytes, commit: str | None) -> bytes:
     """Gives a sidecar's text as it lies on disk; text that `strip_commit` would not give back unchanged stays as it is.
 
     git may have given its lines other ends on the way out (`core.autocrlf`, `eol=crlf`); on disk they end in LF everywhere.
     """
     value = _filterable(data)
-    if value is None or strip_commit(data) != data.replace(b"\r\n", b"\n"):
-        return data
+    return data if value is None else _filled(data, value, commit)
+
+
+def fill_commit_of(data: bytes, commit_of: Callable[[str], str | None]) -> bytes:
+    """Does the same with the commit that `commit_of` gives for the record's id; a text without one stays as it is."""
+    value = _filterable(data)
+    id_ = value["provenance"].get("id") if value else None
+    return _filled(data, value, commit_of(id_)) if value and isinstance(id_, str) else data
+
+
+def _filled(data: bytes, value: dict[str, Any], commit: str | None) -> bytes:
     value["provenance"]["commit"] = commit
-    return canonical.dump_pretty(arrange(value))
+    value = arrange(value)
+    filled = canonical.dump_pretty(value)
+    del value["provenance"]["commit"]
+    is_git_form = canonical.dump_pretty(value) == data.replace(b"\r\n", b"\n")
+    return filled if is_git_form else data
 
 
 def record_id(data: bytes) -> str | None:

@@ -282,8 +282,7 @@ def _write_file(
     with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
         if names.is_sidecar(path) and repository.inside(path) is not None and member.size <= canonical.LONGEST_JSON:
             data = source.read()
-            id_ = sidecar.record_id(data)
-            stream.write(sidecar.fill_commit(data, commits.commit_of(id_)) if id_ is not None else data)
+            stream.write(sidecar.fill_commit_of(data, commits.commit_of))
         else:
             shutil.copyfileobj(source, stream, _BLOCK)
 
