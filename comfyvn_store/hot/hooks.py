@@ -33,6 +33,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         rest = error.hint if isinstance(error, Refused) else "what is due here the next command does"
         sys.stderr.write(f"comfyvn-store: {error}; {rest}\n")
         return 0
+    repository.git.keep_answering()
     leftovers.settle(repository)
     if name == "pre-commit":
         from comfyvn_store.hot import precommit

@@ -17,6 +17,8 @@ from comfyvn_store.vcs.git import Git
 # than git's `gc.autoPackLimit` would make it collect, so few blobs must not become a pack each time.
 _LOOSE = 32
 _BATCH = 4000
+# So many questions fit into a pipe (64 KiB) and are answered by a process that is kept, where one is.
+_FEW = 500
 # git leaves loose objects to the file system, and takes a name that lost its bytes for an object (git-config, core.fsync).
 DURABLY = ("-c", "core.fsync=all")
 _KINDS = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
@@ -45,12 +47,39 @@ def sizes(git: Git, oids: Iterable[str]) -> dict[str, Found]:
     if not names:
         return {}
     promised.fetch(git, names)
-    out = git.run("cat-file", "--batch-check", "--buffer", data="".join(f"{oid}\n" for oid in names).encode())
     found = {}
-    for line in out.decode("ascii").splitlines():
+    for line in _checked(git, names):
         parts = line.split(" ")
         if len(parts) == 3:
             found[parts[0]] = Found(parts[1], int(parts[2]))
+    return found
+
+
+def _checked(git: Git, names: list[str]) -> list[str]:
+    answers = git.ask(("cat-file", "--batch-check"), names) if len(names) <= _FEW else None
+    if answers is not None:
+        lines = [answers.readline() for _ in names]
+        if all(lines):
+            return [line.decode("ascii").rstrip("\n") for line in lines]
+    data = "".join(f"{oid}\n" for oid in names).encode()
+    return git.run("cat-file", "--batch-check", "--buffer", data=data).decode("ascii").splitlines()
+
+
+def _read_few(git: Git, names: list[str]) -> list[tuple[str, bytes | None]] | None:
+    """Has a process that is kept read blobs; None where there is none, or it ended."""
+    answers = git.ask(("cat-file", "--batch"), names)
+    if answers is None:
+        return None
+    found: list[tuple[str, bytes | None]] = []
+    for oid in names:
+        parts = answers.readline().split()
+        if not parts:
+            return None
+        size = int(parts[2]) if len(parts) == 3 else None
+        data = None if size is None else answers.read(size + 1)
+        if size is not None and (data is None or len(data) != size + 1):
+            return None
+        found.append((oid, data[:-1] if data is not None else None))
     return found
 
 
@@ -63,6 +92,10 @@ def read_blobs(git: Git, oids: Iterable[str]) -> Iterator[tuple[str, bytes | Non
     for start in range(0, len(names), _BATCH):
         batch = names[start : start + _BATCH]
         promised.fetch(git, batch)
+        few = _read_few(git, batch) if len(names) <= _FEW else None
+        if few is not None:
+            yield from few
+            continue
         out = git.run("cat-file", "--batch", "--buffer", data="".join(f"{oid}\n" for oid in batch).encode())
         position = 0
         for oid in batch:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from comfyvn_store.errors import GitFailed, MachineError, RemoteUnreachable
+
+if TYPE_CHECKING:
+    from typing import IO
 
 # For plumbing that only compares or records: our own filters need not start for it (65 ms against 4 for 1,000 files).
 WITHOUT_FILTERS = (
@@ -61,6 +65,28 @@ class Git:
         self.environment["GIT_OPTIONAL_LOCKS"] = "0"
         for name in _PATHSPECS:
             self.environment.pop(name, None)
+        # Processes that answer one question after another, where this process ends before anything could be in their way.
+        self._answering: dict[tuple[str, ...], subprocess.Popen[bytes]] | None = None
+
+    def keep_answering(self) -> None:
+        """Lets `ask` keep its processes, until this process ends: for hooks, which are short and ask often."""
+        self._answering = {}
+
+    def ask(self, words: tuple[str, ...], questions: Sequence[str]) -> IO[bytes] | None:
+        """Puts questions, a line each, to a process that is kept, and gives where its answers can be read, all of which the
+        caller does; None where none is kept, or it ended."""
+        if self._answering is None:
+            return None
+        process = self._answering.get(words)
+        try:
+            if process is None:
+                process = self._answering[words] = self.start(*words)
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write("".join(f"{question}\n" for question in questions).encode())
+            process.stdin.flush()
+            return process.stdout if process.poll() is None else None
+        except OSError:
+            return None
 
     def run(self, *arguments: str, data: bytes | None = None, check: bool = True) -> bytes:
         """Runs git and gives what it printed. Raises GitFailed for a non-zero status if `check`."""
