@@ -11,7 +11,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.asset import ingest, sidecar
@@ -51,39 +51,41 @@ class Card(NamedTuple):
     replaces: bytes | None = None
 
 
-def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bool) -> bool:
+def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bool, settles: bool = True) -> bool:
     """Brings sidecars on disk to what they should say; tells whether that could be done now.
 
     A file with the user's edits stays. A missing one is made only with `restore`: deleting it may be an edit too. One
-    that says the right thing but is as young as git's index is dated back (`files.settle`). Nothing is written while
-    another process holds git's index, nor where git would not run our filter, which an `uninstall` that was cut short took
-    out: what the filter keeps out of git would be staged.
+    that says the right thing but is as young as git's index is dated back with `settles` (`files.settle`): else git's next
+    status does its work, and once. Nothing is written while another process holds git's index, nor where git would not run
+    our filter, which an `uninstall` that was cut short took out: what the filter keeps out of git would be staged.
     """
     if repository.is_index_locked:
         return False
-    due: list[tuple[Card, bytes]] = []
+    due: list[Card] = []
+    changes: list[swapping.Change] = []
+    paths: dict[str, str] = {}
     young: list[str] = []
     for card in cards:
-        wanted = sidecar.fill_commit(card.text, card.commit)
-        found = read_sidecar(repository, card.entry.path)
-        if _is_due(repository, card, found, wanted, restore):
-            due.append((card, wanted))
-        elif found == wanted and _is_young(repository, card.entry.path):
-            young.append(card.entry.path)
+        path = card.entry.path
+        found = read_sidecar(repository, path)
+        if found is not None and sidecar.is_filled(found, card.text, card.commit):
+            wanted = found
+        else:
+            wanted = sidecar.fill_commit(card.text, card.commit)
+        if found == wanted:
+            if settles and _is_young(repository, path):
+                young.append(path)
+        elif _is_due(repository, card, found, restore):
+            place = repository.absolute(path)
+            due.append(card)
+            changes.append(swapping.Change(place, wanted, found))
+            paths[place] = path
     if (due or young) and not _is_filtered(repository):
         return False
     try:
-        staging.write_entries(repository.git, (card.entry for card, _ in due))
+        staging.write_entries(repository.git, (card.entry for card in due))
     except GitFailed:
         return False
-    changes: list[swapping.Change] = []
-    paths: dict[str, str] = {}
-    for card, wanted in due:
-        found = read_sidecar(repository, card.entry.path)
-        place = repository.absolute(card.entry.path)
-        if _is_due(repository, card, found, wanted, restore):
-            changes.append(swapping.Change(place, wanted, found))
-            paths[place] = card.entry.path
     places = swapping.replace_all_settled(changes)
     # Their names, too: the index, which is synced next, notes that nothing is left to be done here.
     durable.sync_files(places)
@@ -99,12 +101,13 @@ def _is_filtered(repository: Repository) -> bool:
     return repository.git.succeeds("config", "--get", "filter.comfyvn-sidecar.process")
 
 
-def _is_due(repository: Repository, card: Card, found: bytes | None, wanted: bytes, restore: bool) -> bool:
-    """Whether the file has to be written: what was found in it is something else, and that is no edit of the user's."""
+def _is_due(repository: Repository, card: Card, found: bytes | None, restore: bool) -> bool:
+    """Whether a file that does not say what it should is to be written: it has no edit of the user's, or is missing."""
     if found is None:
         path = card.entry.path
         return restore and files.lstat(repository.absolute(path)) is None and not repository.is_beyond_link(path)
-    return found != wanted and bool({found, sidecar.strip_commit(found)} & {card.text, card.replaces})
+    ours = (card.text, card.replaces)
+    return found in ours or sidecar.strip_commit(found) in ours
 
 
 def _is_young(repository: Repository, path: str) -> bool:
@@ -247,7 +250,7 @@ def mirror_all(repository: Repository, folder: str, groups: Mapping[str, Sequenc
         files.remove_empty_folders(target, base)
 
 
-def _mirror(repository: Repository, folder: str, present: Iterable[str], target: str, found: Iterable[str]) -> bool:
+def _mirror(repository: Repository, folder: str, present: Iterable[str], target: str, found: Collection[str]) -> bool:
     """Does it for one group, of which `found` lie in `target`; tells whether it has any mirror."""
     wanted = {}
     for name, mirrored in names.mirror_names(list(present)).items():
@@ -261,8 +264,8 @@ def _mirror(repository: Repository, folder: str, present: Iterable[str], target:
                 os.unlink(os.path.join(target, name))
     for name, text in wanted.items():
         place = os.path.join(target, name)
-        if _small(place) != text:
-            files.write_atomic(place, text)
+        if (_small(place) if name in found else None) != text:
+            files.write_derived(place, text)
     return bool(wanted)
 
 

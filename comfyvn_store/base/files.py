@@ -89,6 +89,30 @@ def write_atomic(
         sync_folder(os.path.dirname(path) or ".")
 
 
+def write_derived(path: str, data: bytes) -> None:
+    """Writes a file of ours that can be made again, in few calls: seen whole or not at all, but not made durable, with the mode
+    of a new file. Raises OSError; nothing is left behind then."""
+    temp = temp_beside(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        descriptor = os.open(temp, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        descriptor = os.open(temp, flags, 0o666)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+        os.replace(temp, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temp)
+        raise
+
+
 def write_beside(path: str, data: bytes, mode: int = 0o666, durable: bool = False, sharing: Sharing = PRIVATE) -> str:
     """Writes a temporary file that can take the place of the one at `path` and gives its name."""
     temp = temp_beside(path)

@@ -43,12 +43,15 @@ def heal(
     try:
         with worktree.alone(repository, _HOOK_PATIENCE if is_hook else 0.0):
             due = catchup.due(index, repository)
-            catchup.settle(index, due, *_heal(index, repository, due.paths, restore))
+            done = _heal(index, repository, due.paths, restore, settles=not is_hook)
+            catchup.settle(index, due, *done)
     except LockTimeout:
         return
 
 
-def _heal(index: Index, repository: Repository, due: set[str], restore: bool) -> tuple[set[str], set[str]]:
+def _heal(
+    index: Index, repository: Repository, due: set[str], restore: bool, *, settles: bool
+) -> tuple[set[str], set[str]]:
     """Heals; gives the paths whose turn comes later, and those that wait for their object."""
     cards = list(_cards(index, repository, due))
     if cards:
@@ -56,7 +59,7 @@ def _heal(index: Index, repository: Repository, due: set[str], restore: bool) ->
         if restore:
             apart |= staging.skipped(repository.git, repository.root)
         cards = [card for card in cards if card.entry.path not in apart]
-    if not worktree.write_sidecars(repository, cards, restore=restore):
+    if not worktree.write_sidecars(repository, cards, restore=restore, settles=settles):
         return due, set()
     waiting, missing = _mend_views(index, repository, due)
     mirror(index, repository, due)
