@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
 from comfyvn_store.asset import marker, marking, readers
 from comfyvn_store.asset.marking import Format, Found
 from comfyvn_store.asset.readers.collecting import of_png
+from comfyvn_store.asset.readers.entries import Entries
 from comfyvn_store.base import media, names, png
 from comfyvn_store.errors import Refused
 from comfyvn_store.store.incoming import Incoming
@@ -31,11 +32,20 @@ class Stated(NamedTuple):
 NOTHING_STATED = Stated()
 
 
+class Seen(NamedTuple):
+    """What was seen of a file while it was taken in: its metadata, and what its new marker says."""
+
+    entries: Entries
+    said: Mapping[str, str | None]
+
+
 class Ingested(NamedTuple):
-    """An object that is in the store now. `source_hash` is the hash of the bytes without the marker."""
+    """An object that is in the store now. `source_hash` is the hash of the bytes without the marker; `seen`, of some that are
+    new, spares whoever wants its facts a second look."""
 
     hash: str
     source_hash: str
+    seen: Seen | None = None
 
 
 # Whether the bytes with this hash are to stay as they are, because they are an object that is meant.
@@ -148,13 +158,17 @@ class _Intake:
         return Ingested(hash_, source_hash)
 
     def _mark(self, scanner: png.PngScanner, source_hash: str, stated: Stated, store: Store | None) -> Ingested:
-        generation = readers.read_entries(of_png("image/png", scanner.texts, scanner.exif, scanner.c2pa))
-        source = stated.source or (generation.source if generation else None)
-        workflow = stated.workflow_hash or (generation.workflow_hash if generation else None)
+        entries = of_png("image/png", scanner.texts, scanner.exif, scanner.c2pa)
+        origin = readers.read_origin(entries)
+        source = stated.source or (origin.source if origin else None)
+        workflow = stated.workflow_hash or (origin.workflow_hash if origin else None)
         chunk = marker.chunk(source, source_hash, workflow)
         assert scanner.iend is not None
         if not scanner.markers and self._size - scanner.iend <= BLOCK:
-            return self._keep(store, self._insert(scanner.iend, chunk), source_hash)
+            hash_ = self._insert(scanner.iend, chunk)
+            is_new = store is not None and self._incoming.keep(hash_)
+            said = {"source": source, "source_hash": source_hash, "workflow_hash": workflow}
+            return Ingested(hash_, source_hash, Seen(entries, said) if is_new else None)
         return self._rewrite(scanner, chunk, source_hash, store)
 
     def _insert(self, at: int, chunk: bytes) -> str:

@@ -32,6 +32,7 @@ class KnownSidecars:
         trees = {head: staging.tree_entries(repository.git, head, cards) for head in heads}
         self._trees = list(trees.values())
         self._head = trees.get("HEAD", {})
+        self._lying: dict[str, Sidecar | None] = {}
         oids = {entry.oid for tree in self._trees for entry in tree.values()}
         self._parsed = parse_all(blobs.read_small_blobs(repository.git, oids, canonical.LONGEST_JSON))
 
@@ -49,7 +50,13 @@ class KnownSidecars:
 
     def previous(self, path: str) -> Sidecar | None:
         """Gives the version that stood at this path before: HEAD's, else what lies on disk."""
-        return self.in_head(path) or on_disk(self._repository, path)
+        return self.in_head(path) or self.lying(path)
+
+    def lying(self, path: str) -> Sidecar | None:
+        """Gives what lies on disk beside this path; it is read once."""
+        if path not in self._lying:
+            self._lying = {path: on_disk(self._repository, path)}
+        return self._lying[path]
 
     def in_head(self, path: str) -> Sidecar | None:
         """Gives the version that HEAD has at this path."""
@@ -63,7 +70,7 @@ class KnownSidecars:
             said = self._parsed.get(entry.oid) if entry else None
             if said is not None:
                 yield said
-        said = on_disk(self._repository, path)
+        said = self.lying(path)
         if said is not None:
             yield said
 

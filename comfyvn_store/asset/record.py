@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 from comfyvn_store.asset import marking, readers
+from comfyvn_store.asset.ingest import Seen
 from comfyvn_store.asset.readers import Reader
-from comfyvn_store.asset.readers.reading import unknown_inputs
+from comfyvn_store.asset.readers.reading import Reading, unknown_inputs
 from comfyvn_store.asset.sidecar import Record, Sidecar, decode, encode
 from comfyvn_store.base import media
 from comfyvn_store.base.uuid7 import uuid7
@@ -64,9 +65,22 @@ def read_facts(store: Store, hash_: str, others: Sequence[Reader] = ()) -> Facts
 def facts_in(stream: BinaryIO, hash_: str, others: Sequence[Reader] = ()) -> Facts:
     """Reads what a whole seekable file with that hash says of itself. Raises OSError."""
     described = media.describe(stream)
-    size = stream.seek(0, 2)
     said = marking.valid(stream)
     found = readers.read_stream(stream, described.mime, others)
+    return _facts(stream, hash_, described, said, found)
+
+
+def facts_of(stream: BinaryIO, hash_: str, seen: Seen) -> Facts:
+    """Does the same for a file that `ingest` took in a moment ago, with what was seen of it then. Raises OSError."""
+    described = media.describe(stream)
+    found = readers.read_entries(seen.entries._replace(mime=described.mime))
+    return _facts(stream, hash_, described, seen.said, found)
+
+
+def _facts(
+    stream: BinaryIO, hash_: str, described: media.Media, said: Mapping[str, Any] | None, found: Reading | None
+) -> Facts:
+    size = stream.seek(0, 2)
     facts = Facts(size, described.as_dict(), said["source_hash"] if said else hash_, None, None, {})
     if found is not None:
         facts = facts._replace(

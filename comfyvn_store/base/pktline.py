@@ -6,6 +6,7 @@ Reads ahead in large blocks, because a filter's input arrives as thousands of 64
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Iterable, Iterator
 
 FLUSH = b"0000"
@@ -56,6 +57,10 @@ class PacketReader:
                 return
             is_begun = True
             yield payload
+
+    def is_ready(self) -> bool:
+        """Tells whether the other side sent something that was not read yet, or ended."""
+        return self._at < len(self._buffer) or bool(select.select([self._descriptor], [], [], 0)[0])
 
     def lines(self) -> list[str]:
         """Gives the text lines up to the next flush, without their newlines."""

@@ -17,6 +17,7 @@ from comfyvn_store.asset import ingest, sidecar
 from comfyvn_store.base import canonical, links, names, pktline, pointers
 from comfyvn_store.base.pktline import FLUSH, LONGEST_PAYLOAD, PacketReader, packet, text_packets, write_all
 from comfyvn_store.errors import ComfyvnError, ObjectCorrupt, ObjectMissing, from_os_error
+from comfyvn_store.hot.ahead import Ahead
 from comfyvn_store.hot.foreign import Foreign
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository, open_repository
@@ -55,6 +56,7 @@ def _converse(driver: str, reader: PacketReader, target: int) -> int:
             process.end()
             return 0
         process.answer(words, reader)
+        process.rest(reader)
 
 
 class _Process:
@@ -88,6 +90,9 @@ class _Process:
             self._fail(path, error, blocks)
         except EOFError:
             raise pktline.StreamEnded("git ended before a file did") from None
+
+    def rest(self, reader: PacketReader) -> None:
+        """Does what can wait while git is at work with an answer."""
 
     def end(self) -> None:
         """Does what is left when git has done its work."""
@@ -130,6 +135,15 @@ class _Process:
 class _Bytes(_Process):
     """The driver of art."""
 
+    def __init__(self, target: int) -> None:
+        super().__init__(target)
+        self._ahead = Ahead()
+
+    def rest(self, reader: PacketReader) -> None:
+        if self._repository is not None:
+            while self._ahead.is_waiting and not reader.is_ready():
+                self._ahead.work(self._repository)
+
     @cached_property
     def _others(self) -> Foreign:
         return Foreign(self.repository)
@@ -139,6 +153,7 @@ class _Bytes(_Process):
         # cost `git add` several times as much.
         if self._repository is None:
             return
+        self._ahead.write(self._repository)
         try:
             self._repository.store.sync_new()
         except OSError as error:  # git has its answers; the next commit tries again, and then it counts
@@ -175,6 +190,8 @@ class _Bytes(_Process):
         # A picture that was registered as it is, without marker, or that another program keeps, stays that when nobody
         # changed it.
         taken = ingest.ingest(repository.store, blocks, mark=repository.settings.marker, is_meant=is_staged)
+        if taken.seen is not None:
+            self._ahead.put(taken.hash, taken.seen)
         self._give(self._others.text_of(path, taken.hash) or links.link_text(path, taken.hash).encode("ascii"))
 
     def _staged_hash(self, path: str) -> str | None:
@@ -237,13 +254,14 @@ class _Sidecars(_Process):
 
     def _smudge(self, path: str, blocks: Iterator[bytes], words: dict[str, str]) -> None:
         data, is_whole = _small(blocks)
-        if is_whole and (id_ := sidecar.record_id(data)) is not None:
-            if self._commits is None:
-                from comfyvn_store.hot.commits import CommitNames  # SQLite is for checkouts; `git add` does without
+        self._give(sidecar.fill_commit_of(data, self._commit_of) if is_whole else data)
 
-                self._commits = CommitNames(self.repository)
-            data = sidecar.fill_commit(data, self._commits.commit_of(id_))
-        self._give(data)
+    def _commit_of(self, id_: str) -> str | None:
+        if self._commits is None:
+            from comfyvn_store.hot.commits import CommitNames  # SQLite is for checkouts; `git add` does without
+
+            self._commits = CommitNames(self.repository)
+        return self._commits.commit_of(id_)
 
 
 def _put_store_link(repository: Repository) -> None:

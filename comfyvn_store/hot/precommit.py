@@ -12,7 +12,8 @@ import sys
 from collections.abc import Collection
 
 from comfyvn_store.asset import ingest, merge, record, sidecar, worktree
-from comfyvn_store.asset.known import HEADS, KnownSidecars, on_disk, parse_all
+from comfyvn_store.asset.known import HEADS, KnownSidecars, parse_all
+from comfyvn_store.asset.noted import Notes
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, links, names
 from comfyvn_store.errors import ObjectCorrupt, ObjectMissing, Refused
@@ -56,12 +57,14 @@ def prepare(repository: Repository, also: Collection[str] = (), *, has_ground: b
         assets = plans.assets(repository, plan, also, history.outdated())
         _take_raw_blobs(repository, assets)
         _check_objects(repository, assets)
-        broken = _make_sidecars(repository, plan, assets, history)
+        notes = Notes(repository)
+        broken = _make_sidecars(repository, plan, assets, history, notes)
         for path, reason in broken:
             note(f"the sidecar of '{names.printable(path)}' is left as it is: {reason}")
         orphans = _orphans(repository, plan)
         # They lie on the disk without their commit; where no row of the index changes, nothing else would tell.
         history.note_pending(stage.stage(repository, plan, assets, orphans))
+        notes.forget()
 
 
 def _warn_without_attributes(repository: Repository, plan: Plan) -> None:
@@ -145,7 +148,7 @@ def _came_from_history(repository: Repository, asset: Asset) -> bool:
 
 
 def _make_sidecars(
-    repository: Repository, plan: Plan, assets: list[Asset], history: HistoryRecords
+    repository: Repository, plan: Plan, assets: list[Asset], history: HistoryRecords, notes: Notes
 ) -> list[tuple[str, str]]:
     """Finds or makes the sidecar of each asset; gives the broken ones, which stay as they are."""
     oids = [plan.cards[asset.path].oid for asset in assets if asset.path in plan.cards]
@@ -168,19 +171,23 @@ def _make_sidecars(
         elif said.path != inside:
             asset.new_card = said.moved(inside)
     if open_assets:
-        _find_or_make(repository, plan, open_assets, history)
+        _find_or_make(repository, plan, open_assets, history, notes)
     return broken
 
 
 def _find_or_make(
-    repository: Repository, plan: Plan, open_assets: list[tuple[Asset, Sidecar | None]], history: HistoryRecords
+    repository: Repository,
+    plan: Plan,
+    open_assets: list[tuple[Asset, Sidecar | None]],
+    history: HistoryRecords,
+    noted: Notes,
 ) -> None:
     known = KnownSidecars(repository, [asset.path for asset, _ in open_assets], history.newest_blob)
     departed = _departed(repository, plan)
     for asset, said in open_assets:
         inside = repository.inside(asset.path) or ""
         # A sidecar that this commit's index does not have may lie on the disk, with words that are nowhere else.
-        notes = said or on_disk(repository, asset.path)
+        notes = said or known.lying(asset.path)
         found = _moved_here(departed, asset)
         if found is not None and said is not None:
             # It took the place of another asset, whose words go; what was said here since HEAD stays.
@@ -190,16 +197,20 @@ def _find_or_make(
         if found is not None:
             card = found.moved(inside)
         else:
-            facts = _facts(repository, asset)
+            facts = _facts(repository, asset, noted)
             origin = record.Origin(default_source=record.GIT, user=repository.settings.user)
             card = record.new_sidecar(inside, asset.hash, facts, origin, said or known.previous(asset.path))
         asset.new_card = card if notes is None else _with_notes_of(card, notes)
 
 
-def _facts(repository: Repository, asset: Asset) -> record.Facts:
-    """Reads the object; one that is not here, or is damaged, leaves everything about it unknown."""
+def _facts(repository: Repository, asset: Asset, notes: Notes) -> record.Facts:
+    """Gives what was noted of the object, or reads it; one that is not here, or is damaged, leaves everything unknown."""
     try:
-        return record.read_facts(repository.store, asset.hash)
+        noted = notes.facts(asset.hash)
+        if noted is None:
+            return record.read_facts(repository.store, asset.hash)
+        repository.store.vouch(asset.hash)
+        return noted
     except (ObjectMissing, ObjectCorrupt):
         return record.NOTHING_KNOWN
 

@@ -28,15 +28,17 @@ class Incoming:
         while view:
             view = view[self.stream.write(view) :]
 
-    def keep(self, hash_: str, *, is_durable: bool = False) -> None:
-        """Gives the bytes written so far their name; an object that exists is kept and its mtime refreshed.
+    def keep(self, hash_: str, *, is_durable: bool = False) -> bool:
+        """Gives the bytes written so far their name; an object that exists is kept and its mtime refreshed. Tells whether they
+        are new here.
 
         Unless they `is_durable`, because the caller synced them, the object counts as touched until `Store.sync`.
         """
         size = os.fstat(self.stream.fileno()).st_size
         if self._store.has_good(hash_, size) and self._store.refresh(hash_):
-            return
+            return False
         self._store.name(self.path, hash_, is_durable=is_durable)
+        return True
 
     def again(self) -> Incoming:
         """Opens another temporary file of the same store."""

@@ -62,6 +62,12 @@ def read_entries(entries: Entries, others: Iterable[Reader] = ()) -> Reading | N
     return generated._replace(embedded=embedded)
 
 
+def read_origin(entries: Entries) -> Reading | None:
+    """Gives the source and the workflow hash that `read_entries` gives, without all that a graph says. Never raises."""
+    found = (_asked(reader, entries) for reader in built_in(entries, "read_origin"))
+    return next((each for each in found if each is not None and each.source is not None), None)
+
+
 def read_generation(texts: Mapping[str, str]) -> Reading | None:
     """Reads the text entries of a PNG (keyword to text) for what generated it; None if no program is recognised."""
     found = read_entries(Entries("image/png", named(texts.items())))
@@ -97,14 +103,16 @@ def _of_others(readers: Iterable[Reader], entries: Entries) -> Iterable[Reading 
     return [others.ask(reader, entries) for reader in readers]
 
 
-def built_in(entries: Entries) -> Iterable[Reader]:
-    """Gives our own readers for what a file carries, each as it is: one may raise."""
+def built_in(entries: Entries, name: str = "read") -> Iterable[Reader]:
+    """Gives our own readers for what a file carries, each as it is: one may raise. `name` is that of another function which a
+    reader may have for less."""
     has = {*entries.texts, *(part for part in ("exif", "xmp", "c2pa") if getattr(entries, part))}
     if entries.exif and any(map(_is_written, entries.exif.items())):
         has.add("written exif")
-    for name, wanted in _BUILT_IN.items():
+    for module, wanted in _BUILT_IN.items():
         if not has.isdisjoint(wanted):
-            reader: Reader = import_module(f"{__name__}.{name}").read
+            found = import_module(f"{__name__}.{module}")
+            reader: Reader = getattr(found, name, found.read)
             yield reader
 
 

@@ -33,10 +33,10 @@ AGE = 86400.0
 _STORE = frozenset(("format", "objects", "tmp", "bad", "trash", "lock", "users", "due"))
 _HOME = frozenset(
     # of the home itself, then of those who keep something there
-    ("format", "store", "uninstalled", "lock", "hooks", "unstaged", "config-said")
+    ("format", "store", "uninstalled", "lock", "hooks", "unstaged", "config-said", "noted")
 ) | {"fsck", "operations", "keep", "sent", "migrations", "watching"}
 _WORK_TREE = frozenset(
-    ("commit.pid", "repair.lock", "previews.lock", "previews-next.lock", "unstaged", "config-said", "watching")
+    ("commit.pid", "repair.lock", "previews.lock", "previews-next.lock", "unstaged", "config-said", "watching", "noted")
 )
 _INDEX = re.compile(r"index\.db(-wal|-shm|-journal)?\Z")
 _PRINTS = re.compile(r"prints\.db(-wal|-shm|-journal)?\Z")

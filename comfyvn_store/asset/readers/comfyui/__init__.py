@@ -30,6 +30,15 @@ def read(entries: Entries) -> Reading | None:
     return from_graphs(prompt, workflow, entries.mime)
 
 
+def read_origin(entries: Entries) -> Reading | None:
+    """Does the same without reading the inputs, and the UI graph only where it counts."""
+    for text, is_graph in zip(graph_texts(entries), (is_api_graph, is_ui_graph), strict=True):
+        graph = parse(text)
+        if is_graph(graph):
+            return Reading("comfyui", workflow_hash(graph), {})
+    return None
+
+
 def graph_texts(entries: Entries) -> tuple[str | None, str | None]:
     """Gives the texts of the API graph and the UI graph, as far as there are entries that could be those."""
     found: dict[str, str] = {}
