@@ -66,21 +66,37 @@ class Choice(Text):
 TEXT, PATH = Text(), Path()
 
 
-class Option(NamedTuple):
+class Option:
     """An option: the words for it, the name of what it sets, and how. `opposite` is the word for False."""
 
-    words: tuple[str, ...]
-    opposite: str | None
-    name: str
-    type: Text
-    metavar: str | None
-    help: str | None
-    is_flag: bool
-    flag_value: str | None
-    multiple: bool
-    required: bool
-    default: Any
-    show_default: bool
+    def __init__(
+        self,
+        words: tuple[str, ...],
+        name: str,
+        type: Text,
+        *,
+        opposite: str | None,
+        metavar: str | None,
+        help: str | None,
+        is_flag: bool,
+        flag_value: str | None,
+        multiple: bool,
+        required: bool,
+        default: Any,
+        show_default: bool,
+    ) -> None:
+        self.words = words
+        self.name = name
+        self.type = type
+        self.opposite = opposite
+        self.metavar = metavar
+        self.help = help
+        self.is_flag = is_flag
+        self.flag_value = flag_value
+        self.multiple = multiple
+        self.required = required
+        self.default = default
+        self.show_default = show_default
 
     @property
     def takes_value(self) -> bool:
@@ -95,15 +111,18 @@ class Option(NamedTuple):
         return () if self.multiple else False if self.is_flag and not self.opposite else None
 
 
-class Argument(NamedTuple):
+class Argument:
     """What is given by its place; the last one may be `many` words."""
 
-    name: str
-    type: Text
-    metavar: str | None
-    many: bool
-    required: bool
-    default: str | None
+    def __init__(
+        self, name: str, type: Text, metavar: str | None, many: bool, required: bool, default: str | None
+    ) -> None:
+        self.name = name
+        self.type = type
+        self.metavar = metavar
+        self.many = many
+        self.required = required
+        self.default = default
 
 
 Parameter = Option | Argument
@@ -128,9 +147,19 @@ def option(
     opposite = next((word.partition("/")[2] for word in words if "/" in word), None)
     named = [word for word in words if not word.startswith("-")] or [word for word in spelled if word[:2] == "--"]
     name = named[0].lstrip("-").replace("-", "_")
-    flag = is_flag or opposite is not None
     declared = Option(
-        spelled, opposite, name, type, metavar, help, flag, flag_value, multiple, required, default, show_default
+        spelled,
+        name,
+        type,
+        opposite=opposite,
+        metavar=metavar,
+        help=help,
+        is_flag=is_flag or opposite is not None,
+        flag_value=flag_value,
+        multiple=multiple,
+        required=required,
+        default=default,
+        show_default=show_default,
     )
     return _adding(declared)
 

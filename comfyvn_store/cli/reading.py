@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from comfyvn_store.base import pointers
 from comfyvn_store.cli import output
 from comfyvn_store.cli.declaring import PATH, Range, argument, command, option
 from comfyvn_store.cli.output import count
@@ -271,6 +270,7 @@ def _line(value: Any, longest: int) -> str:
 @_json
 def status_command(as_json: bool) -> None:
     """Show how the art is: staged, edited, new, missing, damaged. Always ends with 0; look at --json in scripts."""
+    from comfyvn_store.base import pointers
     from comfyvn_store.ops import status
     from comfyvn_store.ops.session import open_session
 
