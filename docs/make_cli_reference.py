@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from comfyvn_store.cli.main import COMMANDS, main
+from comfyvn_store.cli.clicked import main
+from comfyvn_store.cli.main import COMMANDS
 
 PAGE = Path(__file__).with_name("cli.md")
 

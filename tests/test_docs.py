@@ -12,7 +12,8 @@ import click
 import jsonschema
 import pytest
 
-from comfyvn_store.cli.main import COMMANDS, main
+from comfyvn_store.cli.clicked import main
+from comfyvn_store.cli.main import COMMANDS
 from tests.gitrepo import GitRepo
 from tests.media import comfy_png, png
 from tests.samples import SAMPLES, needs_samples

@@ -7,7 +7,6 @@ they said, in whatever order, end up with the same text (as long as nothing is a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from comfyvn_store.asset import sidecar
@@ -62,8 +61,7 @@ def merge(base: Sidecar | None, ours: Sidecar, theirs: Sidecar, favour: Favour =
     unknown keys go field by field. Provenance goes with the bytes; bytes that both sides changed are a conflict.
     """
     merging = _Merging(favour)
-    result = replace(
-        merging.bytes_side(base, ours, theirs),
+    result = merging.bytes_side(base, ours, theirs)._replace(
         path=_path(base, ours, theirs),
         tags=_tags(base.tags if base else (), ours.tags, theirs.tags),
         license=merging.pick("license", base.license if base else None, ours.license, theirs.license),
@@ -90,7 +88,7 @@ class _Merging:
             return ours
         self.clashes.append(Clash(BYTES, base.hash if base else ABSENT, ours.hash, theirs.hash))
         if self._favour == "base":
-            return base or replace(ours, hash=_NOBODYS, bytes=None, media={}, provenance=Record(_NOBODYS))
+            return base or ours._replace(hash=_NOBODYS, bytes=None, media={}, provenance=Record(_NOBODYS))
         return theirs if self._favour == "theirs" else ours
 
     def fields(

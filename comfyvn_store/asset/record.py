@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from comfyvn_store.asset import marking, readers
-from comfyvn_store.asset.ingest import Seen
-from comfyvn_store.asset.readers import Reader
-from comfyvn_store.asset.readers.reading import Reading, unknown_inputs
 from comfyvn_store.asset.sidecar import Record, Sidecar, decode, encode
-from comfyvn_store.base import media
 from comfyvn_store.base.uuid7 import uuid7
 from comfyvn_store.store.objects import Store
+
+if TYPE_CHECKING:
+    from comfyvn_store.asset.ingest import Seen
+    from comfyvn_store.asset.readers import Reader
+    from comfyvn_store.asset.readers.reading import Reading
+    from comfyvn_store.base import media
 
 # What a record's source says when the bytes themselves say nothing.
 MANUAL = "manual"
@@ -38,8 +38,7 @@ class Facts(NamedTuple):
 NOTHING_KNOWN = Facts(None, {}, None, None, None, {})
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """What a caller knows of a file's origin. `default_source` stands where neither bytes nor caller name a source."""
 
     default_source: str = GIT
@@ -64,6 +63,9 @@ def read_facts(store: Store, hash_: str, others: Sequence[Reader] = ()) -> Facts
 
 def facts_in(stream: BinaryIO, hash_: str, others: Sequence[Reader] = ()) -> Facts:
     """Reads what a whole seekable file with that hash says of itself. Raises OSError."""
+    from comfyvn_store.asset import marking, readers
+    from comfyvn_store.base import media
+
     described = media.describe(stream)
     said = marking.valid(stream)
     found = readers.read_stream(stream, described.mime, others)
@@ -72,6 +74,9 @@ def facts_in(stream: BinaryIO, hash_: str, others: Sequence[Reader] = ()) -> Fac
 
 def facts_of(stream: BinaryIO, hash_: str, seen: Seen) -> Facts:
     """Does the same for a file that `ingest` took in a moment ago, with what was seen of it then. Raises OSError."""
+    from comfyvn_store.asset import readers
+    from comfyvn_store.base import media
+
     described = media.describe(stream)
     found = readers.read_entries(seen.entries._replace(mime=described.mime))
     return _facts(stream, hash_, described, seen.said, found)
@@ -125,13 +130,13 @@ def new_sidecar(path: str, hash_: str, facts: Facts, origin: Origin, previous: S
     card = _sidecar(path, hash_, facts, origin, previous)
     if is_readable(card):
         return card
-    facts = facts._replace(inputs=unknown_inputs() if facts.inputs else {}, embedded={})
+    facts = facts._replace(inputs=_unknown(facts.inputs), embedded={})
     return _sidecar(path, hash_, facts, origin, previous)
 
 
 def _sidecar(path: str, hash_: str, facts: Facts, origin: Origin, previous: Sidecar | None) -> Sidecar:
     if previous is not None and origin.parent is None and previous.hash != hash_:
-        origin = replace(origin, parent=previous.hash)
+        origin = origin._replace(parent=previous.hash)
     return Sidecar(
         hash=hash_,
         path=path,
@@ -160,5 +165,12 @@ def fitting(card: Sidecar) -> Sidecar:
         return card
     record = card.provenance
     extra = {key: value for key, value in record.extra.items() if key != "embedded"}
-    inputs = unknown_inputs() if record.inputs else {}
-    return replace(card, provenance=replace(record, inputs=inputs, extra=extra))
+    inputs = _unknown(record.inputs)
+    return card._replace(provenance=record._replace(inputs=inputs, extra=extra))
+
+
+def _unknown(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives inputs of which nothing is known, where something was stated."""
+    from comfyvn_store.asset.readers.reading import unknown_inputs
+
+    return unknown_inputs() if inputs else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import BinaryIO
 
 _BLOCK = 1 << 20
@@ -10,6 +9,8 @@ _BLOCK = 1 << 20
 
 def sha256(stream: BinaryIO) -> str:
     """Gives the SHA-256 of what is left to read of a file, in lower-case hex. Raises OSError."""
+    import hashlib  # and with it OpenSSL, which only some commands need
+
     digest = hashlib.sha256()
     while block := stream.read(_BLOCK):
         digest.update(block)

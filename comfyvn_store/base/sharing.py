@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # What stands for the words (git-config, `core.sharedRepository`); 1 and 2 are git's older numbers for them.
 _WORDS = {"group": 0o660, "true": 0o660, "yes": 0o660, "on": 0o660, "1": 0o660}
 _WORDS |= {"all": 0o664, "world": 0o664, "everybody": 0o664, "2": 0o664}
 
 
-@dataclass(frozen=True)
-class Sharing:
+class Sharing(NamedTuple):
     """Permission bits that are added to what the umask leaves, or with `is_exact` stand in its place; 0 shares nothing."""
 
     bits: int = 0

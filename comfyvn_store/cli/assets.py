@@ -6,34 +6,33 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, argument, command, option
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
     from comfyvn_store.vcs.repository import Repository
 
 
-@click.command("register", short_help="take files from anywhere into the store")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
-@click.option(
+@command("register", short_help="take files from anywhere into the store")
+@argument("files", metavar="FILE...", nargs=-1, required=True, type=PATH)
+@option(
     "--type",
     "type_",
     metavar="T",
     required=True,
     help="The type, a folder name: characters, backgrounds, voice.",
 )
-@click.option("--name", metavar="N", help="Another name for the (one) file; may have folders below the type.")
-@click.option("--no-copy", is_flag=True, help="Adopt a file that lies below the assets root, untouched.")
-@click.option("--source", metavar="S", help="What made it, where the file itself does not say.")
-@click.option("--workflow", metavar="F.json", type=click.Path(), help="The ComfyUI graph it was made with.")
-@click.option("--input", "inputs", metavar="K=V", multiple=True, help="An input of its making: --input seed=42.")
-@click.option("--tag", "tags", metavar="T", multiple=True, help="A tag; may be given several times.")
-@click.option("--license", "license_", metavar="L", help="Its licence, such as CC-BY-4.0.")
-@click.option("--replace", is_flag=True, help="Take the place of other bytes of that name.")
-@click.option("--no-stage", is_flag=True, help="Leave git's index alone.")
-@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
+@option("--name", metavar="N", help="Another name for the (one) file; may have folders below the type.")
+@option("--no-copy", is_flag=True, help="Adopt a file that lies below the assets root, untouched.")
+@option("--source", metavar="S", help="What made it, where the file itself does not say.")
+@option("--workflow", metavar="F.json", type=PATH, help="The ComfyUI graph it was made with.")
+@option("--input", "inputs", metavar="K=V", multiple=True, help="An input of its making: --input seed=42.")
+@option("--tag", "tags", metavar="T", multiple=True, help="A tag; may be given several times.")
+@option("--license", "license_", metavar="L", help="Its licence, such as CC-BY-4.0.")
+@option("--replace", is_flag=True, help="Take the place of other bytes of that name.")
+@option("--no-stage", is_flag=True, help="Leave git's index alone.")
+@option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 def register_command(
     files: tuple[str, ...],
     type_: str,
@@ -94,14 +93,14 @@ def register_command(
         output.line(f"{count(len(found), 'asset')} staged; now: git commit")
 
 
-@click.command("annotate", short_help="set tags, licence and notes")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
-@click.option("--tag", "tags", metavar="T", multiple=True, help="Add a tag.")
-@click.option("--untag", "untags", metavar="T", multiple=True, help="Take a tag away.")
-@click.option("--license", "license_", metavar="L", help="Set the licence; '' takes it away.")
-@click.option("--meta", metavar="K=V", multiple=True, help="Set a note; K= takes it away.")
-@click.option("--no-stage", is_flag=True, help="Leave git's index alone.")
-@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
+@command("annotate", short_help="set tags, licence and notes")
+@argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
+@option("--tag", "tags", metavar="T", multiple=True, help="Add a tag.")
+@option("--untag", "untags", metavar="T", multiple=True, help="Take a tag away.")
+@option("--license", "license_", metavar="L", help="Set the licence; '' takes it away.")
+@option("--meta", metavar="K=V", multiple=True, help="Set a note; K= takes it away.")
+@option("--no-stage", is_flag=True, help="Leave git's index alone.")
+@option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 def annotate_command(
     paths: tuple[str, ...],
     tags: tuple[str, ...],
@@ -142,9 +141,9 @@ def annotate_command(
         output.line(f"{count(len(found), 'sidecar')} staged; now: git commit")
 
 
-@click.command("edit", short_help="put a writable copy in place of a link")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@command("edit", short_help="put a writable copy in place of a link")
+@argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
+@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def edit_command(paths: tuple[str, ...], as_json: bool) -> None:
     """Put a writable copy in place of the link, so that any program can change it.
 

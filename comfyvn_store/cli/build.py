@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from contextlib import closing
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, argument, command, option
 from comfyvn_store.cli.output import count
 
 
-@click.command("export", short_help="write a plain tree, for a build of the game")
-@click.argument("folder", metavar="DIR", type=click.Path())
-@click.option("--rev", "revision", metavar="REV", default="HEAD", show_default=True, help="The revision to write.")
-@click.option("--sidecars", is_flag=True, help="Write the sidecars, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@command("export", short_help="write a plain tree, for a build of the game")
+@argument("folder", metavar="DIR", type=PATH)
+@option("--rev", "revision", metavar="REV", default="HEAD", show_default=True, help="The revision to write.")
+@option("--sidecars", is_flag=True, help="Write the sidecars, too.")
+@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def export_command(folder: str, revision: str, sidecars: bool, as_json: bool) -> None:
     """Write a revision as a plain tree, for a build of the game.
 

@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, argument, command, option
 from comfyvn_store.cli.output import count
 from comfyvn_store.errors import UsageError
 
@@ -23,10 +22,10 @@ _INDENT = "    "
 _WORDS = {"A": "added", "M": "changed", "D": "deleted", "R": "moved"}
 
 
-@click.command("diff", short_help="what differs between two pictures, versions or commits")
-@click.argument("names", metavar="[A [B]] [PATH...]", nargs=-1, type=click.Path())
-@click.option("--no-pixels", is_flag=True, help="Do not look at pixels, which takes a moment each.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@command("diff", short_help="what differs between two pictures, versions or commits")
+@argument("names", metavar="[A [B]] [PATH...]", nargs=-1, type=PATH)
+@option("--no-pixels", is_flag=True, help="Do not look at pixels, which takes a moment each.")
+@option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def diff_command(names: tuple[str, ...], no_pixels: bool, as_json: bool) -> int:
     """Say what differs: seed, model, LoRAs, prompts, tags, licence, size, and how many pixels.
 

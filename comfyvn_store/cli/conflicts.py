@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import click
-
 from comfyvn_store.base import canonical
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, argument, command, option
 
 _SAID = {
     "both-changed": "both sides changed the file",
@@ -29,8 +28,8 @@ _HIDDEN = ("hash", "bytes", "provenance.id", "provenance.parent", "provenance.so
 _WIDEST = 40
 
 
-@click.command("conflicts", short_help="show art in conflict, side by side")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@command("conflicts", short_help="show art in conflict, side by side")
+@option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def conflicts_command(as_json: bool) -> None:
     """Show every asset in conflict as a pair, ours and theirs, with what differs and what to type next.
 
@@ -84,8 +83,8 @@ def _show(item: Mapping[str, Any], words: Mapping[str, str]) -> None:
         # Where the bytes are in conflict, too, a line that left them out would read as if they were not.
         marked[:0] = ["file"] if any(each["conflict"] for key, each in differing.items() if key == "hash") else []
         output.line(f"  in conflict: {', '.join(output.path(key) for key in marked)}")
-    for command in item["next"]:
-        output.line(f"  {output.dim(command)}")
+    for typed in item["next"]:
+        output.line(f"  {output.dim(typed)}")
 
 
 def _own(side: Mapping[str, Any] | None, label: str) -> str:
@@ -139,14 +138,12 @@ def _cell(text: str) -> str:
     return short if len(short) <= _WIDEST else short[: _WIDEST - 3] + "..."
 
 
-@click.command("resolve", short_help="settle art in conflict: ours, theirs or both")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
-@click.option("--ours", "choice", flag_value="ours", help="Take our version.")
-@click.option("--theirs", "choice", flag_value="theirs", help="Take their version.")
-@click.option(
-    "--both", "choice", flag_value="both", help="Keep ours at its name and theirs beside it, as NAME.variant-HASH."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@command("resolve", short_help="settle art in conflict: ours, theirs or both")
+@argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
+@option("--ours", "choice", flag_value="ours", help="Take our version.")
+@option("--theirs", "choice", flag_value="theirs", help="Take their version.")
+@option("--both", "choice", flag_value="both", help="Keep ours at its name and theirs beside it, as NAME.variant-HASH.")
+@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def resolve_command(paths: tuple[str, ...], choice: str | None, as_json: bool) -> None:
     """Settle art in conflict, link and sidecar together, and stage that; a folder means all conflicts in it.
 

@@ -6,18 +6,17 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import argument, command, option
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
     from comfyvn_store.ops.demo import Demo, Event
 
 
-@click.command("demo", short_help="make a small sample repository and watch it work")
-@click.argument("folder", metavar="[DIR]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print only the result, as JSON.")
+@command("demo", short_help="make a small sample repository and watch it work")
+@argument("folder", metavar="[DIR]", required=False)
+@option("--json", "as_json", is_flag=True, help="Print only the result, as JSON.")
 def demo_command(folder: str | None, as_json: bool) -> None:
     """Make a small sample repository that shows all of this: two characters, a park and a voice line go in with git
     add and git commit; then you see what is known of them.

@@ -7,9 +7,8 @@ import shlex
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, Choice, argument, command, option
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
@@ -34,14 +33,12 @@ _WORDS = {
 }
 
 
-@click.command(
-    "disclose", short_help="what ships in a revision: generated or not, with what, whose, under which licence"
-)
-@click.argument("revision", metavar="[REV]", default="HEAD")
-@click.option("--format", "form", type=click.Choice(_FORMATS), default="markdown", show_default=True, help="The form.")
-@click.option("-o", "--output", "place", metavar="FILE", type=click.Path(), help="Write it to a file.")
-@click.option("--strict", is_flag=True, help="End with 1 if licence or origin of anything is not known; says what.")
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@command("disclose", short_help="what ships in a revision: generated or not, with what, whose, under which licence")
+@argument("revision", metavar="[REV]", default="HEAD")
+@option("--format", "form", type=Choice(*_FORMATS), default="markdown", show_default=True, help="The form.")
+@option("-o", "--output", "place", metavar="FILE", type=PATH, help="Write it to a file.")
+@option("--strict", is_flag=True, help="End with 1 if licence or origin of anything is not known; says what.")
+@option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def disclose_command(revision: str, form: str, place: str | None, strict: bool, as_json: bool) -> int:
     """Report what ships in a revision (HEAD, a tag, any commit), from its own tree: each asset, whether it was generated, with
     which program, model and LoRAs, its licence, who brought it and who changed it, and what the file states of itself.
@@ -67,19 +64,13 @@ def disclose_command(revision: str, form: str, place: str | None, strict: bool, 
     elif form == "json":
         output.as_json(report.as_dict())
     else:
-        click.echo(writing.text(report, form), nl=False)
+        output.raw(writing.text(report, form))
     if strict or form == "markdown":
         _show_missing(report, strict)
     return 1 if strict and report.unknown else 0
 
 
-credits_command = click.Command(
-    "credits",
-    callback=disclose_command.callback,
-    params=disclose_command.params,
-    help=disclose_command.help,
-    short_help="the same as disclose",
-)
+credits_command = disclose_command._replace(name="credits", short_help="the same as disclose")
 
 
 def _show_missing(report: Report, strict: bool) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, argument, command, option
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
@@ -21,17 +20,13 @@ _STATES = {
 }
 
 
-@click.command("workflow", short_help="print the ComfyUI graph a file carries; say what it needs")
-@click.argument("name", metavar="PATH|UID|REV:PATH|FILE", type=click.Path())
-@click.option("--api", is_flag=True, help="The API graph (prompt) instead of the editor's.")
-@click.option("--verify", is_flag=True, help="Say which models and input files it names, and whether they are here.")
-@click.option(
-    "--models", metavar="DIR", multiple=True, type=click.Path(), help="With --verify: ComfyUI's folder of models."
-)
-@click.option(
-    "--inputs", metavar="DIR", multiple=True, type=click.Path(), help="With --verify: its folder of input files."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON; the graph itself is JSON either way.")
+@command("workflow", short_help="print the ComfyUI graph a file carries; say what it needs")
+@argument("name", metavar="PATH|UID|REV:PATH|FILE", type=PATH)
+@option("--api", is_flag=True, help="The API graph (prompt) instead of the editor's.")
+@option("--verify", is_flag=True, help="Say which models and input files it names, and whether they are here.")
+@option("--models", metavar="DIR", multiple=True, type=PATH, help="With --verify: ComfyUI's folder of models.")
+@option("--inputs", metavar="DIR", multiple=True, type=PATH, help="With --verify: its folder of input files.")
+@option("--json", "as_json", is_flag=True, help="Print the answer as JSON; the graph itself is JSON either way.")
 def workflow_command(
     name: str, api: bool, verify: bool, models: tuple[str, ...], inputs: tuple[str, ...], as_json: bool
 ) -> int:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import argument, command, option
 from comfyvn_store.cli.output import count
 
 
-@click.command("doctor", short_help="what is wrong with the installation, and how to mend it")
-@click.option("--fix", is_flag=True, help="Mend what needs no decision of yours.")
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@command("doctor", short_help="what is wrong with the installation, and how to mend it")
+@option("--fix", is_flag=True, help="Mend what needs no decision of yours.")
+@option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor_command(fix: bool, as_json: bool) -> int:
     """Say what is wrong with hooks, git config, attributes, the store and the art in git, and the command that mends each.
 
@@ -50,9 +49,9 @@ def _paths(paths: Sequence[str]) -> None:
         output.line(f"    ... and {len(paths) - 20} more")
 
 
-@click.command("check", short_help="whether commits hold what they should, for servers and CI")
-@click.argument("revisions", metavar="[RANGE]...", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@command("check", short_help="whether commits hold what they should, for servers and CI")
+@argument("revisions", metavar="[RANGE]...", nargs=-1)
+@option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check_command(revisions: tuple[str, ...], as_json: bool) -> int:
     """Check that commits hold links and sidecars, not raw art: the whole tree of a revision (default: HEAD), or what each
     commit of a range changed.

@@ -5,26 +5,26 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, Range, argument, command, option
 from comfyvn_store.cli.output import count
+from comfyvn_store.errors import UsageError
 
 if TYPE_CHECKING:
     from comfyvn_store.ops.journal import Entry
     from comfyvn_store.ops.standing import Standing
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_json = option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 _MOST_SKIPPED = 10
 
 
-@click.command("log", short_help="what became of an asset; what undo can reverse")
-@click.argument("name", metavar="[PATH|UID]", required=False, type=click.Path())
-@click.option("--operations", is_flag=True, help="List operations of comfyvn-store, newest first.")
-@click.option("--limit", metavar="N", type=click.IntRange(1), help="At most so many.")
-@click.option("--no-pixels", is_flag=True, help="Do not look at pixels, which takes a moment each.")
+@command("log", short_help="what became of an asset; what undo can reverse")
+@argument("name", metavar="[PATH|UID]", required=False, type=PATH)
+@option("--operations", is_flag=True, help="List operations of comfyvn-store, newest first.")
+@option("--limit", metavar="N", type=Range(1), help="At most so many.")
+@option("--no-pixels", is_flag=True, help="Do not look at pixels, which takes a moment each.")
 @_json
 def log_command(name: str | None, operations: bool, limit: int | None, no_pixels: bool, as_json: bool) -> int:
     """Say what became of one asset, commit by commit, newest first: seed 42 to 77, a LoRA stronger, a licence given, how many
@@ -39,9 +39,9 @@ def log_command(name: str | None, operations: bool, limit: int | None, no_pixels
 
         return show_log(name, limit=limit, with_pixels=not no_pixels, as_json=as_json)
     if name is not None or not operations:
-        raise click.UsageError(
-            "log needs the path of an asset, or --operations\n"
-            "`git log` shows commits; `comfyvn-store log --operations` what can be undone"
+        raise UsageError(
+            "log needs the path of an asset, or --operations",
+            hint="`git log` shows commits; `comfyvn-store log --operations` what can be undone",
         )
     return _show_operations(limit, as_json)
 
@@ -94,9 +94,9 @@ def _words(entry: Entry, stands: Standing) -> str:
     return words.get(stands.kind, f"not here: {stands.reason}")
 
 
-@click.command("undo", short_help="reverse an operation")
-@click.argument("operation", metavar="[ID]", required=False)
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
+@command("undo", short_help="reverse an operation")
+@argument("operation", metavar="[ID]", required=False)
+@option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
 @_json
 def undo_command(operation: str | None, dry_run: bool, as_json: bool) -> int:
     """Reverse an operation: the newest that can be, or the one with this id (`comfyvn-store log --operations`).

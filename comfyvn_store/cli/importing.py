@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from comfyvn_store.cli import output
 from comfyvn_store.cli.assets import pair
+from comfyvn_store.cli.declaring import PATH, Choice, Function, argument, command, option
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
@@ -20,15 +19,14 @@ if TYPE_CHECKING:
     from comfyvn_store.ops.importing.scratch import Scratch, Twin
 
 _SHOWN = 20
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 _OF_ALL = (
-    click.option("--tag", "tags", metavar="T", multiple=True, help="A tag for all; may be given several times."),
-    click.option("--license", "license_", metavar="L", help="The licence of all."),
-    click.option("--meta", metavar="K=V", multiple=True, help="A note for all; may be given several times."),
-    click.option(
+    option("--tag", "tags", metavar="T", multiple=True, help="A tag for all; may be given several times."),
+    option("--license", "license_", metavar="L", help="The licence of all."),
+    option("--meta", metavar="K=V", multiple=True, help="A note for all; may be given several times."),
+    option(
         "--on-conflict",
         "conflict",
-        type=click.Choice(["skip", "rename", "replace"]),
+        type=Choice("skip", "rename", "replace"),
         default="skip",
         help="Where other bytes have the name: leave the file (default), NAME-2, or a new version.",
     ),
@@ -36,24 +34,22 @@ _OF_ALL = (
 ADAPTERS = ("manifest", "comfyvn", "renpy", "invokeai", "automatic1111", "comfyui", "plain")
 
 
-def said_of_all(command: _Function) -> _Function:
+def said_of_all(command: Function) -> Function:
     """Adds the options by which a person says what holds for every file that comes in."""
-    for option in reversed(_OF_ALL):
-        command = option(command)
+    for each in reversed(_OF_ALL):
+        command = each(command)
     return command
 
 
-@click.command("import", short_help="take in folders of other programs, with what they say")
-@click.argument("sources", metavar="DIR|FILE...", nargs=-1, required=True, type=click.Path())
-@click.option(
-    "--type", "type_", metavar="T", help="The type of all files; without it what the folder or manifest says."
-)
-@click.option("--as", "adapter", type=click.Choice(ADAPTERS), help="How to read it; without it found by looking.")
+@command("import", short_help="take in folders of other programs, with what they say")
+@argument("sources", metavar="DIR|FILE...", nargs=-1, required=True, type=PATH)
+@option("--type", "type_", metavar="T", help="The type of all files; without it what the folder or manifest says.")
+@option("--as", "adapter", type=Choice(*ADAPTERS), help="How to read it; without it found by looking.")
 @said_of_all
-@click.option("--skip-duplicates", is_flag=True, help="Leave out files whose bytes are an asset already, elsewhere.")
-@click.option("--alike/--no-alike", default=None, help="Say which pictures look alike; done for up to 200 files.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@option("--skip-duplicates", is_flag=True, help="Leave out files whose bytes are an asset already, elsewhere.")
+@option("--alike/--no-alike", default=None, help="Say which pictures look alike; done for up to 200 files.")
+@option("--dry-run", is_flag=True, help="Only say what would be done.")
+@option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def import_command(
     sources: tuple[str, ...],
     type_: str | None,

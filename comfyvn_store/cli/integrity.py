@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, argument, command, option
 from comfyvn_store.cli.output import count
 
 
-@click.command("fsck", short_help="whether every byte is here and right, and repairing what is not")
-@click.argument("what", metavar="[PATH|REV]...", nargs=-1, type=click.Path())
-@click.option("--full", is_flag=True, help="Read every byte of every object, old versions too.")
-@click.option("--incremental", is_flag=True, help="Skip what such a run verified before; can be interrupted.")
-@click.option("--repair", "mends", is_flag=True, help="Put right what needs no decision of yours.")
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@command("fsck", short_help="whether every byte is here and right, and repairing what is not")
+@argument("what", metavar="[PATH|REV]...", nargs=-1, type=PATH)
+@option("--full", is_flag=True, help="Read every byte of every object, old versions too.")
+@option("--incremental", is_flag=True, help="Skip what such a run verified before; can be interrupted.")
+@option("--repair", "mends", is_flag=True, help="Put right what needs no decision of yours.")
+@option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def fsck_command(what: tuple[str, ...], full: bool, incremental: bool, mends: bool, as_json: bool) -> int:
     """Read the objects that the work tree and HEAD need, and say what is damaged, missing or in the wrong place, which
     links, sidecars and markers are wrong, and where the index differs from git.

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from comfyvn_store.base import names
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, Range, argument, command, option
 from comfyvn_store.cli.output import count
+from comfyvn_store.errors import UsageError
 
 if TYPE_CHECKING:
     from comfyvn_store.ops.impact import Impact
     from comfyvn_store.ops.lineage import Edge, Lineage
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+_json = option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 _LABELS = {"parent": "version before", "image": "picture"}
 
 
-@click.command("lineage", short_help="what an asset was made from, and what was made from it")
-@click.argument("name", metavar="PATH|UID|REV:PATH", type=click.Path())
-@click.option("--depth", metavar="N", type=click.IntRange(1, 100), default=3, show_default=True, help="Steps to go.")
-@click.option("--dot", is_flag=True, help="Print a graph for Graphviz.")
+@command("lineage", short_help="what an asset was made from, and what was made from it")
+@argument("name", metavar="PATH|UID|REV:PATH", type=PATH)
+@option("--depth", metavar="N", type=Range(1, 100), default=3, show_default=True, help="Steps to go.")
+@option("--dot", is_flag=True, help="Print a graph for Graphviz.")
 @_json
 def lineage_command(name: str, depth: int, dot: bool, as_json: bool) -> None:
     """Show what an asset was made from (pictures that its graph loads, the version before, models, LoRAs) and what was made
@@ -38,7 +38,7 @@ def lineage_command(name: str, depth: int, dot: bool, as_json: bool) -> None:
     from comfyvn_store.ops.session import open_session
 
     if dot and as_json:
-        raise click.UsageError("--dot and --json are two answers\ngive one of them")
+        raise UsageError("--dot and --json are two answers", hint="give one of them")
     with open_session() as session:
         output.notes(session.notes)
         found = lineage.lineage(session, name, depth=depth)
@@ -139,9 +139,9 @@ def _quoted(*lines: str) -> str:
     return '"' + "\\n".join(escaped) + '"'
 
 
-@click.command("impact", short_help="everything that a model or a LoRA touched")
-@click.argument("model", metavar="MODEL")
-@click.option("--limit", metavar="N", type=click.IntRange(0, 1 << 62), help="Show at most so many assets.")
+@command("impact", short_help="everything that a model or a LoRA touched")
+@argument("model", metavar="MODEL")
+@option("--limit", metavar="N", type=Range(0, 1 << 62), help="Show at most so many assets.")
 @_json
 def impact_command(model: str, limit: int | None, as_json: bool) -> int:
     """List every asset, ever, that a model or a LoRA touched: all versions in all of history, with their commits, and whether

@@ -6,9 +6,8 @@ import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, argument, command, option
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
@@ -17,18 +16,16 @@ if TYPE_CHECKING:
     from comfyvn_store.vcs.lockrecord import Lock
     from comfyvn_store.vcs.locks import Lost
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-_remote = click.option(
-    "--remote", metavar="NAME", help="The git remote to exchange locks with (default: the upstream's)."
-)
+_json = option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+_remote = option("--remote", metavar="NAME", help="The git remote to exchange locks with (default: the upstream's).")
 
 
-@click.command("lock", short_help="say that you are changing a picture")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
-@click.option("--for", "for_", metavar="TIME", default="7d", help="How long: 30m, 12h, 3d, 2w, never (default: 7d).")
-@click.option("--all-branches", is_flag=True, help="On every branch, not only on the one you are on.")
-@click.option("--note", metavar="TEXT", help="A line for the others: why, or when you are done.")
-@click.option("--force", is_flag=True, help="Take over what others have locked.")
+@command("lock", short_help="say that you are changing a picture")
+@argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
+@option("--for", "for_", metavar="TIME", default="7d", help="How long: 30m, 12h, 3d, 2w, never (default: 7d).")
+@option("--all-branches", is_flag=True, help="On every branch, not only on the one you are on.")
+@option("--note", metavar="TEXT", help="A line for the others: why, or when you are done.")
+@option("--force", is_flag=True, help="Take over what others have locked.")
 @_remote
 @_json
 def lock_command(
@@ -65,11 +62,11 @@ def lock_command(
     return _answer(done, as_json, "take it over")
 
 
-@click.command("unlock", short_help="give up a lock")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
-@click.option("--branch", metavar="NAME", help="On this branch, not on the one you are on.")
-@click.option("--all-branches", is_flag=True, help="On every branch.")
-@click.option("--force", is_flag=True, help="Take away what others have locked, too.")
+@command("unlock", short_help="give up a lock")
+@argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
+@option("--branch", metavar="NAME", help="On this branch, not on the one you are on.")
+@option("--all-branches", is_flag=True, help="On every branch.")
+@option("--force", is_flag=True, help="Take away what others have locked, too.")
 @_remote
 @_json
 def unlock_command(
@@ -96,9 +93,9 @@ def unlock_command(
     return _answer(done, as_json, "take it away")
 
 
-@click.command("locks", short_help="list who is changing what")
-@click.option("--all", "expired", is_flag=True, help="Show locks that have expired, too.")
-@click.option("--offline", is_flag=True, help="Ask no remote; show what is known here.")
+@command("locks", short_help="list who is changing what")
+@option("--all", "expired", is_flag=True, help="Show locks that have expired, too.")
+@option("--offline", is_flag=True, help="Ask no remote; show what is known here.")
 @_remote
 @_json
 def locks_command(expired: bool, offline: bool, remote: str | None, as_json: bool) -> None:

@@ -1,21 +1,28 @@
 """The `comfyvn-store` command (also `git comfyvn`): commands that are imported when used, and the one place where errors
-become lines and exit codes.
+become lines and exit codes. A command line that is plainly right is read here; any other is click's.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import sqlite3
 import sys
 import time
 from importlib import import_module
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from comfyvn_store import __version__
 from comfyvn_store.base import names
 from comfyvn_store.errors import ComfyvnError, from_os_error
+
+if TYPE_CHECKING:
+    import sqlite3
+    from typing import TypeGuard
+
+PROGRAM = "comfyvn-store"
+VERSION = f"{PROGRAM} {__version__}"
+# Set by the shell that asks what can stand at the cursor.
+_COMPLETING = "_COMFYVN_STORE_COMPLETE"
 
 # command → the module that has it
 COMMANDS = {
@@ -71,61 +78,6 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
-    """A group that imports a command's module when the command is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Gives the names in the order in which people meet them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Gives a command by name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(f"comfyvn_store.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the command, or says which one was perhaps meant."""
-        name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            import difflib
-
-            close = difflib.get_close_matches(name, COMMANDS, 1)
-            hint = f"did you mean `{close[0]}`? " if close else ""
-            raise click.UsageError(
-                f"there is no command '{names.printable(name)}'\n{hint}`comfyvn-store --help` lists them"
-            )
-        return super().resolve_command(ctx, args)
-
-
-@click.group(
-    cls=Commands,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-@click.version_option(__version__, prog_name="comfyvn-store", message="%(prog)s %(version)s")
-@click.pass_context
-def main(ctx: click.Context) -> None:
-    """Keep a project's art in git, and know where every picture came from.
-
-    You work as always: git add, git commit, git switch. The pictures and sounds go into a store inside .git; git itself
-    keeps small links. Beside each file lies a sidecar (NAME.asset.json) that says what it is, how it was made and which
-    commit brought it.
-
-    \b
-    Start here:
-      comfyvn-store init              in a git repository, once
-      comfyvn-store demo              a small sample project to look at
-      comfyvn-store provenance FILE   where a picture came from
-    """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-
-
 def run(arguments: list[str] | None = None) -> None:
     """Runs the command line and ends the process with the documented exit code."""
     words = sys.argv[1:] if arguments is None else arguments
@@ -176,33 +128,13 @@ def _start_over(error: sqlite3.DatabaseError) -> bool:
     return True
 
 
-def _choices(listing: str) -> str:
-    """Gives in one line what click lists below an error that ends with "Choose from:"."""
-    return "choose from " + " ".join(listing.split()) if listing.startswith("\t") else listing
-
-
 def _run(words: list[str], *, is_again: bool = False) -> int:
     try:
-        if not words:
-            main.main(args=["--help"], prog_name="comfyvn-store", standalone_mode=False)
-            return 2
-        result = main.main(args=words, prog_name="comfyvn-store", standalone_mode=False)
+        result = _answer(words)
         return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.Abort:
+    except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return 130
-    except click.ClickException as error:
-        message, _, hint = error.format_message().partition("\n")
-        command = getattr(getattr(error, "ctx", None), "command_path", None)
-        return _fail(
-            words,
-            "usage",
-            2,
-            _lowered(message.removesuffix(". Choose from:")),
-            _choices(hint) or (f"`{command} --help` shows how" if command else None),
-        )
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
@@ -211,11 +143,11 @@ def _run(words: list[str], *, is_again: bool = False) -> int:
     except OSError as error:
         found = from_os_error(error, "read or write")
         return _fail(words, found.slug, found.exit_code, found.message, found.hint)
-    except sqlite3.DatabaseError as error:
-        if not is_again and _start_over(error):
-            return _run(words, is_again=True)
-        return _fail(words, "machine", 16, f"the index failed: {error}", "run `comfyvn-store rebuild`")
     except Exception as error:
+        if _is_of_the_index(error):
+            if not is_again and _start_over(error):
+                return _run(words, is_again=True)
+            return _fail(words, "machine", 16, f"the index failed: {error}", "run `comfyvn-store rebuild`")
         if _is_tracing():
             raise
         return _fail(
@@ -225,6 +157,37 @@ def _run(words: list[str], *, is_again: bool = False) -> int:
             f"{type(error).__name__}: {error}",
             "this is a bug; COMFYVN_TRACE=1 shows where it happened",
         )
+
+
+def _answer(words: list[str]) -> Any:
+    """Does what the command line asks for; gives what the command gave. Raises whatever goes wrong."""
+    if words == ["--version"]:
+        from comfyvn_store.cli import output
+
+        return output.line(VERSION)
+    if words and words[0] in COMMANDS and not os.environ.get(_COMPLETING):
+        from comfyvn_store.cli.declaring import Command, Unclear
+
+        command = getattr(import_module(f"comfyvn_store.cli.{COMMANDS[words[0]]}"), f"{words[0]}_command")
+        if isinstance(command, Command):
+            try:
+                said = command.read(words[1:])
+            except Unclear:
+                pass
+            else:
+                return command.function(**said)
+    from comfyvn_store.cli import clicked
+
+    if not words:
+        clicked.run(["--help"])
+        return 2
+    return clicked.run(words)
+
+
+def _is_of_the_index(error: Exception) -> TypeGuard[sqlite3.DatabaseError]:
+    import sqlite3
+
+    return isinstance(error, sqlite3.DatabaseError)
 
 
 def _fail(words: list[str], slug: str, code: int, message: str, hint: str | None) -> int:
@@ -246,11 +209,6 @@ def _fail(words: list[str], slug: str, code: int, message: str, hint: str | None
 
         traceback.print_exc()
     return code
-
-
-def _lowered(message: str) -> str:
-    """Gives a message of click's in git's voice."""
-    return message[:1].lower() + message[1:].rstrip(".")
 
 
 def _is_tracing() -> bool:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, argument, command, option
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
     from comfyvn_store.ops import recover
 
 
-@click.command("recover", short_help="undo a program's writing through a link, keeping what it wrote")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@command("recover", short_help="undo a program's writing through a link, keeping what it wrote")
+@argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
+@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def recover_command(paths: tuple[str, ...], as_json: bool) -> int:
     """Make what a program wrote through a link a new version, and bring the old bytes back; a folder means all art in it
     that is damaged or missing.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import Choice, argument, command, option
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
@@ -17,13 +16,13 @@ _SHOWN = 20
 _PUSH = "to publish it: git push --force-with-lease --all && git push --force --tags; everybody else clones again"
 
 
-@click.command("migrate", short_help="take over art from Git LFS, git-annex, DVC or git itself")
-@click.argument("kind", type=click.Choice(["lfs", "annex", "dvc", "raw"]))
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--history", is_flag=True, help="Rewrite all branches and tags, too.")
-@click.option("--remove-cache", is_flag=True, help="Remove the other program's own files of what is in the store then.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@command("migrate", short_help="take over art from Git LFS, git-annex, DVC or git itself")
+@argument("kind", type=Choice("lfs", "annex", "dvc", "raw"))
+@argument("paths", nargs=-1, metavar="[PATH]...")
+@option("--history", is_flag=True, help="Rewrite all branches and tags, too.")
+@option("--remove-cache", is_flag=True, help="Remove the other program's own files of what is in the store then.")
+@option("--dry-run", is_flag=True, help="Only say what would be done.")
+@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def migrate_command(
     kind: str, paths: tuple[str, ...], history: bool, remove_cache: bool, dry_run: bool, as_json: bool
 ) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-import click
+from typing import Any, TextIO
 
 from comfyvn_store.base import names
 from comfyvn_store.errors import UsageError
@@ -18,16 +15,31 @@ from comfyvn_store.errors import UsageError
 
 def line(text: str = "") -> None:
     """Prints a line; colours go away where nobody sees them."""
-    click.echo(text)
+    raw(f"{text}\n")
+
+
+def raw(text: str) -> None:
+    """Prints text as it is, without a line's end of ours."""
+    _write(sys.stdout, text)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    """Writes at once, so that answers and messages keep their order; nowhere where a program has no such stream."""
+    if stream is not None:
+        stream.write(text if stream.isatty() else _unstyled(text))
+        stream.flush()
 
 
 def exact(path: str) -> None:
     """Prints a path for a program: byte for byte, whatever it holds."""
-    click.echo(os.fsencode(path))
+    if sys.stdout is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+        sys.stdout.flush()
 
 
 # Those that JSON does not escape itself. Outside of texts there are none of them.
-_CONTROLS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_CONTROLS = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -37,12 +49,14 @@ def _escaped(found: re.Match[str]) -> str:
 def as_json(value: Any) -> None:
     """Prints a value as JSON. What the output's encoding cannot say (a name that is no UTF-8) is escaped, and so is what
     controls a terminal or the direction of what it shows."""
-    text = _CONTROLS.sub(_escaped, json.dumps(value, ensure_ascii=False, indent=2))
+    import json
+
+    text = re.sub(_CONTROLS, _escaped, json.dumps(value, ensure_ascii=False, indent=2))
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(value, indent=2)
-    click.echo(text)
+    line(text)
 
 
 def require_text(*words: str) -> None:
@@ -54,9 +68,14 @@ def require_text(*words: str) -> None:
             raise UsageError(f"'{names.printable(word)}' is not UTF-8") from None
 
 
+def message(text: str) -> None:
+    """Prints a line that is not the answer."""
+    _write(sys.stderr, f"{text}\n")
+
+
 def note(text: str) -> None:
     """Says something that is not the answer."""
-    click.echo(f"note: {text}", err=True)
+    message(f"note: {text}")
 
 
 def notes(lines: Iterable[str]) -> None:
@@ -67,19 +86,19 @@ def notes(lines: Iterable[str]) -> None:
 
 def warning(text: str) -> None:
     """Says something that may cost a person work."""
-    click.echo(f"{_styled('warning:', sys.stderr, fg='yellow', bold=True)} {text}", err=True)
+    message(f"{_coloured('warning:', _YELLOW, _BOLD)} {text}")
 
 
-def error(message: str, hint: str | None) -> None:
+def error(text: str, hint: str | None) -> None:
     """Prints an error and what to do about it."""
-    click.echo(f"{_styled('error:', sys.stderr, fg='red', bold=True)} {message}", err=True)
+    message(f"{_coloured('error:', _RED, _BOLD)} {text}")
     if hint:
-        click.echo(f"{_styled('hint:', sys.stderr, fg='yellow')} {hint}", err=True)
+        message(f"{_coloured('hint:', _YELLOW)} {hint}")
 
 
 def hint(text: str) -> None:
     """Says what can be done."""
-    click.echo(f"{_styled('hint:', sys.stderr, fg='yellow')} {text}", err=True)
+    message(f"{_coloured('hint:', _YELLOW)} {text}")
 
 
 def path(text: str) -> str:
@@ -89,37 +108,39 @@ def path(text: str) -> str:
 
 def strong(text: str) -> str:
     """Gives text that stands out."""
-    return _coloured(text, bold=True)
+    return _coloured(text, _BOLD)
 
 
 def dim(text: str) -> str:
     """Gives text that stands back."""
-    return _coloured(text, dim=True)
+    return _coloured(text, _DIM)
 
 
 def good(text: str) -> str:
     """Gives text in green."""
-    return _coloured(text, fg="green")
+    return _coloured(text, _GREEN)
 
 
 def bad(text: str) -> str:
     """Gives text in red."""
-    return _coloured(text, fg="red")
+    return _coloured(text, _RED)
 
 
 def commit(text: str | None, none: str) -> str:
     """Gives a commit as git shows it, short; `none` stands where there is none to show."""
-    return _coloured(text[:10], fg="yellow") if text else dim(none)
+    return _coloured(text[:10], _YELLOW) if text else dim(none)
 
 
 def table(rows: Sequence[Sequence[str]], *, indent: str = "") -> None:
     """Prints aligned columns; the last one is as long as it is."""
     if not rows:
         return
-    widths = [max(len(click.unstyle(row[n])) for row in rows) for n in range(len(rows[0]))]
+    widths = [max(len(_unstyled(row[n])) for row in rows) for n in range(len(rows[0]) - 1)]
+    lines = []
     for row in rows:
-        cells = [cell + " " * (widths[n] - len(click.unstyle(cell))) for n, cell in enumerate(row[:-1])]
-        line(indent + "  ".join([*cells, row[-1]]).rstrip())
+        cells = [cell + " " * (width - len(_unstyled(cell))) for cell, width in zip(row, widths, strict=False)]
+        lines.append(indent + "  ".join([*cells, row[-1]]).rstrip() + "\n")
+    raw("".join(lines))
 
 
 def size(count: int | None) -> str:
@@ -139,13 +160,18 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def _coloured(text: str, **style: Any) -> str:
-    """Gives text for standard output, where `line` takes the colours away if nobody sees them."""
-    return text if os.environ.get("NO_COLOR") else click.style(text, **style)
+# Select Graphic Rendition (ECMA-48, 8.3.117).
+_BOLD, _DIM, _RED, _GREEN, _YELLOW = 1, 2, 31, 32, 33
+_STYLE = r"\033\[[0-?]*[ -/]*[@-~]"
 
 
-def _styled(text: str, stream: Any, **style: Any) -> str:
-    return click.style(text, **style) if stream.isatty() and not os.environ.get("NO_COLOR") else text
+def _coloured(text: str, *codes: int) -> str:
+    """Gives text in a style, which goes away on its way out if nobody sees it."""
+    return text if os.environ.get("NO_COLOR") else "".join(f"\033[{code}m" for code in codes) + f"{text}\033[0m"
+
+
+def _unstyled(text: str) -> str:
+    return re.sub(_STYLE, "", text) if "\033" in text else text
 
 
 class Progress:

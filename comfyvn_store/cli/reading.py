@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import click
-
-from comfyvn_store.base import pointers
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, Range, argument, command, option
 from comfyvn_store.cli.output import count
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+_json = option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 
 
-@click.command("list", short_help="list assets")
-@click.option("--type", "type_", metavar="T", help="Only this type.")
-@click.option("--tag", "tags", metavar="T", multiple=True, help="Only with this tag; several must all be there.")
-@click.option("--license", "license_", metavar="L", help="Only with this licence.")
-@click.option("--text", metavar="WORDS", help="Only with these words in name, tags, licence, prompts or models.")
-@click.option("--limit", metavar="N", type=click.IntRange(0, 1 << 62), help="At most so many.")
+@command("list", short_help="list assets")
+@option("--type", "type_", metavar="T", help="Only this type.")
+@option("--tag", "tags", metavar="T", multiple=True, help="Only with this tag; several must all be there.")
+@option("--license", "license_", metavar="L", help="Only with this licence.")
+@option("--text", metavar="WORDS", help="Only with these words in name, tags, licence, prompts or models.")
+@option("--limit", metavar="N", type=Range(0, 1 << 62), help="At most so many.")
 @_json
 def list_command(
     type_: str | None,
@@ -62,8 +60,8 @@ def list_row(item: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-@click.command("show", short_help="show one asset")
-@click.argument("name", metavar="PATH|UID|REV:PATH", type=click.Path())
+@command("show", short_help="show one asset")
+@argument("name", metavar="PATH|UID|REV:PATH", type=PATH)
 @_json
 def show_command(name: str, as_json: bool) -> None:
     """Show one asset: what it is, how it was made, which commit brought it.
@@ -126,9 +124,9 @@ def _missing_preview(why: str | None) -> str:
     return f"none: {_short(why)}" if why else "not made yet; comfyvn-store previews makes it"
 
 
-@click.command("provenance", short_help="where art came from: by asset, by commit, or all")
-@click.argument("name", metavar="[PATH|UID]", required=False, type=click.Path())
-@click.option("--commit", "revision", metavar="REV", help="What a commit (or a range A..B) brought.")
+@command("provenance", short_help="where art came from: by asset, by commit, or all")
+@argument("name", metavar="[PATH|UID]", required=False, type=PATH)
+@option("--commit", "revision", metavar="REV", help="What a commit (or a range A..B) brought.")
 @_json
 def provenance_command(name: str | None, revision: str | None, as_json: bool) -> None:
     """Print the ledger, newest first: of one asset (all its versions), of a commit or range, or all of it."""
@@ -220,9 +218,9 @@ def _stated_rows(embedded: Any) -> list[tuple[str, str]]:
     return rows
 
 
-@click.command("read", short_help="print what a file says of itself")
-@click.argument("name", metavar="FILE|PATH|UID|REV:PATH", type=click.Path())
-@click.option("--verify", is_flag=True, help="Check the signature of a C2PA manifest (needs the extra 'c2pa').")
+@command("read", short_help="print what a file says of itself")
+@argument("name", metavar="FILE|PATH|UID|REV:PATH", type=PATH)
+@option("--verify", is_flag=True, help="Check the signature of a C2PA manifest (needs the extra 'c2pa').")
 @_json
 def read_command(name: str, verify: bool, as_json: bool) -> int:
     """Print what a file says of itself: what it is, what generated it, author, licence, program and date as it states them.
@@ -268,10 +266,11 @@ def _line(value: Any, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
-@click.command("status", short_help="what needs attention")
+@command("status", short_help="what needs attention")
 @_json
 def status_command(as_json: bool) -> None:
     """Show how the art is: staged, edited, new, missing, damaged. Always ends with 0; look at --json in scripts."""
+    from comfyvn_store.base import pointers
     from comfyvn_store.ops import status
     from comfyvn_store.ops.session import open_session
 
@@ -378,7 +377,7 @@ def _section(title: str, rows: list[tuple[str, ...]], hint: str | None) -> None:
         output.line(f"    ... and {len(rows) - 20} more")
 
 
-@click.command("db", short_help="print where the index is")
+@command("db", short_help="print where the index is")
 @_json
 def db_command(as_json: bool) -> None:
     """Print the path of the index, a SQLite file that any program can read:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from comfyvn_store.base import names
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import Choice, Range, argument, command, option
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
@@ -17,37 +16,12 @@ if TYPE_CHECKING:
 _ORDERS = ("best", "newest", "oldest", "path", "largest", "smallest")
 
 
-class _Search(click.Command):
-    """A command whose arguments may begin with a dash: `-tag:sketch` is no option."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Moves the options to the front and everything else behind `--`."""
-        flags = {name: not getattr(each, "is_flag", False) for each in self.get_params(ctx) for name in each.opts}
-        options: list[str] = []
-        words: list[str] = []
-        rest = iter(args)
-        for word in rest:
-            if word == "--":
-                words.extend(rest)
-            elif word.startswith("--") or word == "-h":
-                options.append(word)
-                if flags.get(word):
-                    options.extend(item for item in [next(rest, None)] if item is not None)
-            else:
-                words.append(word)
-        return super().parse_args(ctx, [*options, "--", *words] if words else options)
-
-
-@click.command("search", cls=_Search, short_help="find assets by words and by what is known of them")
-@click.argument("query", metavar="QUERY...", nargs=-1, required=True)
-@click.option("--history", "with_past", is_flag=True, help="Also versions that no asset has now.")
-@click.option(
-    "--sort", "order", type=click.Choice(_ORDERS), default="best", show_default=True, help="What comes first."
-)
-@click.option(
-    "--limit", metavar="N", type=click.IntRange(0, 1 << 62), default=50, show_default=True, help="Show at most so many."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@command("search", short_help="find assets by words and by what is known of them", takes_dashes=True)
+@argument("query", metavar="QUERY...", nargs=-1, required=True)
+@option("--history", "with_past", is_flag=True, help="Also versions that no asset has now.")
+@option("--sort", "order", type=Choice(*_ORDERS), default="best", show_default=True, help="What comes first.")
+@option("--limit", metavar="N", type=Range(0, 1 << 62), default=50, show_default=True, help="Show at most so many.")
+@option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def search_command(query: tuple[str, ...], with_past: bool, order: str, limit: int, as_json: bool) -> None:
     """Find assets. Words are looked for in paths, tags, prompts, models and licences; all must be there, as beginnings of
     words.
@@ -87,7 +61,7 @@ def _point(error: BadQuery) -> None:
     line = " ".join(error.query.split("\n"))
     before = names.printable(line[: error.at])[-60:]
     behind = names.printable(line[error.at :])[:40]
-    click.echo(f"  {before}{behind}\n  {' ' * sum(map(_columns, before))}^", err=True)
+    output.message(f"  {before}{behind}\n  {' ' * sum(map(_columns, before))}^")
 
 
 def _columns(letter: str) -> int:

@@ -7,12 +7,12 @@ import shlex
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import click
-
 from comfyvn_store.base import pointers
 from comfyvn_store.cli import output
 from comfyvn_store.cli.bars import TransferBar
+from comfyvn_store.cli.declaring import argument, command, option
 from comfyvn_store.cli.output import count
+from comfyvn_store.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from comfyvn_store.ops.session import Session
 
 
-@click.command("init", short_help="set this git repository up")
-@click.option("--print", "is_print", is_flag=True, help="Only show what would be written, and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@command("init", short_help="set this git repository up")
+@option("--print", "is_print", is_flag=True, help="Only show what would be written, and write nothing.")
+@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def init_command(is_print: bool, as_json: bool) -> int:
     """Set this git repository up, once. Running it again changes nothing.
 
@@ -186,9 +186,9 @@ def _pathspec(root: str) -> str:
     return f":/{root}" if wiring.is_plain(root) else shlex.quote(f":(top,literal){root}")
 
 
-@click.command("uninstall", short_help="give back ordinary files and the previous hooks")
-@click.option("--history", is_flag=True, help="Rewrite all branches and tags, too, so that git itself holds the art.")
-@click.option("--dry-run", is_flag=True, help="With --history: only see whether all bytes are here.")
+@command("uninstall", short_help="give back ordinary files and the previous hooks")
+@option("--history", is_flag=True, help="Rewrite all branches and tags, too, so that git itself holds the art.")
+@option("--dry-run", is_flag=True, help="With --history: only see whether all bytes are here.")
 def uninstall_command(history: bool, dry_run: bool) -> None:
     """Give back ordinary files and the previous hooks.
 
@@ -201,7 +201,7 @@ def uninstall_command(history: bool, dry_run: bool) -> None:
     from comfyvn_store.ops.session import open_session
 
     if dry_run and not history:
-        raise click.UsageError("--dry-run goes with --history")
+        raise UsageError("--dry-run goes with --history", hint="`comfyvn-store uninstall --help` shows how")
     with open_session() as session:
         output.notes(session.notes)
         if history:
@@ -244,13 +244,11 @@ def _give_history_back(session: Session, is_trial: bool) -> None:
     session.catch_up_if_free()
 
 
-@click.command("clone", short_help="git clone, init and pull in one")
-@click.argument("url")
-@click.argument("folder", metavar="[DIR]", required=False)
-@click.option(
-    "--no-pull", is_flag=True, help="Leave the bytes where they are; `comfyvn-store pull` fetches them later."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@command("clone", short_help="git clone, init and pull in one")
+@argument("url")
+@argument("folder", metavar="[DIR]", required=False)
+@option("--no-pull", is_flag=True, help="Leave the bytes where they are; `comfyvn-store pull` fetches them later.")
+@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def clone_command(url: str, folder: str | None, no_pull: bool, as_json: bool) -> int:
     """Clone a repository and see its art: git clone, init and pull in one."""
     from comfyvn_store.cli import transfers

@@ -7,10 +7,10 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import Choice, argument, command, option
 from comfyvn_store.cli.output import count, size
+from comfyvn_store.errors import UsageError
 
 if TYPE_CHECKING:
     from comfyvn_store.ops.gc import Amount, Collected
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from comfyvn_store.ops.why import Why
 
 _GRACE = "14d"
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_json = option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-@click.command("gc", short_help="free the space of art that nothing names any more")
-@click.option("--prune", is_flag=True, help="Do it: move to the trash, and empty that of what lay there long enough.")
-@click.option(
+@command("gc", short_help="free the space of art that nothing names any more")
+@option("--prune", is_flag=True, help="Do it: move to the trash, and empty that of what lay there long enough.")
+@option(
     "--grace",
     metavar="SPAN",
     default=_GRACE,
     help="Keep what was added within this time: a number with s, m, h, d or w (seconds to weeks), 0 for none; 14d if not said.",
 )
-@click.option(
+@option(
     "--forget-clone",
     metavar="PATH",
     multiple=True,
@@ -51,7 +51,7 @@ def gc_command(prune: bool, grace: str, forget_clone: tuple[str, ...], as_json: 
     from comfyvn_store.vcs.settings import span
 
     if not grace:
-        raise click.UsageError("--grace is empty\nuse a number with s, m, h, d or w, as in 14d, or 0")
+        raise UsageError("--grace is empty", hint="use a number with s, m, h, d or w, as in 14d, or 0")
     repository = open_repository()
     repository.require_initialised()
     for clone in forget_clone:
@@ -102,10 +102,10 @@ def _show_collected(done: Collected, words: str) -> None:
         output.line(f"nothing was changed; to do it: comfyvn-store gc --prune{words}")
 
 
-@click.command("keep", short_help="keep objects, whatever git says")
-@click.argument("targets", metavar="[REV|PATH|HASH]...", nargs=-1)
-@click.option("--remove", is_flag=True, help="Do not keep them any longer, nor what was put there under that name.")
-@click.option("--list", "show_list", is_flag=True, help="List what is kept.")
+@command("keep", short_help="keep objects, whatever git says")
+@argument("targets", metavar="[REV|PATH|HASH]...", nargs=-1)
+@option("--remove", is_flag=True, help="Do not keep them any longer, nor what was put there under that name.")
+@option("--list", "show_list", is_flag=True, help="List what is kept.")
 @_json
 def keep_command(targets: tuple[str, ...], remove: bool, show_list: bool, as_json: bool) -> int:
     """Keep the objects that a path, a revision (all art in it) or a hash means now, though git may come to forget them.
@@ -121,10 +121,13 @@ def keep_command(targets: tuple[str, ...], remove: bool, show_list: bool, as_jso
     from comfyvn_store.ops.session import open_session
 
     if not targets and not show_list:
-        what = "taken off the list\ncomfyvn-store keep --remove" if remove else "kept\ncomfyvn-store keep"
-        raise click.UsageError(f"nothing was named to be {what} PATH, REV or HASH; --list shows what is kept")
+        what, typed = ("taken off the list", "keep --remove") if remove else ("kept", "keep")
+        raise UsageError(
+            f"nothing was named to be {what}",
+            hint=f"comfyvn-store {typed} PATH, REV or HASH; --list shows what is kept",
+        )
     if targets and show_list:
-        raise click.UsageError("--list takes no names")
+        raise UsageError("--list takes no names", hint="`comfyvn-store keep --help` shows how")
     with open_session() as session:
         output.notes(session.notes)
         done = keep.keep(session, targets, remove=remove) if targets else keep.listed(session.repository)
@@ -154,8 +157,8 @@ def _show_keeping(done: Keeping, show_list: bool, remove: bool) -> None:
         output.note(f"{hash_[:16]} is kept, but is not here: comfyvn-store pull --rev REV fetches it")
 
 
-@click.command("why", short_help="why an object is kept")
-@click.argument("target", metavar="OBJECT|PATH")
+@command("why", short_help="why an object is kept")
+@argument("target", metavar="OBJECT|PATH")
 @_json
 def why_command(target: str, as_json: bool) -> int:
     """Say every reason why an object is kept, or that nothing keeps it and from when on gc may take it.
@@ -193,15 +196,15 @@ def _show_why(found: Why) -> None:
         output.line("    nothing names it")
 
 
-@click.command("usage", short_help="what the art costs in space")
-@click.option(
+@command("usage", short_help="what the art costs in space")
+@option(
     "--by",
     metavar="GROUP",
     default="type",
-    type=click.Choice(["type", "character", "branch", "version", "author"]),
+    type=Choice("type", "character", "branch", "version", "author"),
     help="type (default), character, branch, version or author.",
 )
-@click.option("--remotes", "ask", is_flag=True, help="Ask the remotes which objects they hold.")
+@option("--remotes", "ask", is_flag=True, help="Ask the remotes which objects they hold.")
 @_json
 def usage_command(by: str, ask: bool, as_json: bool) -> int:
     """Say what takes space: art by type, character, branch, version or author, what is old, on no remote, in quarantine and

@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import click
-
 from comfyvn_store.base import names
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, argument, command, option
 from comfyvn_store.cli.output import count
 from comfyvn_store.errors import ComfyvnError, UsageError
 
@@ -23,18 +22,18 @@ class _Wanted(NamedTuple):
     from_folder: bool
 
 
-@click.command("strip", short_help="give back a file as it was before it was marked")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
-@click.option(
+@command("strip", short_help="give back a file as it was before it was marked")
+@argument("files", metavar="FILE...", nargs=-1, required=True, type=PATH)
+@option(
     "-o",
     "--output",
     "target",
     metavar="F",
-    type=click.Path(),
+    type=PATH,
     help="Write it to F, which must not be there, or in folder F.",
 )
-@click.option("--in-place", is_flag=True, help="Replace FILE by it. Never where FILE is a link or an object.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@option("--in-place", is_flag=True, help="Replace FILE by it. Never where FILE is a link or an object.")
+@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def strip_command(files: tuple[str, ...], target: str | None, in_place: bool, as_json: bool) -> int:
     """Take the marker out of files, which gives the very bytes that came in.
 

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from comfyvn_store.base import names
 from comfyvn_store.cli import output
 from comfyvn_store.cli.bars import TransferBar
+from comfyvn_store.cli.declaring import PATH, Range, argument, command, option
 from comfyvn_store.cli.output import count
 from comfyvn_store.errors import ComfyvnError
 
@@ -23,19 +22,17 @@ if TYPE_CHECKING:
 
 # Of what is listed, so many lines.
 _SHOWN = 20
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_jobs = click.option("--jobs", metavar="N", type=click.IntRange(1, 256), help="Move so many objects at once.")
-_rate = click.option("--limit-rate", "rate", metavar="RATE", help="At most so many bytes a second, as in 500k or 2m.")
-_dry_run = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
+_json = option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_jobs = option("--jobs", metavar="N", type=Range(1, 256), help="Move so many objects at once.")
+_rate = option("--limit-rate", "rate", metavar="RATE", help="At most so many bytes a second, as in 500k or 2m.")
+_dry_run = option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
 
 
-_only = click.option(
-    "--remote", "remotes", metavar="NAME", multiple=True, help="Only this remote; several may be given."
-)
+_only = option("--remote", "remotes", metavar="NAME", multiple=True, help="Only this remote; several may be given.")
 
 
-@click.command("push", short_help="send the bytes of art to remotes")
-@click.argument("revisions", metavar="[REV]...", nargs=-1)
+@command("push", short_help="send the bytes of art to remotes")
+@argument("revisions", metavar="[REV]...", nargs=-1)
 @_only
 @_jobs
 @_rate
@@ -90,13 +87,11 @@ def _show_pushed(done: Pushed, dry_run: bool) -> None:
             output.line(f"{name}: {count(len(outcome.absent), 'object')} neither here nor there")
 
 
-@click.command("pull", short_help="fetch the bytes of art that are not here")
-@click.argument("targets", metavar="[PATH]...", nargs=-1, type=click.Path())
-@click.option(
-    "--rev", "revision", metavar="REV", help="What a revision holds, or every version that a range A..B brought."
-)
-@click.option("--all", "whole", is_flag=True, help="Every version in the history of HEAD (or of --rev), for a backup.")
-@click.option("--type", "type_", metavar="T", help="Only this type.")
+@command("pull", short_help="fetch the bytes of art that are not here")
+@argument("targets", metavar="[PATH]...", nargs=-1, type=PATH)
+@option("--rev", "revision", metavar="REV", help="What a revision holds, or every version that a range A..B brought.")
+@option("--all", "whole", is_flag=True, help="Every version in the history of HEAD (or of --rev), for a backup.")
+@option("--type", "type_", metavar="T", help="Only this type.")
 @_only
 @_jobs
 @_rate
@@ -180,14 +175,12 @@ def show_pulled(done: Pulled) -> None:
         output.line(f"everything is here ({count(len(outcome.there), 'object')})")
 
 
-@click.command("drop", short_help="remove bytes from here that remotes hold")
-@click.argument("targets", metavar="PATH...", nargs=-1, required=True, type=click.Path())
-@click.option(
-    "--copies", metavar="N", type=click.IntRange(1, 64), default=1, help="Only what so many remotes hold (1)."
-)
+@command("drop", short_help="remove bytes from here that remotes hold")
+@argument("targets", metavar="PATH...", nargs=-1, required=True, type=PATH)
+@option("--copies", metavar="N", type=Range(1, 64), default=1, help="Only what so many remotes hold (1).")
 @_only
-@click.option("--verify", is_flag=True, help="Read every byte from the remotes; of folders that is done anyway.")
-@click.option("-f", "--force", is_flag=True, help="In a shared store: also what other clones have checked out.")
+@option("--verify", is_flag=True, help="Read every byte from the remotes; of folders that is done anyway.")
+@option("-f", "--force", is_flag=True, help="In a shared store: also what other clones have checked out.")
 @_dry_run
 @_json
 def drop_command(
@@ -228,7 +221,7 @@ def drop_command(
     return ending(error)
 
 
-@click.command("sync", short_help="git pull, pull, push, git push")
+@command("sync", short_help="git pull, pull, push, git push")
 @_jobs
 @_rate
 @_json

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from contextlib import closing
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, Choice, Range, argument, command, option
 from comfyvn_store.cli.output import count
 
 
-@click.command("rebuild", short_help="make the index anew")
-@click.option("--assets-dir", metavar="D", type=click.Path(), help="Another assets root than the configured one.")
-@click.option("--db-path", metavar="P", type=click.Path(), help="Another place for the index.")
-@click.option("--verify", is_flag=True, help="Hash every object, too.")
-@click.option("--no-previews", is_flag=True, help="Make no previews.")
-@click.option("--register", "take_in", is_flag=True, help="Take in the files and edits that git does not know yet.")
-@click.option("--verbose", is_flag=True, help="Name every asset.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@command("rebuild", short_help="make the index anew")
+@option("--assets-dir", metavar="D", type=PATH, help="Another assets root than the configured one.")
+@option("--db-path", metavar="P", type=PATH, help="Another place for the index.")
+@option("--verify", is_flag=True, help="Hash every object, too.")
+@option("--no-previews", is_flag=True, help="Make no previews.")
+@option("--register", "take_in", is_flag=True, help="Take in the files and edits that git does not know yet.")
+@option("--verbose", is_flag=True, help="Name every asset.")
+@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def rebuild_command(
     assets_dir: str | None,
     db_path: str | None,
@@ -73,11 +72,11 @@ def rebuild_command(
     return 1 if done.problems else 0
 
 
-@click.command("previews", short_help="make the previews that are missing")
-@click.option("--wait", is_flag=True, help="Where a worker makes them already, wait until it is done.")
-@click.option("--jobs", metavar="N", type=click.IntRange(1, 256), help="How many at a time; else one for each core.")
-@click.option("--retry", is_flag=True, help="Try again what could not be made before.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@command("previews", short_help="make the previews that are missing")
+@option("--wait", is_flag=True, help="Where a worker makes them already, wait until it is done.")
+@option("--jobs", metavar="N", type=Range(1, 256), help="How many at a time; else one for each core.")
+@option("--retry", is_flag=True, help="Try again what could not be made before.")
+@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def previews_command(wait: bool, jobs: int | None, retry: bool, as_json: bool) -> int:
     """Make the previews that are missing, now: thumbnails, filmstrips, waveforms.
 
@@ -105,8 +104,8 @@ def previews_command(wait: bool, jobs: int | None, retry: bool, as_json: bool) -
     return 1 if done.failed else 0
 
 
-@click.command("completion", short_help="print shell completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@command("completion", short_help="print shell completion")
+@argument("shell", type=Choice("bash", "zsh", "fish"))
 def completion_command(shell: str) -> None:
     """Print completion for your shell.
 
@@ -117,7 +116,7 @@ def completion_command(shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from comfyvn_store.cli.main import main
+    from comfyvn_store.cli.clicked import main
 
     completion = get_completion_class(shell)
     assert completion is not None

@@ -6,9 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, Choice, argument, command, option
 from comfyvn_store.cli.importing import ordered, said_of_all
 from comfyvn_store.cli.output import count
 
@@ -16,19 +15,19 @@ if TYPE_CHECKING:
     from comfyvn_store.ops.watching.telling import Event
 
 
-@click.command("watch", short_help="register what ComfyUI or another program saves, as it saves")
-@click.argument("folder", metavar="[DIR]", required=False, type=click.Path())
-@click.option("--comfyui", "server", metavar="URL", help="Listen to a ComfyUI server instead, and fetch what it made.")
-@click.option("--type", "type_", metavar="T", help="The type of what is saved: characters, backgrounds.")
-@click.option(
+@command("watch", short_help="register what ComfyUI or another program saves, as it saves")
+@argument("folder", metavar="[DIR]", required=False, type=PATH)
+@option("--comfyui", "server", metavar="URL", help="Listen to a ComfyUI server instead, and fetch what it made.")
+@option("--type", "type_", metavar="T", help="The type of what is saved: characters, backgrounds.")
+@option(
     "--as",
     "adapter",
-    type=click.Choice(["comfyui", "automatic1111", "invokeai", "plain"]),
+    type=Choice("comfyui", "automatic1111", "invokeai", "plain"),
     help="Whose folder it is; without it found by looking.",
 )
 @said_of_all
-@click.option("--once", is_flag=True, help="Take what is there now, and end.")
-@click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
+@option("--once", is_flag=True, help="Take what is there now, and end.")
+@option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
 def watch_command(
     folder: str | None,
     server: str | None,
@@ -68,7 +67,7 @@ def watch_command(
 
 def _print_json(event: Event) -> None:
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    click.echo(json.dumps({"event": event.kind, "at": at, **event.said}))
+    output.line(json.dumps({"event": event.kind, "at": at, **event.said}))
 
 
 def _print(event: Event) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from comfyvn_store.cli import output
+from comfyvn_store.cli.declaring import PATH, Range, argument, command, option
 from comfyvn_store.cli.output import count
 
 if TYPE_CHECKING:
@@ -26,11 +25,11 @@ _WORDS: Final = {
 _MOST_LATER: Final = 3
 
 
-@click.command("whence", short_help="which asset a file is, or was made from")
-@click.argument("name", metavar="FILE", type=click.Path())
-@click.option("--limit", metavar="N", type=click.IntRange(1, 100), default=5, help="Show at most so many versions.")
-@click.option("--no-fill", is_flag=True, help="Make no fingerprints that are missing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@command("whence", short_help="which asset a file is, or was made from")
+@argument("name", metavar="FILE", type=PATH)
+@option("--limit", metavar="N", type=Range(1, 100), default=5, help="Show at most so many versions.")
+@option("--no-fill", is_flag=True, help="Make no fingerprints that are missing.")
+@option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def whence_command(name: str, limit: int, no_fill: bool, as_json: bool) -> int:
     """Say which asset a file is or was made from: a screenshot, a JPEG from a chat, a copy that was painted over, a version of
     last year. FILE is any file, in the repository or not, or - for standard input, or an asset by its names.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from comfyvn_store.asset import ingest, views
 from comfyvn_store.asset.sidecar import Sidecar
@@ -15,30 +15,32 @@ from comfyvn_store.vcs.staging import Change, Entry
 _LONGEST_TEXT = max(links.LONGEST_BENT, pointers.LONGEST)
 
 
-@dataclass
 class Asset:
-    """One asset of this commit on its way: what is staged, and what shall be."""
+    """One asset of this commit on its way: what is staged, and what shall be. `text` is the staged link text, None for a
+    raw blob."""
 
-    path: str
-    entry: Entry
-    text: str | None  # the staged link text, None for a raw blob
-    hash: str
-    is_changed: bool
-    new_card: Sidecar | None = None
+    __slots__ = ("entry", "hash", "is_changed", "new_card", "path", "text")
+
+    def __init__(self, path: str, entry: Entry, text: str | None, hash: str, is_changed: bool) -> None:
+        self.path = path
+        self.entry = entry
+        self.text = text
+        self.hash = hash
+        self.is_changed = is_changed
+        self.new_card: Sidecar | None = None
 
 
-@dataclass
-class Plan:
+class Plan(NamedTuple):
     """What is staged below the assets root, split into views and sidecars, with the commit's changes."""
 
-    views: dict[str, Entry] = field(default_factory=dict)
-    cards: dict[str, Entry] = field(default_factory=dict)  # by the asset's path
-    changes: dict[str, Change] = field(default_factory=dict)
+    views: dict[str, Entry]
+    cards: dict[str, Entry]  # by the asset's path
+    changes: dict[str, Change]
 
 
 def look(repository: Repository, head: str) -> Plan:
     """Reads the index that git handed over, and what it changes against `head`."""
-    plan = Plan()
+    plan = Plan({}, {}, {})
     for entry in staging.filtered_entries(repository.git, repository.root, "comfyvn", "comfyvn-sidecar"):
         if entry.stage or entry.mode == staging.GITLINK:
             continue

@@ -217,9 +217,7 @@ def _facts(repository: Repository, asset: Asset, notes: Notes) -> record.Facts:
 
 def _with_notes_of(card: Sidecar, notes: Sidecar) -> Sidecar:
     """Gives `card` with the tags, licence, meta and unknown keys of `notes`."""
-    from dataclasses import replace
-
-    return record.fitting(replace(card, tags=notes.tags, license=notes.license, meta=notes.meta, extra=notes.extra))
+    return record.fitting(card._replace(tags=notes.tags, license=notes.license, meta=notes.meta, extra=notes.extra))
 
 
 def _departed(repository: Repository, plan: Plan) -> dict[str, list[Sidecar]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from comfyvn_store.base import names
-from comfyvn_store.index import attribution, database, ledger, rows, sight
+from comfyvn_store.index import database, ledger, sight
 from comfyvn_store.index.database import Index
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
@@ -49,6 +49,8 @@ def _catch_up(index: Index, repository: Repository, now: ledger.Snapshot, in_pro
 def _catch_up_history(index: Index, repository: Repository, now: ledger.Snapshot) -> None:
     if index.state("history") == now.key:
         return
+    from comfyvn_store.index import attribution
+
     with index.writing():
         touched = ledger.update(index, repository, now, in_process=False)
         index.remember("history", now.key)
@@ -156,7 +158,9 @@ def _storable(text: str) -> str:
 
 
 def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_process: bool) -> None:
-    from comfyvn_store.asset import worktree  # and with it what takes bytes in, which most commands do not need
+    # Where nothing changed, none of it is needed; with the first comes what takes bytes in.
+    from comfyvn_store.asset import worktree
+    from comfyvn_store.index import attribution, rows
 
     place = _storable(f"{repository.root}\n{repository.top}")
     if index.state("place") not in (None, place):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 from comfyvn_store.asset import record, sidecar, worktree
@@ -57,8 +56,7 @@ def annotate(
         for inside in dict.fromkeys(insides):
             card = _current(session, inside)
             kept = [tag for tag in card.tags if tag not in untags]
-            changed[inside] = replace(
-                card,
+            changed[inside] = card._replace(
                 tags=(*kept, *(tag for tag in dict.fromkeys(tags) if tag not in kept)),
                 license=card.license if license_ is None else (license_ or None),
                 meta={key: value for key, value in {**card.meta, **(meta or {})}.items() if value is not None},

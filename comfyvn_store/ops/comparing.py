@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple
 
 from comfyvn_store.asset import differences
@@ -108,7 +107,7 @@ class Comparer:
         before, after = side(self._session, one), side(self._session, other)
         card = before.card
         if before.is_loose or after.is_loose:  # what only assets have is no difference to a file that is none
-            card = replace(card, tags=after.card.tags, license=after.card.license, meta=after.card.meta)
+            card = card._replace(tags=after.card.tags, license=after.card.license, meta=after.card.meta)
         return Compared("M", after.label, before.label, *self._between(before._replace(card=card), after))
 
     def uncommitted(self, name: str) -> Iterator[Compared]:

@@ -8,13 +8,14 @@ is there is no more than its beginning; without one it cannot be told, and count
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from comfyvn_store.base import digest, ending
 from comfyvn_store.errors import ObjectMissing
-from comfyvn_store.ops import copies
-from comfyvn_store.ops.copies import Wanted
 from comfyvn_store.store.objects import BLOCK, open_file
 from comfyvn_store.vcs.repository import Repository
+
+if TYPE_CHECKING:
+    from comfyvn_store.ops.copies import Wanted
 
 
 def is_cut_short(repository: Repository, hash_: str, size: int | None) -> bool:
@@ -29,6 +30,8 @@ def is_cut_short(repository: Repository, hash_: str, size: int | None) -> bool:
 
 def ends_early(repository: Repository, hash_: str) -> bool | None:
     """Tells whether the bytes under an object's name end before what they hold does; None where that cannot be told."""
+    from comfyvn_store.base import ending
+
     try:
         with repository.store.open(hash_) as stream:
             return ending.is_cut(stream)
@@ -62,5 +65,8 @@ def is_beginning(short: str, long: str) -> bool:
 
 def _has_whole(repository: Repository, wanted: Wanted, length: int) -> bool:
     """Tells whether a whole copy nearby begins with what is left."""
+    from comfyvn_store.base import digest
+    from comfyvn_store.ops import copies
+
     with repository.store.open(wanted.hash) as stream:
         return copies.is_beginning(repository, wanted, length, digest.sha256(stream))

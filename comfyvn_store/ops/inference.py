@@ -7,13 +7,15 @@ answer, never a record: no sidecar and no row of the index ever holds it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from comfyvn_store.asset import record
 from comfyvn_store.index import questions
 from comfyvn_store.index.database import Index
-from comfyvn_store.index.prints import Prints, open_prints
 from comfyvn_store.ops.session import Session
+
+if TYPE_CHECKING:
+    from comfyvn_store.index.prints import Prints
 
 PARENT: Final = "parent"
 _UNNAMED: Final = frozenset((None, record.MANUAL, record.GIT, record.IMPORT))
@@ -67,6 +69,8 @@ def add(session: Session, records: Iterable[dict[str, Any]]) -> None:
     waiting = [each for each in records if each.get("parent") and not is_generated(each)]
     if not waiting:
         return
+    from comfyvn_store.index.prints import open_prints
+
     with open_prints(session.repository) as prints:
         for each in waiting:
             found = inferred(session.index, prints, each["hash"], each, each["path"])
@@ -79,6 +83,8 @@ def add_to_asset(session: Session, item: dict[str, Any]) -> None:
     found = item.get("provenance")
     if not found or not found.get("parent") or is_generated(found):
         return
+    from comfyvn_store.index.prints import open_prints
+
     with open_prints(session.repository) as prints:
         inherited = inferred(session.index, prints, item["hash"], found, item["path"])
     if inherited is not None:

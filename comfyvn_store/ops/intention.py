@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from comfyvn_store.base import links
@@ -75,7 +75,7 @@ def intention(repository: Repository) -> Intention:
         found.moved_from = repository.store.root
     place = repository.absolute(links.STORE_LINK)
     if os.path.realpath(place) != os.path.realpath(store):
-        then = replace(repository, store=repository.home.store_at(store))
+        then = repository._replace(store=repository.home.store_at(store))
         found.link = (place, then.store_link_text())
     said = wiring.local_config(repository)
     wanted = wiring.configuration(sys.executable, wiring.main_path())

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from comfyvn_store.asset import sidecar
-from comfyvn_store.asset.known import parse_all
 from comfyvn_store.base import canonical, names
 from comfyvn_store.errors import UnknownAsset, UnknownRevision
-from comfyvn_store.index import questions, rows
+from comfyvn_store.index import questions
 from comfyvn_store.ops.session import Session
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
@@ -122,6 +121,9 @@ def _at_revision(session: Session, revision: str, typed: str) -> Version:
 
 def _record_at(session: Session, inside: str, hash_: str, card_oid: str | None) -> dict[str, Any]:
     """Gives the record of a version in history, in the same form as of a present one."""
+    from comfyvn_store.asset.known import parse_all
+    from comfyvn_store.index import rows
+
     repository = session.repository
     texts = blobs.read_small_blobs(repository.git, [card_oid] if card_oid else [], canonical.LONGEST_JSON)
     said = parse_all(texts).get(card_oid or "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from comfyvn_store.base import links, names
@@ -58,8 +57,8 @@ def with_remotes_of(repository: Repository, updates: Sequence[Update]) -> Reposi
     for update in updates[:_MOST_TIPS]:
         for setting in remotes_at(repository.git, update.new, repository.settings.said):
             known.setdefault(setting.name, setting)
-    settings = replace(repository.settings, remotes=tuple(known[name] for name in sorted(known)))
-    return replace(repository, settings=settings)
+    settings = repository.settings._replace(remotes=tuple(known[name] for name in sorted(known)))
+    return repository._replace(settings=settings)
 
 
 def new_commits(repository: Repository, updates: Sequence[Update], safe: Sequence[str] = ()) -> list[str]:

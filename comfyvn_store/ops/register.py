@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from comfyvn_store.asset import record, worktree
@@ -65,8 +64,7 @@ def with_workflow(origin: record.Origin, graph: Any) -> record.Origin:
     found = comfyui.from_graphs(graph if is_api else None, None if is_api else graph)
     if found is None or found.workflow_hash is None:
         raise UsageError("this is no ComfyUI graph", hint="save it from ComfyUI with 'Save' or 'Export (API)'")
-    return replace(
-        origin,
+    return origin._replace(
         source=origin.source or found.source,
         workflow_hash=origin.workflow_hash or found.workflow_hash,
         inputs={**found.inputs, **(origin.inputs or {})},

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 from comfyvn_store.base import files, links, names
@@ -89,7 +88,7 @@ def relocate(repository: Repository) -> tuple[Repository, Relocated]:
         target = home.store_at(root)
         if target.is_apart:
             users.register(target, repository.common_dir)
-        changed = replace(repository, store=target)
+        changed = repository._replace(store=target)
         own = Store(home.path, home.sharing)
         taken = Taken()
         if origin.is_apart and origin.root != target.root and origin.exists:
@@ -197,7 +196,7 @@ def _work_trees(repository: Repository) -> Iterator[Repository]:
     for top in work_trees(repository):
         if top != repository.top:
             with contextlib.suppress(ComfyvnError, OSError):
-                yield replace(open_repository(top, environment=scrubbed_environment()), store=repository.store)
+                yield open_repository(top, environment=scrubbed_environment())._replace(store=repository.store)
 
 
 def _spots(repository: Repository) -> Iterator[str]:

@@ -208,7 +208,7 @@ class _Choosing:
             previous = notes or self._known.previous(version.path)
             return record.new_sidecar(self._inside(version.path), hash_, self._facts(hash_), origin, previous)
         assert notes is not None
-        return replace(own, tags=notes.tags, license=notes.license, meta=notes.meta, extra=notes.extra)
+        return own._replace(tags=notes.tags, license=notes.license, meta=notes.meta, extra=notes.extra)
 
     def _facts(self, hash_: str) -> record.Facts:
         try:

@@ -8,7 +8,6 @@ leaves behind is one in which `git status` is clean, and which `init` completes.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from comfyvn_store.asset import views
 from comfyvn_store.asset.views import View
@@ -78,7 +77,7 @@ def restore(repository: Repository) -> bool:
 
 
 def _with_symlinks(repository: Repository, symlinks: bool, before: str | None) -> Repository:
-    return replace(repository, settings=replace(repository.settings, symlinks=symlinks, symlinks_before=before))
+    return repository._replace(settings=repository.settings._replace(symlinks=symlinks, symlinks_before=before))
 
 
 def _other(top: str) -> Repository | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from comfyvn_store.asset import ingest, readers, record, sidecar, views
@@ -190,15 +190,15 @@ def _card(repository: Repository, wish: Wish, hash_: str, ground: Ground) -> Sid
     found = ground.known.find(full, hash_)
     if found is not None:
         card = found.moved(wish.inside)
-        return replace(card, tags=said.tags, license=said.license, meta=said.meta, extra=said.extra) if said else card
+        return card._replace(tags=said.tags, license=said.license, meta=said.meta, extra=said.extra) if said else card
     facts = record.read_facts(repository.store, hash_, [reader for _, reader in readers.installed()])
-    origin = replace(wish.origin, user=wish.origin.user or repository.settings.user)
+    origin = wish.origin._replace(user=wish.origin.user or repository.settings.user)
     return record.new_sidecar(wish.inside, hash_, facts, origin, said or ground.known.previous(full))
 
 
 def _with_notes(card: Sidecar, wish: Wish) -> Sidecar:
     tags = (*card.tags, *(tag for tag in dict.fromkeys(wish.tags) if tag not in card.tags))
-    return replace(card, tags=tags, license=wish.license or card.license, meta={**card.meta, **wish.meta})
+    return card._replace(tags=tags, license=wish.license or card.license, meta={**card.meta, **wish.meta})
 
 
 # -- bytes ---------------------------------------------------------------------------------------------------------

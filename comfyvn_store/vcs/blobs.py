@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -38,6 +36,8 @@ def blob_id(data: bytes, object_format: str) -> str:
 
 def object_id(kind: str, data: bytes, object_format: str) -> str:
     """Gives the id git gives to an object ("blob", "tree", "commit", "tag")."""
+    import hashlib
+
     return hashlib.new(object_format, b"%s %d\0" % (kind.encode("ascii"), len(data)) + data).hexdigest()
 
 
@@ -163,10 +163,14 @@ def _write(git: Git, words: Sequence[str], parts: list[bytes], object_format: st
 def _packed(parts: list[bytes], object_format: str) -> bytes:
     """Gives a pack (gitformat-pack, version 2) of objects without deltas."""
     body = b"PACK" + (2).to_bytes(4, "big") + len(parts).to_bytes(4, "big") + b"".join(parts)
+    import hashlib
+
     return body + hashlib.new(object_format, body).digest()
 
 
 def _pack_entry(data: bytes, kind: int) -> bytes:
+    import zlib
+
     size = len(data)
     head = bytearray()
     byte = (kind << 4) | (size & 15)

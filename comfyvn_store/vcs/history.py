@@ -7,7 +7,6 @@ not import it, the git program answers with the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -84,7 +83,11 @@ def _grafts(repository: Repository) -> list[bytes]:
 
 
 def _print(lines: list[bytes]) -> str:
-    return hashlib.sha256(b"\n".join(lines)).hexdigest() if lines else ""
+    if not lines:
+        return ""
+    import hashlib
+
+    return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
 
 def order(git: Git, included: Iterable[str], excluded: Iterable[str] = ()) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from comfyvn_store.base import files
@@ -26,8 +25,7 @@ class Noted(NamedTuple):
     said: str
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(NamedTuple):
     """The folder at `path`, for whom `sharing` admits."""
 
     path: str

@@ -6,8 +6,6 @@ from __future__ import annotations
 import os
 
 from comfyvn_store.errors import ComfyvnError
-from comfyvn_store.store import moving
-from comfyvn_store.store.lock import locked
 from comfyvn_store.store.objects import Store
 from comfyvn_store.vcs.repository import Repository
 
@@ -23,6 +21,9 @@ def settle(repository: Repository) -> None:
     """Moves them to the store, if nobody else is about it; what cannot be done now the next command does."""
     if not are_there(repository):
         return
+    from comfyvn_store.store import moving
+    from comfyvn_store.store.lock import locked
+
     home = Store(repository.home.path, repository.home.sharing)
     try:
         with locked(repository.home.lock_path, 0.0, home.sharing):
@@ -35,4 +36,6 @@ def settle(repository: Repository) -> None:
 
 
 def _any(home: str) -> bool:
+    from comfyvn_store.store import moving
+
     return moving.holds_objects(Store(home))

@@ -3,11 +3,10 @@
 Read once, at the border, and handed down as one immutable value.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: a named tuple compiles each annotation that is a text, 30 µs for each start.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from comfyvn_store.base import names, sharing
@@ -36,6 +35,9 @@ _FALSE = frozenset(("false", "no", "off", "0", ""))
 _TRUE = frozenset(("true", "yes", "on", "1"))
 
 
+_NOTHING: Mapping[str, str] = {}
+
+
 class RemoteSetting(NamedTuple):
     """A remote as it is set. `is_tracked`: its address came with the repository; `is_trusted`: this clone's owner said that
     this very address may be written to and be given credentials."""
@@ -46,8 +48,7 @@ class RemoteSetting(NamedTuple):
     is_trusted: bool
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What was asked for. Paths are absolute, but for `assets_root`, which is relative to the work tree's top."""
 
     assets_root: str
@@ -64,7 +65,7 @@ class Settings:
     fetch: str = MANUAL
     remotes: tuple[RemoteSetting, ...] = ()
     # What this clone's git config says; read where it is needed, so that a slip in one stops nothing else.
-    said: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, str] = _NOTHING
     ignored: tuple[str, ...] = ()
     sharing: Sharing = PRIVATE
     promisors: tuple[str, ...] = ()

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.errors import GitFailed, Refused
-from comfyvn_store.vcs import aside, holders
 from comfyvn_store.vcs.git import WITHOUT_FILTERS, Git
 
 LINK = "120000"
@@ -250,6 +249,8 @@ def _update(
 
     What is long, because filters run, holds the index no longer than the rest (see `aside`).
     """
+    from comfyvn_store.vcs import aside, holders
+
     deadline = time.monotonic() + patience
     while True:
         try:

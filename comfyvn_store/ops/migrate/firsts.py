@@ -3,8 +3,6 @@ record of its own then, and sidecars from the migration's commit on get that one
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from comfyvn_store.asset import sidecar
 from comfyvn_store.asset.sidecar import Record, Sidecar
 from comfyvn_store.base import canonical, links
@@ -37,7 +35,7 @@ class Firsts:
         record = self._records.get(said.provenance.id) if said is not None else None
         if said is None or record is None:
             return oid
-        return self._trees.write("blob", sidecar.encode(replace(said, provenance=record)))
+        return self._trees.write("blob", sidecar.encode(said._replace(provenance=record)))
 
     def read(self, oid: str) -> Sidecar | None:
         """Gives a sidecar, None for one that is broken."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import replace
 
 from comfyvn_store.asset import record, sidecar
 from comfyvn_store.asset.known import KnownSidecars, on_disk
@@ -61,7 +60,7 @@ def for_tree(repository: Repository, assets: Iterable[tuple[str, str, int | None
                 origin = Origin(default_source=record.IMPORT, user=repository.settings.user)
                 card = record.new_sidecar(inside, hash_, facts.read(hash_, size), origin, said or known.previous(path))
             elif said is not None:
-                card = replace(card, tags=said.tags, license=said.license, meta=said.meta, extra=said.extra)
+                card = card._replace(tags=said.tags, license=said.license, meta=said.meta, extra=said.extra)
             found[path] = card.moved(inside)
     finally:
         lookup.close()
@@ -78,5 +77,5 @@ def for_commit(
     seed = b"\0".join((inside.encode("utf-8"), hash_.encode("ascii"), commit.encode("ascii")))
     moment = min(max(seconds, 0), (1 << 48) // 1000 - 1)
     id_ = uuid7(moment * 1000, hashlib.sha256(seed).digest()[:10])
-    made = replace(card.provenance, id=id_, created_at=history.iso_time(moment), parent=parent)
-    return sidecar.encode(replace(card, provenance=made))
+    made = card.provenance._replace(id=id_, created_at=history.iso_time(moment), parent=parent)
+    return sidecar.encode(card._replace(provenance=made))

@@ -10,7 +10,7 @@ value means is not known here, but in `matching`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from comfyvn_store.errors import UsageError
 
@@ -40,8 +40,7 @@ class BadQuery(UsageError):
         self.at = at
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(NamedTuple):
     """One thing to look for. `key` is None for words; `sign` is ":", or a comparison; `is_exact` that it was quoted."""
 
     key: str | None
@@ -51,25 +50,31 @@ class Term:
     at: int
 
 
-@dataclass(frozen=True)
-class Not:
+class Not(NamedTuple):
     """What does not match."""
 
     node: Node
 
 
-@dataclass(frozen=True)
-class All:
+class _Several:
+    __slots__ = ("nodes",)
+
+    def __init__(self, nodes: tuple[Node, ...]) -> None:
+        self.nodes = nodes
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, _Several) and self.nodes == other.nodes
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.nodes!r})"
+
+
+class All(_Several):
     """What matches all of several."""
 
-    nodes: tuple[Node, ...]
 
-
-@dataclass(frozen=True)
-class Any:
+class Any(_Several):
     """What matches one of several."""
-
-    nodes: tuple[Node, ...]
 
 
 Node = Term | Not | All | Any
