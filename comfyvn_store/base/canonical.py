@@ -61,7 +61,7 @@ def parse(data: bytes) -> Any:
 
 
 # The scanner of `json.loads` without what the strict reader hangs into it, which calls Python for each object and number.
-_scan = json.JSONDecoder().scan_once
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def _plain(text: str) -> dict[str, Any] | None:
