@@ -496,6 +496,72 @@ def test_parsing_raises_one_error_whatever_the_bytes(data: bytes) -> None:
         pass
 
 
+def _read_slowly(data: bytes) -> object:
+    """As the reader's page says it: every object's keys compared, every number looked at; an error is one text."""
+
+    def pairs(found: list[tuple[str, object]]) -> dict[str, object]:
+        if len({key for key, _ in found}) != len(found):
+            raise ValueError
+        return dict(found)
+
+    def constant(name: str) -> float:
+        raise ValueError(name)
+
+    def number(text: str) -> float:
+        if float(text) in (float("inf"), float("-inf")):
+            raise ValueError
+        return float(text)
+
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant, parse_float=number)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        return "refused"
+    return json.dumps(value)
+
+
+_SIDECAR = canonical.dump_pretty(
+    {
+        "schema": 1,
+        "path": "a/b: c.png",
+        "media": {"mime": "image/png", "width": 1024},
+        "tags": ["x:y", ":", '"', "\\"],
+        "meta": {"a:b": {"c": [{"d": 1.5}, {"d": -0.0}], "e": {}}, "u": "é\u2028"},
+        "provenance": {"id": "1", "inputs": {"seed": 2**64, "cfg": 6.5, "positive": "(a:1.2), b : c"}, "parent": None},
+    }
+)
+_PIECES = (
+    *(b'"a":1,', b'"a" : 1,', b'"schema": 1,', b'"schema":1,"schema":2,', b'"d": NaN,', b"1e999", b"-Infinity", b"1E5"),
+    *(
+        b'"\\u003a"',
+        b'"\\ud800"',
+        b'{"a:b": 1, "a:b": ""}',
+        b'{"a":1,"a":":"}',
+        b"\n",
+        b"\t:",
+        b"\xef\xbb\xbf",
+        b"[]",
+        b" ",
+    ),
+)
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_json_is_refused_for_the_same_reasons_however_fast_it_is_read(draw: st.DataObject) -> None:
+    data = bytearray(_SIDECAR)
+    places = [at for at, byte in enumerate(data) if byte in b'{[,:" ']
+    for _ in range(draw.draw(st.integers(0, 3))):
+        at = draw.draw(st.sampled_from(places))
+        piece = draw.draw(st.sampled_from(_PIECES) | st.binary(max_size=2))
+        data[at : at + draw.draw(st.integers(0, 8))] = piece
+    try:
+        found: object = json.dumps(canonical.parse(bytes(data)))
+    except canonical.NotCanonical:
+        found = "refused"
+    assert found == _read_slowly(bytes(data))
+
+
 def test_nesting_has_one_limit_and_what_is_read_can_be_written() -> None:
     for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
         deepest = opening * canonical.DEEPEST + b"1" + closing * canonical.DEEPEST

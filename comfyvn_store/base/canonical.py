@@ -44,6 +44,9 @@ def parse(data: bytes) -> Any:
         raise NotCanonical(f"{len(data)} bytes is too long for a sidecar")
     try:
         text = data.decode("utf-8")
+        found = _plain(text)
+        if found is not None:
+            return found
         value = json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_number)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -56,6 +59,40 @@ def parse(data: bytes) -> Any:
         raise NotCanonical("nested too deeply") from None
     except (ValueError, UnicodeError) as error:
         raise NotCanonical(str(error)) from None
+
+
+# The scanner of `json.loads` without what the strict reader hangs into it, which calls Python for each object and number.
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
+
+def _plain(text: str) -> dict[str, Any] | None:
+    """Parses an object in which nothing is unusual, in half of the time; None leaves it to the strict reader.
+
+    In JSON a colon stands behind each key, and within texts: a key that stood twice would leave one too many.
+    """
+    if text[:1] != "{" or ("\\" in text and "\\u" in text):
+        return None
+    try:
+        value, end = _scan(text, 0)
+    except (StopIteration, ValueError, RecursionError):
+        return None
+    if end != len(text) and text[end:] != "\n":
+        return None
+    colons = text.count(":")
+    containers: list[Any] = [value]
+    for each in containers:  # which grows while it is gone through
+        if type(each) is dict:
+            colons -= len(each)
+            each = each.values()
+        for item in each:
+            kind = type(item)
+            if kind is str:
+                colons -= item.count(":")
+            elif kind is dict or kind is list:
+                containers.append(item)
+            elif kind is float and item - item != 0.0:  # NaN, or infinite
+                return None
+    return None if colons or len(containers) > DEEPEST else value
 
 
 def _depth(value: Any) -> int:

@@ -16,7 +16,8 @@ from comfyvn_store.base import canonical, files, names
 from comfyvn_store.index import ingredients, past
 from comfyvn_store.index.database import Index
 from comfyvn_store.index.ledger import Snapshot
-from comfyvn_store.vcs import blobs, history
+from comfyvn_store.index.texts import Texts
+from comfyvn_store.vcs import history
 from comfyvn_store.vcs.repository import Repository
 
 
@@ -28,20 +29,13 @@ class _Home(NamedTuple):
     commit: str | None
 
 
-def attribute(
-    index: Index, repository: Repository, now: Snapshot, touched: set[str] | None, *, in_process: bool
-) -> set[str]:
+def attribute(index: Index, repository: Repository, now: Snapshot, touched: set[str] | None, texts: Texts) -> set[str]:
     """Writes the `provenance` rows of the touched records (None: of all), within a write transaction.
 
     Also of those with several introductions, whose order a new HEAD may have changed. Gives the ids whose rows changed.
     """
     db = index.db
-    several = {
-        row[0]
-        for row in db.execute(
-            "SELECT record_id FROM introductions GROUP BY record_id HAVING count(DISTINCT commit_hash) > 1"
-        )
-    }
+    several = {row[0] for row in db.execute("SELECT record_id FROM repeated")}
     if touched is None:
         wanted = {row[0] for row in db.execute("SELECT DISTINCT record_id FROM introductions")}
         wanted |= {row[0] for row in db.execute("SELECT id FROM provenance")} | _staged_ids(index)
@@ -55,7 +49,7 @@ def attribute(
         if held:
             path, oid, _ = min(held, key=lambda row: (-row[2], names.os_bytes(row[0])))
             homes[id_] = _Home(oid, path, None)
-    changed = _write(index, repository, homes, in_process)
+    changed = _write(index, repository, homes, texts)
     for id_ in wanted - homes.keys():
         row = db.execute("SELECT number FROM provenance WHERE id = ?", (id_,)).fetchone()
         if row:
@@ -142,20 +136,17 @@ _UPSERT = (
 )
 
 
-def _write(index: Index, repository: Repository, homes: dict[str, _Home], in_process: bool) -> set[str]:
+def _write(index: Index, repository: Repository, homes: dict[str, _Home], texts: Texts) -> set[str]:
     """Writes rows; gives the ids of those that are not as before."""
     by_blob: dict[str, list[str]] = {}
     for id_, home in homes.items():
         by_blob.setdefault(home.blob, []).append(id_)
     oids = sorted(oid for oid in by_blob if not oid.startswith("disk:"))
-    if not in_process:
-        found = blobs.sizes(repository.git, oids)
-        oids = [oid for oid in oids if oid in found and found[oid].size <= canonical.LONGEST_JSON]
     changed = set()
     loose = [oid for oid in by_blob if oid.startswith("disk:")]
     unstaged = ((oid, _on_disk(repository, homes[by_blob[oid][0]].path)) for oid in loose)
     uses = ingredients.Writer(index.db)
-    for oid, data in chain(history.read_many(repository, oids, in_process=in_process), unstaged):
+    for oid, data in chain(texts.read(oids), unstaged):
         card = sidecar.decode_if_whole(data)
         if card is None:
             continue

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from comfyvn_store.base import names
 from comfyvn_store.index import database, ledger, sight
 from comfyvn_store.index.database import Index
+from comfyvn_store.index.texts import Texts
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
 
@@ -52,9 +53,10 @@ def _catch_up_history(index: Index, repository: Repository, now: ledger.Snapshot
     from comfyvn_store.index import attribution
 
     with index.writing():
-        touched = ledger.update(index, repository, now, in_process=False)
+        texts = Texts(repository, in_process=False)
+        touched = ledger.update(index, repository, now, texts)
         index.remember("history", now.key)
-        changed = attribution.attribute(index, repository, now, touched, in_process=False)
+        changed = attribution.attribute(index, repository, now, touched, texts)
         attribution.join_assets(index, changed)
         add_pending(index, _name_commits(index, repository, now, set(), changed))
         index.remember("caught up", "")
@@ -170,17 +172,18 @@ def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_proces
     stray = worktree.mirrored(repository) if index.state("looked") is None else set()
     # Taken first: what changes while this runs shows as a difference next time.
     key = _key(index, repository, now)
+    texts = Texts(repository, in_process=in_process)
     touched: set[str] | None = set()
     if index.state("history") != now.key:
-        touched = ledger.update(index, repository, now, in_process=in_process)
+        touched = ledger.update(index, repository, now, texts)
         index.remember("history", now.key)
-    changes = rows.update(index, repository, in_process=in_process)
+    changes = rows.update(index, repository, now, texts)
     head_moved = touched is None or index.state("head") != (now.head or "")
     if touched is not None:
         touched |= changes.records
     changed = set()
     if touched is None or touched or head_moved:
-        changed = attribution.attribute(index, repository, now, touched, in_process=in_process)
+        changed = attribution.attribute(index, repository, now, touched, texts)
     ids = changed | (changes.records if touched is None else touched)
     attribution.join_assets(index, ids)
     stale = _name_commits(index, repository, now, changes.written, ids)

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.asset import sidecar
-from comfyvn_store.base import canonical, links, names
+from comfyvn_store.base import links, names
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.index.database import Index
+from comfyvn_store.index.texts import Texts
 from comfyvn_store.vcs import blobs, history
 from comfyvn_store.vcs.repository import Repository
 
@@ -49,33 +50,48 @@ class _Point(NamedTuple):
     is_there: bool = False
 
 
-def update(index: Index, repository: Repository, now: Snapshot, *, in_process: bool) -> set[str] | None:
+def update(index: Index, repository: Repository, now: Snapshot, texts: Texts) -> set[str] | None:
     """Brings commits, commit_assets and introductions to `now`, within a write transaction.
 
-    Gives the ids of the records whose attribution may have changed, or None for all of them. `in_process` allows
-    pygit2. The caller then calls `attribute`.
+    Gives the ids of the records whose attribution may have changed, or None for all of them. The caller then calls
+    `attribute`.
     """
     known_tips, known_shallow = _remembered(index)
     is_cut_alike = known_shallow == now.shallow and (index.state("grafts") or "") == now.grafts
     if known_tips is None or not is_cut_alike:
         _forget_everything(index)
-        _add(index, repository, history.commits(repository.git, now.tips), now.shallow, in_process)
+        _add(index, repository, history.commits(repository.git, now.tips), now.shallow, texts)
         touched: set[str] | None = None
     else:
         try:
-            gone = _gone(repository, known_tips, now.tips)
             new = history.commits(repository.git, now.tips, known_tips)
+            followed = {parent for commit in new for parent in commit.parents}.union(now.tips)
+            # Where each known tip is one still, or has a child, nothing went.
+            gone = [] if followed.issuperset(known_tips) else _gone(repository, known_tips, now.tips)
         except GitFailed:  # an old tip was collected: what it reached can't be told any more
             _forget_everything(index)
             index.remember("tips", "")
-            _add(index, repository, history.commits(repository.git, now.tips), now.shallow, in_process)
+            _add(index, repository, history.commits(repository.git, now.tips), now.shallow, texts)
             touched = None
         else:
-            touched = _remove(index, gone) | _add(index, repository, new, now.shallow, in_process)
+            touched = _remove(index, gone) | _add(index, repository, new, now.shallow, texts)
+    _note_repeated(index, touched)
     index.remember("tips", " ".join(now.tips))
     index.remember("shallow", " ".join(sorted(now.shallow)))
     index.remember("grafts", now.grafts)
     return touched
+
+
+def _note_repeated(index: Index, touched: set[str] | None) -> None:
+    """Notes which of the touched records (None: of all) several commits brought."""
+    several = "SELECT record_id FROM introductions {} GROUP BY record_id HAVING count(DISTINCT commit_hash) > 1"
+    if touched is None:
+        index.db.execute("DELETE FROM repeated")
+        index.db.execute(f"INSERT INTO repeated {several.format('')}")
+        return
+    each = [(id_,) for id_ in touched]
+    index.db.executemany("DELETE FROM repeated WHERE record_id = ?", each)
+    index.db.executemany(f"INSERT INTO repeated {several.format('WHERE record_id = ?')}", each)
 
 
 def _gone(repository: Repository, known_tips: Sequence[str], tips: Sequence[str]) -> list[str]:
@@ -121,7 +137,7 @@ def _add(
     repository: Repository,
     commits: Sequence[history.Commit],
     shallow: frozenset[str],
-    in_process: bool,
+    texts: Texts,
 ) -> set[str]:
     """Adds commits; gives the records that they introduce."""
     touched: set[str] = set()
@@ -132,7 +148,7 @@ def _add(
     for start in range(0, len(commits), _COMMITS_AT_ONCE):
         hashes = [commit.hash for commit in commits[start : start + _COMMITS_AT_ONCE]]
         listed = list(history.changes(repository.git, hashes, repository.root))
-        reader = _Reader(repository, [change for _, found in listed for change in found], in_process)
+        reader = _Reader(repository, [change for _, found in listed for change in found], texts)
         for commit, found in listed:
             touched |= _add_commit(index, repository, reader, commit, found, commit in shallow)
     return touched
@@ -204,7 +220,7 @@ def _renamed_from(
 class _Reader:
     """Turns raw file changes into points, reading each blob once."""
 
-    def __init__(self, repository: Repository, found: Iterable[history.FileChange], in_process: bool) -> None:
+    def __init__(self, repository: Repository, found: Iterable[history.FileChange], texts: Texts) -> None:
         self._repository = repository
         self._records: dict[str, tuple[str, str] | None] = {}
         self._hashes: dict[str, str | None] = {}
@@ -216,8 +232,9 @@ class _Reader:
                 sidecars.update(oids)
             elif repository.is_asset_path(change.path):
                 others.update(dict.fromkeys(oids, change.path))
-        self._read_sidecars(sorted(sidecars), in_process)
-        self._read_links(others, in_process)
+        for oid, data in texts.read(sorted(sidecars)):
+            self._records[oid] = _record_of(data)
+        self._read_links(others)
 
     def sides(self, found: list[history.FileChange]) -> tuple[dict[str, list[_Point]], dict[str, _Point]]:
         """Gives, by asset path relative to the assets root, what stood there in each parent and what stands there now."""
@@ -250,15 +267,7 @@ class _Reader:
             hash_ = said
         return _Point(hash_, record, card if record else None, bool(hash_ or record))
 
-    def _read_sidecars(self, oids: list[str], in_process: bool) -> None:
-        small = oids
-        if oids and not in_process:
-            found = blobs.sizes(self._repository.git, oids)
-            small = [oid for oid in oids if oid in found and found[oid].size <= canonical.LONGEST_JSON]
-        for oid, data in history.read_many(self._repository, small, in_process=in_process):
-            self._records[oid] = _record_of(data)
-
-    def _read_links(self, oids: dict[str, str], in_process: bool) -> None:
+    def _read_links(self, oids: dict[str, str]) -> None:
         """Finds the hashes in link blobs; those that a sidecar read just now accounts for need no reading."""
         expected: dict[str, str] = {}
         hashes = {entry[1] for entry in self._records.values() if entry}

@@ -31,7 +31,12 @@ _PREFIX = re.compile(r"[0-9a-f]{4,64}\Z")
 
 def lacks_previews(index: Index) -> bool:
     """Tells whether some asset should have a preview and has none yet."""
-    return next(previews_due(index), None) is not None
+    marks = ",".join(f"'{mime}'" for mime in sorted(sidecar.previewable()))
+    found = index.db.execute(
+        f"SELECT 1 FROM assets_registry WHERE thumb IS NULL AND mime IN ({marks})"
+        " AND hash NOT IN (SELECT hash FROM preview_failures) LIMIT 1"
+    )
+    return found.fetchone() is not None
 
 
 def previews_due(index: Index) -> Iterator[tuple[str, str]]:

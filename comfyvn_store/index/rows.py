@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 from comfyvn_store.asset import sidecar
 from comfyvn_store.asset.sidecar import BrokenSidecar, Sidecar
 from comfyvn_store.base import canonical, files, links, names
-from comfyvn_store.index import ingredients, sight
+from comfyvn_store.index import ingredients, sight, since
 from comfyvn_store.index.database import Index
-from comfyvn_store.vcs import blobs, history, staging
+from comfyvn_store.index.ledger import Snapshot
+from comfyvn_store.index.texts import Texts
+from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
 
@@ -45,25 +47,30 @@ class RowChanges(NamedTuple):
     rewritten: set[str]
 
 
-def update(index: Index, repository: Repository, *, in_process: bool) -> RowChanges:
+class _Found(NamedTuple):
+    """What an update found: of the assets it looks at, what is wanted and what their rows say; the folders with their
+    times. `is_plain`: the next update need not look at everything."""
+
+    wanted: dict[str, Wanted]
+    known: dict[str, Wanted]
+    folders: dict[str, str]
+    rewritten: set[str]
+    is_plain: bool
+
+
+def update(index: Index, repository: Repository, now: Snapshot, texts: Texts) -> RowChanges:
     """Brings the rows to what git's index and the work tree hold, within a write transaction."""
-    tracked = staging.filtered_entries(repository.git, repository.root, "comfyvn", "comfyvn-sidecar")
-    entries = {entry.path: entry for entry in _unmerged_as_ours(tracked)}
-    wanted = _wanted(repository, entries)
-    known = {
-        row[0]: Wanted(*row[1:5])
-        for row in index.db.execute("SELECT path, mode, link_oid, sidecar_oid, staged FROM assets_registry")
-    }
-    hashes = {row[0]: row[1] for row in index.db.execute("SELECT link_oid, hash FROM assets_registry")}
     looked = time.time_ns()
-    gone, folders = sight.vanished(repository, wanted, entries)
-    wanted = {path: want for path, want in wanted.items() if path not in gone}
-    carded = [path for path, want in wanted.items() if want.sidecar_oid is not None]
-    rewritten = sight.rewritten(index, repository, carded, folders) | sight.stand_ins(repository, wanted)
-    _add_unstaged(repository, wanted)
+    seen = since.look(repository, now)
+    part = since.changed(index, repository, now, seen)
+    found = _look_at_some(index, repository, part) if part is not None else None
+    if found is None:
+        found = _look_at_all(index, repository)
+    wanted, known = found.wanted, found.known
     changed = [path for path, want in wanted.items() if known.get(path) != want]
-    texts = _texts(repository, changed, wanted, in_process)
-    _complete_hashes(repository, changed, wanted, texts, hashes)
+    said = _texts(repository, changed, wanted, texts)
+    hashes = _hashes(index, changed)
+    _complete_hashes(repository, changed, wanted, said, hashes)
     rows = {path: hashes[wanted[path].link_oid] for path in changed if hashes.get(wanted[path].link_oid)}
     not_links = {path for path in changed if path not in rows}
     removed = (known.keys() - wanted.keys()) | (known.keys() & not_links)
@@ -73,12 +80,80 @@ def update(index: Index, repository: Repository, *, in_process: bool) -> RowChan
     astray = misplaced(index) - removed - rows.keys()
     labels = ingredients.Writer(index.db)
     for path, hash_ in rows.items():
-        record = _write(index, repository, path, hash_, wanted[path], texts.get(path), astray, labels)
+        record = _write(index, repository, path, hash_, wanted[path], said.get(path), astray, labels)
         if record:
             records.add(record)
     index.remember("misplaced", "\0".join(sorted(astray)))
-    sight.remember(index, repository, folders, looked)
-    return RowChanges(set(rows), removed, records, rewritten)
+    sight.remember(index, repository, found.folders, looked)
+    since.remember(index, repository, now, seen if found.is_plain else None)
+    return RowChanges(set(rows), removed, records, found.rewritten)
+
+
+_KNOWN = "SELECT path, mode, link_oid, sidecar_oid, staged FROM assets_registry"
+
+
+def _look_at_all(index: Index, repository: Repository) -> _Found:
+    tracked = staging.filtered_entries(repository.git, repository.root, "comfyvn", "comfyvn-sidecar")
+    entries = {entry.path: entry for entry in _unmerged_as_ours(tracked)}
+    wanted = _wanted(repository, entries)
+    known = {row[0]: Wanted(*row[1:5]) for row in index.db.execute(_KNOWN)}
+    gone, folders, all_there = sight.vanished(repository, wanted, entries)
+    wanted = {path: want for path, want in wanted.items() if path not in gone}
+    carded = [path for path, want in wanted.items() if want.sidecar_oid is not None]
+    rewritten = sight.rewritten(index, repository, carded, folders) | sight.stand_ins(repository, wanted)
+    _add_unstaged(repository, wanted)
+    return _Found(wanted, known, folders, rewritten, all_there and not any(entry.stage for entry in tracked))
+
+
+def _look_at_some(index: Index, repository: Repository, part: set[str]) -> _Found | None:
+    """Looks at the assets to which the paths (relative to the top) belong, and at folders that changed. None if some view
+    is gone, or something is in conflict: then all must be looked at."""
+    views = {path.removesuffix(names.SIDECAR_SUFFIX) for path in part}
+    both = {*views, *map(names.sidecar_path, views)}
+    tracked = staging.filtered_entries_at(repository.git, repository.root, both, "comfyvn", "comfyvn-sidecar")
+    if any(entry.stage for entry in tracked):
+        return None
+    wanted = _wanted(repository, {entry.path: entry for entry in tracked})
+    if any(files.lstat(repository.absolute(repository.full(path))) is None for path in wanted):
+        return None
+    inside = {each for each in map(repository.inside, views) if each is not None}
+    known = {
+        row[0]: Wanted(*row[1:5]) for path in inside for row in index.db.execute(f"{_KNOWN} WHERE path = ?", (path,))
+    }
+    folders, changed = sight.changed_folders(index, repository, [entry.path for entry in tracked])
+    if not sight.are_attributes_known(index, repository, folders):
+        return None
+    carded = [path for path, want in wanted.items() if want.sidecar_oid is not None]
+    for folder in changed:
+        rows = _rows_in(index, repository, folder, inside)
+        try:
+            present = set(os.listdir(repository.absolute(folder))) if rows else set()
+        except OSError:
+            return None
+        if not present.issuperset(path.rpartition("/")[2] for path, _ in rows):
+            return None
+        carded += [path for path, card in rows if card is not None]
+    return _Found(wanted, known, folders, sight.rewritten(index, repository, carded, folders), True)
+
+
+def _rows_in(index: Index, repository: Repository, folder: str, but: set[str]) -> list[tuple[str, str | None]]:
+    """Gives path and sidecar of the assets directly in a folder (relative to the top) that have a row, without those `but`."""
+    place = repository.inside(f"{folder}/")
+    if place is None:
+        return []
+    rows = index.db.execute(
+        "SELECT path, sidecar_oid FROM assets_registry WHERE path >= ? AND path < ? AND instr(substr(path, ?), '/') = 0",
+        (place, place + "\U0010ffff", len(place) + 1),
+    )
+    return [row for row in rows if row[0] not in but]
+
+
+def _hashes(index: Index, changed: list[str]) -> dict[str, str]:
+    """Gives the hashes behind those links that some row of the same paths names, or of many, any row."""
+    if len(changed) > 1000:
+        return dict(index.db.execute("SELECT link_oid, hash FROM assets_registry"))
+    rows = (index.db.execute("SELECT link_oid, hash FROM assets_registry WHERE path = ?", (path,)) for path in changed)
+    return {oid: hash_ for found in rows for oid, hash_ in found}
 
 
 def speaking_of_others(index: Index) -> set[str]:
@@ -147,12 +222,10 @@ def _unstaged_link(repository: Repository, path: str) -> str | None:
     return None
 
 
-def _texts(
-    repository: Repository, paths: list[str], wanted: Mapping[str, Wanted], in_process: bool
-) -> dict[str, bytes]:
+def _texts(repository: Repository, paths: list[str], wanted: Mapping[str, Wanted], texts: Texts) -> dict[str, bytes]:
     """Gives the sidecars' texts; one that is too long to be a sidecar is an empty text, which is broken."""
     by_oid: dict[str, list[str]] = {}
-    texts: dict[str, bytes] = {}
+    found: dict[str, bytes] = {}
     for path in paths:
         oid = wanted[path].sidecar_oid
         if oid is None:
@@ -162,13 +235,11 @@ def _texts(
         else:
             with contextlib.suppress(OSError):
                 place = repository.absolute(repository.full(names.sidecar_path(path)))
-                texts[path] = files.read_small(place, canonical.LONGEST_JSON)
-    found = blobs.sizes(repository.git, by_oid)
-    small = [oid for oid in by_oid if oid in found and found[oid].size <= canonical.LONGEST_JSON]
-    for oid, data in history.read_many(repository, small, in_process=in_process):
+                found[path] = files.read_small(place, canonical.LONGEST_JSON)
+    for oid, data in texts.read(by_oid):
         for path in by_oid[oid]:
-            texts[path] = data or b""
-    return texts
+            found[path] = data or b""
+    return found
 
 
 def _complete_hashes(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 # `PRAGMA application_id`: tells our file from another program's ("cvns").
 APPLICATION = 0x63766E73
 
@@ -35,6 +35,8 @@ TABLES = (
     """CREATE TABLE introductions(
         record_id TEXT NOT NULL, commit_hash TEXT NOT NULL, path TEXT NOT NULL, blob TEXT NOT NULL,
         boundary INTEGER NOT NULL, PRIMARY KEY(record_id, commit_hash, path)) WITHOUT ROWID""",
+    # Records that several commits brought: which of them is the first, a new HEAD may change.
+    "CREATE TABLE repeated(record_id TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE preview_failures(hash TEXT PRIMARY KEY, reason TEXT NOT NULL)",
     "CREATE TABLE state(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE VIRTUAL TABLE assets_fts USING fts5(path, tags, license, prompts, models, tokenize='unicode61')",
@@ -49,6 +51,8 @@ INDEXES = (
     "CREATE INDEX assets_by_number ON assets_registry(record)",
     "CREATE INDEX assets_by_size ON assets_registry(bytes)",
     "CREATE INDEX assets_by_width ON assets_registry(width, height)",
+    "CREATE INDEX assets_with_problem ON assets_registry(problem) WHERE problem IS NOT NULL",
+    "CREATE INDEX assets_without_preview ON assets_registry(mime, hash) WHERE thumb IS NULL",
     "CREATE INDEX provenance_by_asset ON provenance(asset_id)",
     "CREATE INDEX provenance_by_path ON provenance(path, hash)",
     "CREATE INDEX provenance_by_commit ON provenance(commit_hash)",
@@ -74,6 +78,7 @@ CONTENT = (
     "assets_registry",
     "commit_assets",
     "introductions",
+    "repeated",
     "commits",
     "state",
     "preview_failures",

@@ -24,13 +24,25 @@ _CLOCKS_NS = 2_500_000_000
 
 def look(index: Index, repository: Repository) -> str:
     """Gives one text that changes whenever git's index or the attributes do; taken before reading them."""
+    unstaged = _print(os.path.join(repository.own_dir, UNSTAGED_LIST))
+    return f"{index_print(repository)}\n{unstaged}\n{attribute_prints(index, repository)}"
+
+
+def index_print(repository: Repository) -> str:
+    """Gives a text that changes whenever git's index does."""
+    return _print(repository.index_path)
+
+
+def attribute_prints(index: Index, repository: Repository) -> str:
+    """Gives a text that changes whenever the attributes do."""
     attributes = [
         ".gitattributes",
         *(index.state("attributes") or f"{repository.root}/.gitattributes").split("\0"),
     ]
+    env = repository.git.environment
+    settings = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME", ""), ".config")
     places = [
-        repository.index_path,
-        os.path.join(repository.own_dir, UNSTAGED_LIST),
+        os.path.join(settings, "git", "attributes"),
         os.path.join(repository.common_dir, "info", "attributes"),
         *(repository.absolute(path) for path in attributes),
     ]
@@ -39,16 +51,53 @@ def look(index: Index, repository: Repository) -> str:
 
 def are_folders_unchanged(index: Index, repository: Repository) -> bool:
     """Tells whether no file came to or went from the folders that hold assets since the last update."""
+    return all(_folder_time(repository, folder) == stamp for folder, stamp in _remembered(index).items())
+
+
+def _remembered(index: Index) -> dict[str, str]:
+    """Gives the folders that were looked at last, with their times."""
     remembered = (index.state("folders") or "").split("\0")
-    return all(
-        _folder_time(repository, folder) == stamp
-        for folder, stamp in zip(remembered[::2], remembered[1::2], strict=False)
-    )
+    return dict(zip(remembered[::2], remembered[1::2], strict=False))
 
 
-def vanished(repository: Repository, paths: Iterable[str], tracked: Iterable[str]) -> tuple[set[str], dict[str, str]]:
+def attribute_files(repository: Repository, folders: Iterable[str]) -> set[str]:
+    """Gives the attribute files in those folders and in what they lie in, below the assets root, and the root's own."""
+    found: set[str] = set()
+    places: set[str] = set()
+    for folder in folders:
+        while folder not in places and repository.inside(f"{folder}/") is not None:
+            places.add(folder)
+            path = f"{folder}/.gitattributes"
+            if _is_storable(path) and files.lstat(repository.absolute(path)) is not None:
+                found.add(path)
+            folder = os.path.dirname(folder)
+    return found | {f"{repository.root}/.gitattributes"}
+
+
+def are_attributes_known(index: Index, repository: Repository, folders: Iterable[str]) -> bool:
+    """Tells whether there are the attribute files that there were at the last update."""
+    return (index.state("attributes") or "").split("\0") == sorted(attribute_files(repository, folders))
+
+
+def changed_folders(
+    index: Index, repository: Repository, tracked: Iterable[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Gives the folders that were looked at last, and those of `tracked`, with their times; and of those the ones whose
+    time is another now, or that were not looked at."""
+    before = _remembered(index)
+    times = {folder: _folder_time(repository, folder) for folder in before}
+    for folder in {os.path.dirname(path) for path in tracked} - times.keys():
+        times[folder] = _folder_time(repository, folder)
+    times = {folder: stamp for folder, stamp in times.items() if stamp != "-" or folder == repository.root}
+    return times, {folder: stamp for folder, stamp in times.items() if before.get(folder) != stamp}
+
+
+def vanished(
+    repository: Repository, paths: Iterable[str], tracked: Iterable[str]
+) -> tuple[set[str], dict[str, str], bool]:
     """Gives those of the assets at `paths` whose view is gone from the work tree, and the folders looked at with their
-    times: those of `tracked`, which are relative to the work tree's top.
+    times: those of `tracked`, which are relative to the work tree's top. Last, whether all views are there, also those that
+    a sparse checkout may leave out.
     """
     times: dict[str, str] = {}
     present: dict[str, set[str]] = {}
@@ -64,13 +113,12 @@ def vanished(repository: Repository, paths: Iterable[str], tracked: Iterable[str
         if name not in present[folder]:
             gone.append(path)
     sparse = staging.skipped(repository.git, repository.root) if gone else set()
-    return {path for path in gone if repository.full(path) not in sparse}, times
+    return {path for path in gone if repository.full(path) not in sparse}, times, not gone
 
 
 def rewritten(index: Index, repository: Repository, paths: Iterable[str], folders: Mapping[str, str]) -> set[str]:
     """Gives the assets whose sidecar is younger than the last look, or gone, in the folders that changed since."""
-    remembered = (index.state("folders") or "").split("\0")
-    before = dict(zip(remembered[::2], remembered[1::2], strict=False))
+    before = _remembered(index)
     since = int(index.state("looked") or 0) - _CLOCKS_NS
     found = set()
     for path in paths:
@@ -101,15 +149,10 @@ def remember(index: Index, repository: Repository, times: dict[str, str], looked
     for path in read_unstaged(repository):
         folder = os.path.dirname(repository.full(path))
         times.setdefault(folder, _folder_time(repository, folder))
-    attributes = {
-        path
-        for path in (f"{folder}/.gitattributes" for folder in times)
-        if files.lstat(repository.absolute(path)) is not None
-    }
-    attributes.add(f"{repository.root}/.gitattributes")
+    attributes = attribute_files(repository, times)
     pairs = [item for folder in sorted(times) for item in (folder, times[folder]) if _is_storable(folder)]
     index.remember("folders", "\0".join(pairs))
-    index.remember("attributes", "\0".join(sorted(path for path in attributes if _is_storable(path))))
+    index.remember("attributes", "\0".join(sorted(attributes)))
     index.remember("looked", str(looked))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.errors import GitFailed, Refused
@@ -58,9 +58,7 @@ def entries_at(git: Git, root: str, paths: Sequence[str]) -> list[Entry]:
         listing = git.run("ls-files", "-s", "-z", "--", *map(literal, paths)) if paths else b""
     else:
         listing = git.run("ls-files", "-s", "-z", "--", literal(root))
-    wanted = {os.fsencode(path) for path in paths}
-    items = _bounded(git, listing).split(b"\0")
-    return _parsed(b"\0".join(item for item in items if item.partition(b"\t")[2] in wanted))
+    return _chosen(_bounded(git, listing), paths)
 
 
 def all_entries(git: Git) -> list[Entry]:
@@ -71,6 +69,16 @@ def all_entries(git: Git) -> list[Entry]:
 def filtered_entries(git: Git, root: str, *drivers: str) -> list[Entry]:
     """Gives the index entries below `root` whose `filter` attribute is one of `drivers`."""
     return _parsed(filtered_listing(git, root, *drivers))
+
+
+def filtered_entries_at(git: Git, root: str, paths: Collection[str], *drivers: str) -> list[Entry]:
+    """Gives those of them at exactly these paths, all of them below `root`; see `entries_at`."""
+    if len(paths) * len(drivers) <= _FEW:
+        specs = [f":(top,literal,attr:filter={driver}){path}" for path in paths for driver in drivers]
+        listing = git.run("ls-files", "-s", "-z", "--", *specs, literal(".git")) if paths else b""
+    else:
+        listing = filtered_listing(git, root, *drivers)
+    return _chosen(_bounded(git, listing), paths)
 
 
 def filtered_listing(git: Git, root: str, *drivers: str) -> bytes:
@@ -122,6 +130,12 @@ def skipped(git: Git, root: str) -> set[str]:
 
 def _entries(git: Git, pathspecs: list[str]) -> list[Entry]:
     return _parsed(_bounded(git, git.run("ls-files", "-s", "-z", "--", *pathspecs)))
+
+
+def _chosen(listing: bytes, paths: Iterable[str]) -> list[Entry]:
+    """Gives the entries in a listing that have one of the paths."""
+    wanted = {os.fsencode(path) for path in paths}
+    return _parsed(b"\0".join(item for item in listing.split(b"\0") if item.partition(b"\t")[2] in wanted))
 
 
 def _parsed(listing: bytes) -> list[Entry]:

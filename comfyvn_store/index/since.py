@@ -1,0 +1,73 @@
+"""What changed in git's index since the last update, so that nothing else needs a look.
+
+git tells by what its index differs from a commit; what it differed by at the last update, and what differs between that
+update's commit and this one's, is all that may have changed. Where more than that counts (conflicts, views that are gone
+from the work tree, files instead of links), nothing is remembered, and the next update looks at everything.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from comfyvn_store.base import names
+from comfyvn_store.errors import GitFailed
+from comfyvn_store.index import sight
+from comfyvn_store.index.database import Index
+from comfyvn_store.index.ledger import Snapshot
+from comfyvn_store.vcs import staging
+from comfyvn_store.vcs.repository import Repository
+
+# Beyond so many paths everything is looked at, which costs no more then.
+_MANY = 4000
+
+
+class Seen(NamedTuple):
+    """By what git's index differs from a tree-ish, at a moment of which `moment` is the mark; paths are top-relative."""
+
+    base: str
+    paths: frozenset[str]
+    moment: str
+
+
+def look(repository: Repository, now: Snapshot) -> Seen | None:
+    """Looks at git's index; None where that is not enough. Taken before reading entries."""
+    if not repository.settings.symlinks or sight.read_unstaged(repository):
+        return None
+    moment = sight.index_print(repository)
+    base = now.head or staging.empty_tree(repository.git)
+    paths = {change.path for change in staging.staged_changes(repository.git, base, repository.root)}
+    if len(paths) > _MANY or not all(map(names.is_utf8, paths)):
+        return None
+    return Seen(base, frozenset(paths), moment)
+
+
+def changed(index: Index, repository: Repository, now: Snapshot, seen: Seen | None) -> set[str] | None:
+    """Gives the paths (relative to the top) whose entries may have changed since the last update, None for all."""
+    before = (index.state("seen") or "").split("\0")
+    if seen is None or len(before) < 3 or before[1] != _circumstances(index, repository, now):
+        return None
+    base, _, *paths = before
+    found = seen.paths.union(filter(None, paths))
+    if base != seen.base:
+        try:
+            found |= {change.path for change in staging.tree_changes(repository.git, base, seen.base, repository.root)}
+        except GitFailed:  # that commit was collected
+            return None
+    if len(found) > _MANY or any(os.path.basename(path) == ".gitattributes" for path in found):
+        return None
+    return set(found)
+
+
+def remember(index: Index, repository: Repository, now: Snapshot, seen: Seen | None) -> None:
+    """Remembers what was seen, or with None that the next update has to look at everything; within a write transaction
+    and after what `sight` remembers."""
+    if seen is None or seen.moment != sight.index_print(repository):
+        index.remember("seen", "")
+    else:
+        index.remember("seen", "\0".join([seen.base, _circumstances(index, repository, now), *sorted(seen.paths), ""]))
+
+
+def _circumstances(index: Index, repository: Repository, now: Snapshot) -> str:
+    """Gives one text for what changes an entry's meaning: attributes, and what `git replace` puts in place of commits."""
+    return f"{now.grafts}\n{sight.attribute_prints(index, repository)}"
