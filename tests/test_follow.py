@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from comfyvn_store.index import catchup, sight
+from comfyvn_store.vcs.repository import open_repository
 from tests import media, oracle
 from tests.gitrepo import GitRepo
 from tests.oracle import check_all, digest
@@ -484,3 +486,19 @@ def test_a_branch_that_another_git_moved(art: GitRepo) -> None:
     check_all(art)
     art.git("-c", "core.hooksPath=/dev/null", "merge", "-q", "--no-edit", "main")
     check_all(art)
+
+
+def test_sidecars_that_we_wrote_are_not_looked_at_again(store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        store_repo.write(f"assets/characters/{number}.png", media.comfy_png(number))
+    store_repo.git("add", ".")
+    store_repo.commit("art")
+    monkeypatch.chdir(store_repo.path)
+    repository = open_repository()
+    paths = [f"characters/{number}.png" for number in range(3)]
+    changed = {"assets/characters": "another time"}
+    with catchup.open_index(repository) as index:
+        assert sight.rewritten(index, repository, paths, changed) == set()
+        card = store_repo.path / "assets/characters/1.png.asset.json"
+        card.write_bytes(card.read_bytes().replace(b'"tags": []', b'"tags":[] '))
+        assert sight.rewritten(index, repository, paths, changed) == {"characters/1.png"}

@@ -51,8 +51,12 @@ class Card(NamedTuple):
     replaces: bytes | None = None
 
 
-def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bool, settles: bool = True) -> bool:
-    """Brings sidecars on disk to what they should say; tells whether that could be done now.
+def write_sidecars(
+    repository: Repository, cards: Iterable[Card], *, restore: bool, settles: bool = True
+) -> dict[str, Print] | None:
+    """Brings sidecars on disk to what they should say; None if that could not be done now.
+
+    Gives, of those that say it now and are not too young for that, by path the fingerprint with which they do.
 
     A file with the user's edits stays. A missing one is made only with `restore`: deleting it may be an edit too. One
     that says the right thing but is as young as git's index is dated back with `settles` (`files.settle`): else git's next
@@ -60,19 +64,22 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
     our filter, which an `uninstall` that was cut short took out: what the filter keeps out of git would be staged.
     """
     if repository.is_index_locked:
-        return False
+        return None
+    right: dict[str, Print] = {}
     due: list[Card] = []
     changes: list[swapping.Change] = []
     paths: dict[str, str] = {}
     young: list[str] = []
     for card in cards:
         path = card.entry.path
-        found = read_sidecar(repository, path)
+        found, seen = _read_seen(repository, path)
         if found is not None and sidecar.is_filled(found, card.text, card.commit):
             wanted = found
         else:
             wanted = sidecar.fill_commit(card.text, card.commit)
         if found == wanted:
+            if seen is not None:
+                right[path] = seen
             if settles and _is_young(repository, path):
                 young.append(path)
         elif _is_due(repository, card, found, restore):
@@ -81,20 +88,21 @@ def write_sidecars(repository: Repository, cards: Iterable[Card], *, restore: bo
             changes.append(swapping.Change(place, wanted, found))
             paths[place] = path
     if (due or young) and not _is_filtered(repository):
-        return False
+        return None
     try:
         staging.write_entries(repository.git, (card.entry for card in due))
     except GitFailed:
-        return False
+        return None
     places = swapping.replace_all_settled(changes)
     # Their names, too: the index, which is synced next, notes that nothing is left to be done here.
     durable.sync_files(places)
-    written = [paths[place] for place in places]
+    written = {paths[place]: given for place, given in places.items()}
     for path in young:
         files.settle(repository.absolute(path))
+        right.pop(path, None)
     with contextlib.suppress(GitFailed):  # git hashes them itself the next time it looks
         staging.refresh(repository.git, [*written, *young], filters=True)
-    return True
+    return right | written
 
 
 def _is_filtered(repository: Repository) -> bool:
@@ -118,12 +126,16 @@ def _is_young(repository: Repository, path: str) -> bool:
 
 def read_sidecar(repository: Repository, path: str) -> bytes | None:
     """Gives a sidecar's bytes on disk, or None if there is no such ordinary file of a sensible size."""
+    return _read_seen(repository, path)[0]
+
+
+def _read_seen(repository: Repository, path: str) -> tuple[bytes | None, Print | None]:
     if repository.is_beyond_link(path):
-        return None
+        return None, None
     try:
-        return files.read_small(repository.absolute(path), canonical.LONGEST_JSON)
+        return files.read_seen(repository.absolute(path), canonical.LONGEST_JSON)
     except OSError:
-        return None
+        return None, None
 
 
 class Staged(NamedTuple):

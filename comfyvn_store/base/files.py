@@ -156,6 +156,12 @@ def read_small(path: str, limit: int) -> bytes:
 
     Raises OSError, also (EFBIG, ELOOP, EINVAL) for what is too long or no ordinary file.
     """
+    return read_seen(path, limit)[0]
+
+
+def read_seen(path: str, limit: int) -> tuple[bytes, Print | None]:
+    """Does the same and gives the fingerprint that the file had before it was read; None where it is too young for that to tell
+    the next save (see `look`)."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     with os.fdopen(descriptor, "rb") as stream:
@@ -164,7 +170,8 @@ def read_small(path: str, limit: int) -> bytes:
             raise OSError(errno.EINVAL, "not an ordinary file", path)
         if info.st_size > limit:
             raise OSError(errno.EFBIG, f"{info.st_size} bytes, more than {limit}", path)
-        return stream.read(limit + 1)
+        age = time.time() - info.st_mtime
+        return stream.read(limit + 1), None if 0 <= age < _TICK else print_of(info)
 
 
 def place_symlink(path: str, text: str) -> None:

@@ -177,8 +177,9 @@ class Change(NamedTuple):
     expected: bytes | None
 
 
-def replace_all_settled(changes: Iterable[Change]) -> list[str]:
-    """Same as `replace_settled` for many files on one file system; gives the paths of those that were as expected.
+def replace_all_settled(changes: Iterable[Change]) -> dict[str, Print]:
+    """Same as `replace_settled` for many files on one file system; gives those that were as expected, each with the fingerprint
+    that it was given.
 
     All bytes are on the disk before the first file is replaced: file systems put off writing them, and a power cut would
     leave empty files.
@@ -197,7 +198,8 @@ def replace_all_settled(changes: Iterable[Change]) -> list[str]:
             written.append((change.path, write_beside(change.path, change.data), seen))
             settle(written[-1][1])
         sync_files([temp for _, temp, _ in written], folders=False)
-        return [path for path, temp, seen in written if swap_for_file(path, temp, None, seen)]
+        given = {path: print_of(os.lstat(temp)) for path, temp, _ in written}
+        return {path: given[path] for path, temp, seen in written if swap_for_file(path, temp, None, seen)}
     finally:
         for _, temp, _ in written:
             with contextlib.suppress(OSError):

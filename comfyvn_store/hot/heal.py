@@ -14,6 +14,7 @@ from comfyvn_store.asset import sidecar, views, worktree
 from comfyvn_store.asset.views import View
 from comfyvn_store.asset.worktree import Card
 from comfyvn_store.base import canonical, files, links, names
+from comfyvn_store.base.files import Print
 from comfyvn_store.errors import GitFailed, LockTimeout, from_os_error
 from comfyvn_store.hot import live
 from comfyvn_store.index import catchup
@@ -51,19 +52,20 @@ def heal(
 
 def _heal(
     index: Index, repository: Repository, due: set[str], restore: bool, *, settles: bool
-) -> tuple[set[str], set[str]]:
-    """Heals; gives the paths whose turn comes later, and those that wait for their object."""
+) -> tuple[set[str], set[str], dict[str, Print]]:
+    """Heals; gives the paths whose turn comes later, those that wait for their object, and the sidecars that are right."""
     cards = list(_cards(index, repository, due))
     if cards:
         apart = staging.unmerged(repository.git, repository.root)
         if restore:
             apart |= staging.skipped(repository.git, repository.root)
         cards = [card for card in cards if card.entry.path not in apart]
-    if not worktree.write_sidecars(repository, cards, restore=restore, settles=settles):
-        return due, set()
+    right = worktree.write_sidecars(repository, cards, restore=restore, settles=settles)
+    if right is None:
+        return due, set(), {}
     waiting, missing = _mend_views(index, repository, due)
     mirror(index, repository, due)
-    return waiting, missing
+    return waiting, missing, right
 
 
 def _cards(index: Index, repository: Repository, paths: Iterable[str]) -> Iterable[Card]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from comfyvn_store.base import names
+from comfyvn_store.base.files import Print
 from comfyvn_store.index import database, ledger, sight
 from comfyvn_store.index.database import Index
 from comfyvn_store.index.texts import Texts
@@ -92,13 +93,16 @@ def add_pending(index: Index, paths: Collection[str]) -> None:
         index.remember("noted", f"{time.time_ns()} {os.getpid()}")  # no counter: a rebuild would begin it anew
 
 
-def settle(index: Index, done: Due, waiting: Collection[str], unfilled: Collection[str]) -> None:
+def settle(
+    index: Index, done: Due, waiting: Collection[str], unfilled: Collection[str], right: Mapping[str, Print]
+) -> None:
     """Takes what is done out of `pending`, all but those `waiting`. `unfilled` are those whose file holds link text and
-    whose object is not here.
+    whose object is not here, `right` the sidecars (by top-relative path) that say what they should.
 
     Nothing, if another process noted something meanwhile: it may have been one of these paths, with news of it.
     """
     with index.writing():
+        sight.remember_right(index, right)
         if index.state("noted") == done.noted:
             index.remember("pending", "\0".join(sorted((pending(index) - done.paths) | set(waiting))))
             before = _unfilled(index)

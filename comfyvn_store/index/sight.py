@@ -120,16 +120,35 @@ def rewritten(index: Index, repository: Repository, paths: Iterable[str], folder
     """Gives the assets whose sidecar is younger than the last look, or gone, in the folders that changed since."""
     before = _remembered(index)
     since = int(index.state("looked") or 0) - _CLOCKS_NS
+    right = _right(index)
     found = set()
     for path in paths:
-        full = repository.full(path)
-        folder = os.path.dirname(full)
+        card = names.sidecar_path(repository.full(path))
+        folder = os.path.dirname(card)
         if folders.get(folder) == before.get(folder):
             continue
-        info = files.lstat(repository.absolute(names.sidecar_path(full)))
-        if info is None or info.st_mtime_ns > since:
+        info = files.lstat(repository.absolute(card))
+        if info is None or (info.st_mtime_ns > since and right.get(card) != _text_of(files.print_of(info))):
             found.add(path)
     return found
+
+
+def remember_right(index: Index, right: Mapping[str, files.Print]) -> None:
+    """Remembers the fingerprints of sidecars, by top-relative path, with which they were seen to say what they should, within
+    a write transaction. The next look would take those that we wrote since the last one for somebody's."""
+    known = _right(index) | {path: _text_of(seen) for path, seen in right.items() if _is_storable(path)}
+    since = int(index.state("looked") or 0) - _CLOCKS_NS
+    young = {path: text for path, text in known.items() if int(text.rpartition(":")[2]) > since}
+    index.remember("right", "\0".join(item for pair in young.items() for item in pair))
+
+
+def _right(index: Index) -> dict[str, str]:
+    parts = (index.state("right") or "").split("\0")
+    return dict(zip(parts[::2], parts[1::2], strict=False))
+
+
+def _text_of(seen: files.Print) -> str:
+    return ":".join(map(str, seen))
 
 
 def stand_ins(repository: Repository, paths: Iterable[str]) -> set[str]:
@@ -178,7 +197,7 @@ def _is_storable(path: str) -> bool:
 
 def _print(path: str) -> str:
     info = files.lstat(path)
-    return "-" if info is None else ":".join(str(part) for part in files.print_of(info))
+    return "-" if info is None else _text_of(files.print_of(info))
 
 
 def _folder_time(repository: Repository, folder: str) -> str:
