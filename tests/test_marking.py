@@ -82,7 +82,7 @@ def test_the_same_file_gives_the_same_object_however_it_comes_in(store: Store, m
     for size in (1, 7, 65516) if len(data) < 9000 else (65516,):
         parts = [data[at : at + size] for at in range(0, len(data), size)]
         assert ingest.hash_as_ingested(store, parts, mark=True) == once
-    assert ingest.ingest(store, [data], mark=False) == (hashlib.sha256(data).hexdigest(),) * 2
+    assert ingest.ingest(store, [data], mark=False)[:2] == (hashlib.sha256(data).hexdigest(),) * 2
 
 
 def frames_of(data: bytes) -> list[tuple[str, bytes, object]]:

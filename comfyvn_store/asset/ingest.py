@@ -7,6 +7,7 @@ whatever the size.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,9 +18,14 @@ from comfyvn_store.asset.marking import Format, Found
 from comfyvn_store.asset.readers.collecting import of_png
 from comfyvn_store.asset.readers.entries import Entries
 from comfyvn_store.base import media, names, png
+from comfyvn_store.base.hashing import Sha256
 from comfyvn_store.errors import Refused
 from comfyvn_store.store.incoming import Incoming
 from comfyvn_store.store.objects import BLOCK, Store
+
+# Bytes that are worth a call each, and from one point to the next of those that are hashed from again.
+_WORTH = 1 << 19
+_HEADS = 4 << 20
 
 
 class Stated(NamedTuple):
@@ -62,9 +68,8 @@ def ingest(
 ) -> Ingested:
     """Takes bytes into the store as an object, with a marker if `mark` and the format carries one. Raises OSError; nothing
     is left behind then."""
-    with store.temp() as incoming:
-        stream = _Intake(incoming, mark, is_meant)
-        for block in blocks:
+    with store.temp() as incoming, contextlib.closing(_Intake(incoming, mark, is_meant)) as stream:
+        for block in _gathered(blocks):
             stream.take(block)
         return stream.finish(stated, store)
 
@@ -78,9 +83,8 @@ def hash_as_ingested(
     is_meant: IsMeant | None = None,
 ) -> str:
     """Gives the hash that `ingest` would give, storing nothing that lasts."""
-    with store.temp() as incoming:
-        stream = _Intake(incoming, mark, is_meant)
-        for block in blocks:
+    with store.temp() as incoming, contextlib.closing(_Intake(incoming, mark, is_meant)) as stream:
+        for block in _gathered(blocks):
             stream.take(block)
         return stream.finish(stated, None).hash
 
@@ -100,26 +104,44 @@ def bent(path: str) -> Refused:
     )
 
 
+def _gathered(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Gives the same bytes in blocks that are worth a call each; git sends 64 KiB at once."""
+    parts: list[bytes] = []
+    size = 0
+    for block in blocks:
+        parts.append(block)
+        size += len(block)
+        if size >= _WORTH:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
+
+
 class _Intake:
     """One file coming in."""
 
     def __init__(self, incoming: Incoming, mark: bool, is_meant: IsMeant | None) -> None:
         self._incoming = incoming
         self._is_meant = is_meant
-        self._digest = hashlib.sha256()
+        self._digest = Sha256()
         self._scanner: png.PngScanner | None = png.PngScanner(extras=True) if mark else None
         # What the file begins with, until its format is known.
         self._start: bytes | None = b"" if mark else None
         self._format: str | None = None
         self._size = 0
-        # The digest as it was before the block in which the first marker or IEND was seen, and before the one before it, and
-        # where those blocks began.
-        self._heads = [(self._digest.copy(), 0)]
+        # The digest as it was at two points, not far before the first marker or IEND, and where those were.
+        self._heads = [(hashlib.sha256(), 0)]
+
+    def close(self) -> None:
+        """Ends what hashes beside."""
+        self._digest.close()
 
     def take(self, block: bytes) -> None:
         scanner = self._scanner
         if scanner is not None:
-            if scanner.iend is None and not scanner.markers:
+            is_open = scanner.iend is None and not scanner.markers
+            if is_open and self._size - self._heads[-1][1] >= _HEADS:
                 self._heads = [*self._heads[-1:], (self._digest.copy(), self._size)]
             if not _is_followed(scanner, block):
                 self._scanner = None

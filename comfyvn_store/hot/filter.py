@@ -322,4 +322,5 @@ def run(driver: str) -> int:
     os.dup2(null, 0)
     os.dup2(2, 1)
     os.close(null)
+    pktline.widen(source)
     return serve(driver, source, target)
