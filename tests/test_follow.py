@@ -502,3 +502,25 @@ def test_sidecars_that_we_wrote_are_not_looked_at_again(store_repo: GitRepo, mon
         card = store_repo.path / "assets/characters/1.png.asset.json"
         card.write_bytes(card.read_bytes().replace(b'"tags": []', b'"tags":[] '))
         assert sight.rewritten(index, repository, paths, changed) == {"characters/1.png"}
+
+
+UNFILTERED = (
+    "-c",
+    "filter.comfyvn.process=",
+    "-c",
+    "filter.comfyvn.required=false",
+    "-c",
+    "filter.comfyvn-sidecar.process=",
+)
+
+
+@pytest.mark.parametrize("count", [1, 6, 9])
+def test_git_knows_the_sidecars_that_a_commit_wrote(store_repo: GitRepo, count: int) -> None:
+    """It need not ask the filter: their times are noted."""
+    for number in range(count):
+        store_repo.write(f'assets/odd/{number} it\'s $(x) `y` %f "é" :0:.png', media.comfy_png(number))
+    store_repo.git("add", ".")
+    store_repo.commit("art")
+    assert store_repo.git(*UNFILTERED, "diff-files").out == ""
+    assert store_repo.status() == []
+    check_all(store_repo)

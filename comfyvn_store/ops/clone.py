@@ -1,4 +1,4 @@
-"""`clone`: `git clone`, `init`, `pull` and `rebuild` in one go."""
+"""`clone`: `git clone`, `init`, which makes the index, and `pull` in one go; previews follow in the background."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from comfyvn_store.base import links, names
 from comfyvn_store.base.telling import Progress
 from comfyvn_store.errors import GitFailed, Refused, UsageError
-from comfyvn_store.ops import init, locks, pull, rebuild
+from comfyvn_store.index import questions
+from comfyvn_store.ops import init, locks, pull
 from comfyvn_store.ops.pull import Pulled
 from comfyvn_store.ops.session import open_session
 from comfyvn_store.remotes.progress import Tell
@@ -53,9 +54,11 @@ def clone(
         session.catch_up()
         locks.contact(repository)
         pulled = pull.pull(session, tell=tell) if pulls else None
-        found = rebuild.rebuild(session, progress=progress)
-        missing = sum(1 for _, hash_ in found.rows if not repository.store.has(hash_))
-    return Cloned(target, found.assets, missing, pulled)
+        session.catch_up()
+        rows = questions.sized_hashes(session.index)
+        missing = sum(1 for _, hash_, _ in rows if not repository.store.has(hash_))
+        session.make_previews_later()
+    return Cloned(target, len(rows), missing, pulled)
 
 
 def _as_given(url: str) -> str:
