@@ -60,9 +60,9 @@ def _checked(git: Git, names: list[str]) -> list[str]:
     if answers is not None:
         lines = [answers.readline() for _ in names]
         if all(lines):
-            return [line.decode("ascii").rstrip("\n") for line in lines]
+            return [line.decode("utf-8", "replace").rstrip("\n") for line in lines]
     data = "".join(f"{oid}\n" for oid in names).encode()
-    return git.run("cat-file", "--batch-check", "--buffer", data=data).decode("ascii").splitlines()
+    return git.run("cat-file", "--batch-check", "--buffer", data=data).decode("utf-8", "replace").splitlines()
 
 
 def _read_few(git: Git, names: list[str]) -> list[tuple[str, bytes | None]] | None:
@@ -184,16 +184,24 @@ def _pack_entry(data: bytes, kind: int) -> bytes:
 
 def known(git: Git, revisions: Sequence[str]) -> list[str]:
     """Gives those of the revisions that name something here."""
-    out = git.run("cat-file", "--batch-check=", data="".join(f"{revision}\n" for revision in revisions).encode())
-    return [name for name, line in zip(revisions, out.split(b"\n"), strict=False) if not line]
+    lines = _checked(git, list(revisions))
+    return [name for name, line in zip(revisions, lines, strict=False) if _oid_in(line)]
 
 
 def resolve(git: Git, revision: str) -> str | None:
     """Gives the commit that a revision names, or None."""
     if revision.startswith("-"):
         return None
+    if git.is_answering and revision == "HEAD":  # what a reflog lacks (`HEAD@{1}`) would end the process
+        return _oid_in(_checked(git, ["HEAD^{commit}"])[0])
     done = git.outcome("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False)
     return os.fsdecode(done.stdout).strip() or None if done.returncode == 0 else None
+
+
+def _oid_in(line: str) -> str | None:
+    """Gives the id in a line of `cat-file --batch-check`; None where it says that there is no such object, or which."""
+    oid, *rest = line.split(" ")
+    return oid if len(rest) == 2 and rest[1].isdigit() else None
 
 
 def commits_among(git: Git, oids: Sequence[str]) -> dict[str, str]:

@@ -72,6 +72,11 @@ class Git:
         """Lets `ask` keep its processes, until this process ends: for hooks, which are short and ask often."""
         self._answering = {}
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether processes are kept."""
+        return self._answering is not None
+
     def ask(self, words: tuple[str, ...], questions: Sequence[str]) -> IO[bytes] | None:
         """Puts questions, a line each, to a process that is kept, and gives where its answers can be read, all of which the
         caller does; None where none is kept, or it ended."""
