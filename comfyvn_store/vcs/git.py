@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from comfyvn_store.base import running
 from comfyvn_store.errors import GitFailed, MachineError, RemoteUnreachable
+
+if TYPE_CHECKING:
+    import subprocess
 
 # For plumbing that only compares or records: our own filters need not start for it (65 ms against 4 for 1,000 files).
 WITHOUT_FILTERS = (
@@ -74,24 +78,13 @@ class Git:
         """Runs git and tells whether it ended with 0."""
         return self.outcome(*arguments, data=data, check=False).returncode == 0
 
-    def outcome(
-        self, *arguments: str, data: bytes | None = None, check: bool = True
-    ) -> subprocess.CompletedProcess[bytes]:
+    def outcome(self, *arguments: str, data: bytes | None = None, check: bool = True) -> running.Done:
         """Runs git and gives all of it: status, output, messages. Raises RemoteUnreachable."""
-        source: dict[str, object] = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
+        os.stat(self.folder)  # of a folder that is gone the system speaks, not git
         try:
-            done = subprocess.run(
-                ["git", *arguments],
-                cwd=self.folder,
-                env=self.environment,
-                capture_output=True,
-                check=False,
-                **source,  # type: ignore[call-overload]
-            )
-        except FileNotFoundError as error:
-            if error.filename == "git":
-                raise MachineError("git is not installed, or not on the PATH", hint="install git") from None
-            raise
+            done = running.run(["git", "-C", self.folder, *arguments], self.environment, data)
+        except FileNotFoundError:
+            raise MachineError("git is not installed, or not on the PATH", hint="install git") from None
         if done.returncode != 0 and _NOT_PROMISED in done.stderr:
             raise RemoteUnreachable(
                 "this is a partial clone, and its remote does not give an object that is not here yet",
@@ -99,11 +92,12 @@ class Git:
             )
         if check and done.returncode != 0:
             raise GitFailed(f"git {_verb(arguments)}", done.returncode, os.fsdecode(done.stderr))
-        result: subprocess.CompletedProcess[bytes] = done
-        return result
+        return done
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Starts git with pipes for its input and output; its messages go where ours go."""
+        import subprocess
+
         return subprocess.Popen(
             ["git", *arguments],
             cwd=self.folder,

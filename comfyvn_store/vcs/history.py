@@ -52,7 +52,7 @@ def tips(repository: Repository) -> tuple[str | None, list[str], str]:
     git = repository.git
     out = git.run(
         "for-each-ref",
-        "--format=%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)",
+        "--format=%(HEAD)%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)",
         "refs/heads",
         "refs/tags",
         "refs/remotes",
@@ -60,15 +60,18 @@ def tips(repository: Repository) -> tuple[str | None, list[str], str]:
     )
     found = set()
     replaced = []
+    head = None
     for line in out.splitlines():
-        name, *parts = os.fsdecode(line).split()
+        name, *parts = os.fsdecode(line[1:]).split()
         if name.startswith("refs/replace/"):
-            replaced.append(line)
+            replaced.append(line[1:])
             continue
+        if line.startswith(b"*"):  # the branch that HEAD is on
+            head = parts[1]
         for kind, oid in zip(parts[::2], parts[1::2], strict=False):
             if kind == "commit":
                 found.add(oid)
-    head = blobs.resolve(git, "HEAD")
+    head = head or blobs.resolve(git, "HEAD")
     if head:
         found.add(head)
     return head, sorted(found), _print([*replaced, *_grafts(repository)])
