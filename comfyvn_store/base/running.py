@@ -66,10 +66,10 @@ def run(words: Sequence[str], environment: Mapping[str, str], data: bytes | None
 def _start(words: Sequence[str], environment: Mapping[str, str], actions: Sequence[tuple[object, ...]]) -> int:
     refused: OSError = FileNotFoundError(2, os.strerror(2), words[0])
     for folder in os.get_exec_path(environment):
+        place = os.path.join(folder, words[0])
         try:
-            return os.posix_spawn(
-                os.path.join(folder, words[0]), list(words), environment, file_actions=actions, setsigdef=_AS_USUAL
-            )
+            os.stat(place)  # a child that finds no program costs a hundred times as much
+            return os.posix_spawn(place, list(words), environment, file_actions=actions, setsigdef=_AS_USUAL)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except PermissionError as error:  # a folder that one may not look into, or a file that is no program
