@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from comfyvn_store import AssetRegistry
-from comfyvn_store.previews import pool, worker
+from comfyvn_store.index.prints import open_prints
+from comfyvn_store.previews import fingerprints, pool, worker
 from comfyvn_store.vcs.repository import open_repository
 from tests.gitrepo import GitRepo
 from tests.media import comfy_png, png, wav
@@ -209,6 +210,42 @@ def test_two_workers_do_not_get_in_each_others_way(store_repo: GitRepo, monkeypa
 
     assert worker.work(repository, patience=1.0, progress=look) == 1
     assert seen and all(seen) and not worker.is_running(repository)
+
+
+def test_fingerprints_are_made_when_no_preview_is_missing(store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMFYVN_PREVIEWS", "off")
+    monkeypatch.setattr(fingerprints, "_BATCH", 1)
+    add_and_commit(store_repo, a_png=png(seed=1), b_png=png(seed=2))
+    store_repo.tool("list")
+    repository = open_repository(str(store_repo.path))
+    hashes = [each["hash"] for each in store_repo.tool("list", "--json").json()]
+    assert worker.work(repository, patience=1.0, looking=None) == 2
+    with open_prints(repository) as prints:
+        assert prints.lacking(hashes) == hashes
+
+    told: list[str] = []
+
+    def looking(what: str, done: int, total: int) -> None:
+        told.append(f"fingerprint {done} of {total}")
+        if done == 1 and total == 2:  # what is committed meanwhile comes before the rest
+            add_and_commit(store_repo, c_png=png(seed=3))
+            store_repo.tool("list")
+
+    def previews(done: int, total: int) -> None:
+        told.append(f"preview {done} of {total}")
+
+    assert worker.work(repository, patience=1.0, progress=previews, looking=looking) == 1
+    assert told == [
+        "fingerprint 1 of 2",
+        "preview 0 of 1",
+        "preview 1 of 1",
+        "fingerprint 2 of 3",
+        "fingerprint 3 of 3",
+    ]
+    hashes = [each["hash"] for each in store_repo.tool("list", "--json").json()]
+    with open_prints(repository) as prints:
+        assert len(hashes) == 3 and prints.lacking(hashes) == []
+        assert all(prints.of(hash_) for hash_ in hashes)
 
 
 def test_what_a_killed_worker_left_in_a_cache_of_another_disk_goes(

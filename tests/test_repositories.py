@@ -265,7 +265,12 @@ def test_crlf_on_checkout_changes_no_sidecar(store_repo: GitRepo, tmp_path: Path
     assert clone.blob(f":{card}") == blob.replace(b'"tags": []', b'"tags": [\n    "dawn"\n  ]')
 
 
-def test_where_git_cannot_be_written_reads_answer_and_the_rest_says_so(store_repo: GitRepo) -> None:
+def test_where_git_cannot_be_written_reads_answer_and_the_rest_says_so(
+    store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "COMFYVN_PREVIEWS", "off"
+    )  # the worker has the index open for a moment, and all can read it then
     store_repo.write(life.SKY, media.png(seed=1))
     store_repo.git("add", "-A")
     commit = store_repo.commit("sky")

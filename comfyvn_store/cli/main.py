@@ -84,6 +84,10 @@ def run(arguments: list[str] | None = None) -> None:
     if arguments is None and sys.getfilesystemencoding() != "utf-8":
         _start_in_utf8(words)
     started = time.perf_counter()
+    if sys.dont_write_bytecode:
+        from comfyvn_store.base import compiled
+
+        compiled.ensure()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a letter of a file's name shows its code instead.

@@ -23,6 +23,10 @@ def run(arguments: Sequence[str] | None = None) -> None:
         os.execv(
             sys.executable, [sys.executable, "-P", "-X", "utf8", "-c", f"from {__name__} import run; run()", *words]
         )
+    if sys.dont_write_bytecode:
+        from comfyvn_store.base import compiled
+
+        compiled.ensure()
     try:
         status = _dispatch(words)
     except KeyboardInterrupt:

@@ -146,10 +146,12 @@ def ledger(
         return _introduced(index, commits, path)
     if path is not None:
         rows = index.db.execute(
-            f"SELECT {columns} FROM provenance p WHERE p.path = ?1 OR p.id IN"
-            " (SELECT record_id FROM introductions WHERE path = ?1) OR p.id IN"
-            " (SELECT provenance_id FROM assets_registry WHERE path = ?1) ORDER BY p.id DESC",
-            (path,),
+            f"SELECT {columns} FROM provenance p WHERE p.path = ?1 OR p.id IN (SELECT record_id FROM introductions"
+            # Who introduces a record at a path does something there, but that of a shallow boundary is not noted.
+            " WHERE path = ?1 AND commit_hash IN (SELECT commit_hash FROM commit_assets WHERE path = ?1"
+            " UNION ALL SELECT value FROM json_each(?2)))"
+            " OR p.id IN (SELECT provenance_id FROM assets_registry WHERE path = ?1) ORDER BY p.id DESC",
+            (path, json.dumps((index.state("shallow") or "").split())),
         )
     elif hash_ is not None:
         rows = index.db.execute(f"SELECT {columns} FROM provenance p WHERE p.hash = ? ORDER BY p.id DESC", (hash_,))

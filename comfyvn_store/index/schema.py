@@ -65,6 +65,7 @@ INDEXES = (
     "CREATE INDEX labels_by_owner ON labels(owner)",
     "CREATE INDEX introductions_by_commit ON introductions(commit_hash)",
     "CREATE INDEX commit_assets_by_path ON commit_assets(path)",
+    "CREATE INDEX commit_assets_by_move ON commit_assets(old_path) WHERE change = 'R'",
 )
 
 # All that is derived from git; what is thrown away and filled again by a rebuild.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from comfyvn_store.asset import worktree
 from comfyvn_store.asset.worktree import Staged
-from comfyvn_store.base import links, names
+from comfyvn_store.base import compiled, links, names
 from comfyvn_store.errors import Refused
 from comfyvn_store.hot import heal
 from comfyvn_store.index import catchup, questions
@@ -50,7 +50,7 @@ def init(repository: Repository) -> Initialised:
     was_retired = repository.home.is_retired
     repository.home.retire(False)
     repository.make_own_dir()
-    _compile()
+    compiled.compile_all()
     _configure(repository)
     _write_attributes(repository)
     _write_root(repository)
@@ -156,17 +156,6 @@ def _configure(repository: Repository) -> None:
     for key, value in wiring.configuration(sys.executable, wiring.main_path()).items():
         if said.get(key) != value:
             repository.git.run("config", "--local", "--replace-all", key, value)
-
-
-def _compile() -> None:
-    """Compiles what git starts, where nobody did: with PYTHONDONTWRITEBYTECODE every hook would do it anew (twice the
-    time)."""
-    import compileall
-
-    package = os.path.dirname(os.path.dirname(wiring.main_path()))
-    folders = ("", "base", "base/containers", "store", "vcs", "asset", "asset/marking", "asset/readers")
-    for name in (*folders, "asset/readers/comfyui", "index", "hot"):
-        compileall.compile_dir(os.path.join(package, name), maxlevels=0, quiet=2)
 
 
 # -- files ---------------------------------------------------------------------------------------------------------

@@ -58,7 +58,11 @@ def make(
     while True:
         try:
             result.made += worker.work(
-                session.repository, patience=0.0, jobs=jobs, progress=lambda done, of: tell("making previews", done, of)
+                session.repository,
+                patience=0.0,
+                jobs=jobs,
+                progress=lambda done, of: tell("making previews", done, of),
+                looking=tell,
             )
             break
         except LockTimeout:

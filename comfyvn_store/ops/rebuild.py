@@ -186,7 +186,12 @@ def _verify(session: Session, hash_: str) -> str | None:
 def _make_previews(session: Session, result: Rebuilt, tell: Progress) -> int:
     repository = session.repository
     try:
-        made = worker.work(repository, patience=60.0, progress=lambda done, total: tell("making previews", done, total))
+        made = worker.work(
+            repository,
+            patience=60.0,
+            progress=lambda done, total: tell("making previews", done, total),
+            looking=tell,
+        )
     except LockTimeout as error:
         result.problems.append(("previews", error.message))
         return 0

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from comfyvn_store.base.telling import Progress, quietly
-from comfyvn_store.index.prints import Print, Prints, loaded
+from comfyvn_store.index.database import Index
+from comfyvn_store.index.prints import Print, Prints, loaded, open_prints
 from comfyvn_store.previews import making, pool
+from comfyvn_store.vcs.repository import Repository
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,6 +78,51 @@ def fill(
                 ready = []
     prints.add(ready)
     return made
+
+
+class Due:
+    """The pictures here that have a preview and no fingerprint, for the worker: some at a time, because previews go first."""
+
+    def __init__(self, index: Index, repository: Repository) -> None:
+        self._index = index
+        self._repository = repository
+        self._left: list[tuple[str, str]] | None = None
+        self._done = 0
+
+    def renew(self) -> None:
+        """Has what is missing asked for anew: there are new previews."""
+        self._left = None
+
+    def take(self, tell: Progress, jobs: int) -> bool:
+        """Has some fingerprints made; tells whether there were any to make. Raises MachineError, OSError."""
+        with open_prints(self._repository) as prints:
+            left = self._left if self._left is not None else self._lacking(prints)
+            part, self._left = left[:_BATCH], left[_BATCH:]
+            if not part:
+                return False
+            store = self._repository.store
+            due = [(hash_, mime, store.path(hash_)) for hash_, mime in part if store.is_sound(hash_)]
+            before, total = self._done, self._done + len(left)
+            self._done += len(part)
+            with tempfile.TemporaryDirectory(prefix="comfyvn-looks-") as folder:
+                fill(
+                    prints,
+                    due,
+                    folder,
+                    total=total,
+                    jobs=max(1, min(jobs, len(due))),
+                    progress=lambda what, done, of: tell(what, before + done, of),
+                )
+            if prints.note:  # what cannot be kept need not be made
+                self._left = []
+        return True
+
+    def _lacking(self, prints: Prints) -> list[tuple[str, str]]:
+        if prints.note:  # a file that keeps nothing would have all of them made again and again
+            return []
+        query = "SELECT DISTINCT hash, mime FROM assets_registry WHERE thumb IS NOT NULL AND mime LIKE 'image/%'"
+        kinds = dict(self._index.db.execute(query))
+        return [(hash_, kinds[hash_]) for hash_ in prints.lacking(kinds) if self._repository.store.is_sound(hash_)]
 
 
 def look(source: str, mime: str, folder: str) -> Look:

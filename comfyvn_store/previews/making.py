@@ -53,14 +53,15 @@ def make(mime: str, source: str, place: str, wants: Collection[str] = (PREVIEW,)
     if mime.startswith("video/"):
         picture = _first_frame(mime, source, place, most, wants)
         found = likeness.print_from(picture, None)
-    elif PREVIEW in wants:
-        found = _thumbnail(source, place, most)
-        if mime in _MOVING and _filmstrip(source, place, most):
-            made.append(FILMSTRIP)
     else:
-        picture, pixels = likeness.seen(source, most_pixels=most)
-        found = likeness.print_from(picture, pixels)
-    if FINGERPRINT in wants:
+        if PREVIEW in wants:
+            _thumbnail(source, place, most)
+            if mime in _MOVING and _filmstrip(source, place, most):
+                made.append(FILMSTRIP)
+        if FINGERPRINT in wants:
+            picture, pixels = likeness.seen(source, most_pixels=most)
+            found = likeness.print_from(picture, pixels)
+    if FINGERPRINT in wants and found is not None:
         _write(place + PRINT, lambda target: target.write(dumped(found)))
         made.append(PRINT)
     if LOOK in wants and picture is not None:
@@ -69,11 +70,11 @@ def make(mime: str, source: str, place: str, wants: Collection[str] = (PREVIEW,)
     return [*made, THUMBNAIL] if PREVIEW in wants else made
 
 
-def _thumbnail(source: str, place: str, most_pixels: int) -> Print:
+def _thumbnail(source: str, place: str, most_pixels: int) -> None:
     from comfyvn_store.previews.thumbnail import write_thumbnail
 
     with _new(place + THUMBNAIL) as target:
-        return write_thumbnail(source, target, most_pixels=most_pixels)
+        write_thumbnail(source, target, most_pixels=most_pixels)
 
 
 def _first_frame(mime: str, source: str, place: str, most_pixels: int, wants: Collection[str]) -> Image:

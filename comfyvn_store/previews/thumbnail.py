@@ -6,16 +6,14 @@ and no bytes, however broken, may make it raise anything but PreviewError.
 
 from typing import BinaryIO, Final
 
-from comfyvn_store.index.prints import Print
-from comfyvn_store.previews import likeness
 from comfyvn_store.previews.pictures import MAX_PIXELS, as_webp, opened, presentable
 
 EDGE: Final = 512
 """No side of a thumbnail is longer, in pixels."""
 
 
-def write_thumbnail(source: str, target: BinaryIO, *, most_pixels: int = MAX_PIXELS) -> Print:
-    """Writes a WebP of the picture at `source` that fits EDGE x EDGE pixels; gives the picture's fingerprint.
+def write_thumbnail(source: str, target: BinaryIO, *, most_pixels: int = MAX_PIXELS) -> None:
+    """Writes a WebP of the picture at `source` that fits EDGE x EDGE pixels.
 
     The format is told from the bytes, never from the name. The picture is turned upright as its EXIF says,
     converted to sRGB, never enlarged; of an animation it is the first frame. Transparency stays. The same
@@ -26,9 +24,5 @@ def write_thumbnail(source: str, target: BinaryIO, *, most_pixels: int = MAX_PIX
     Calls in several threads wait for one another; use processes to make thumbnails side by side.
     """
     with open(source, "rb") as file, opened(file, most_pixels) as picture:
-        pixels = likeness.pixels_of(picture)
-        shown = presentable(picture, EDGE)
-        encoded = as_webp(shown)
-        found = likeness.print_from(shown, pixels)
+        encoded = as_webp(presentable(picture, EDGE))
     target.write(encoded)
-    return found

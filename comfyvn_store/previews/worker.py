@@ -1,4 +1,5 @@
-"""The preview worker: has what is missing made by processes side by side, and remembers what cannot be made.
+"""The preview worker: has what is missing made by processes side by side, and remembers what cannot be made. When there is
+nothing left that people wait to see, it has fingerprints made of the pictures.
 
 They build in the store's `tmp/`; this process alone renames what they made, and never makes a cache folder again that somebody
 took away while it ran. One worker runs at a time; one more may wait for it, so that what came meanwhile is made too. One that
@@ -16,6 +17,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from comfyvn_store.asset import sidecar
+from comfyvn_store.base import telling
 from comfyvn_store.errors import ComfyvnError, LockTimeout
 from comfyvn_store.index import catchup, questions
 from comfyvn_store.index.database import Index
@@ -39,11 +41,19 @@ def run() -> None:
         work(open_repository(), patience=_WHOLE_RUN)
 
 
-def work(repository: Repository, *, patience: float, progress: Progress | None = None, jobs: int | None = None) -> int:
-    """Makes the missing previews; gives how many it made. `patience` is how long to wait for another worker, in seconds.
+def work(
+    repository: Repository,
+    *,
+    patience: float,
+    progress: Progress | None = None,
+    looking: telling.Progress | None = telling.quietly,
+    jobs: int | None = None,
+) -> int:
+    """Makes the missing previews, and then fingerprints; gives how many previews it made. `patience` is how long to wait for
+    another worker, in seconds.
 
-    `progress` is told how many are done of how many; `jobs` is how many at a time, else one for each core. Raises LockTimeout,
-    MachineError, OSError.
+    `progress` is told how many previews are done of how many, `looking` the same of fingerprints (None: none are made); `jobs`
+    is how many at a time, else one for each core. Raises LockTimeout, MachineError, OSError.
     """
     folder, sharing = repository.own_dir, repository.settings.sharing
     repository.make_own_dir()
@@ -54,7 +64,7 @@ def work(repository: Repository, *, patience: float, progress: Progress | None =
             # Somebody is at it. Whoever waits in line will see what is missing by then; a second need not wait.
             with locked(os.path.join(folder, "previews-next.lock"), 0.0 if patience > 60 else patience, sharing):
                 stack.enter_context(locked(os.path.join(folder, "previews.lock"), patience, sharing))
-        return _work(repository, progress, jobs or cores())
+        return _work(repository, progress, looking, jobs or cores())
 
 
 def cores() -> int:
@@ -114,7 +124,7 @@ def discard(repository: Repository, name: str) -> bool:
     return True
 
 
-def _work(repository: Repository, progress: Progress | None, jobs: int) -> int:
+def _work(repository: Repository, progress: Progress | None, looking: telling.Progress | None, jobs: int) -> int:
     made = 0
     if is_led_away(repository):
         return made
@@ -125,6 +135,7 @@ def _work(repository: Repository, progress: Progress | None, jobs: int) -> int:
         _forget_what_is_gone(index, repository)
         _sweep(repository)
         tried: set[str] = set()
+        looks = fingerprints.Due(index, repository)
         while True:
             # A preview bears the object's hash: none is made of bytes that somebody wrote into it.
             due = [
@@ -132,8 +143,13 @@ def _work(repository: Repository, progress: Progress | None, jobs: int) -> int:
                 for hash_, mime in questions.previews_due(index)
                 if hash_ not in tried and repository.store.is_sound(hash_)
             ]
-            if not due or not _is_there(repository):
+            if not _is_there(repository):
                 return made
+            if not due:
+                if looking is None or not looks.take(looking, jobs):
+                    return made
+                continue  # what came meanwhile is wanted more
+            looks.renew()
             tried.update(hash_ for hash_, _ in due)
             round_ = _Round(index, repository, len(due), tell)
             try:
@@ -241,7 +257,8 @@ class _Round:
             if not _is_there(self._repository):
                 return
             place = beginning + os.urandom(4).hex()
-            wants = (making.PREVIEW, making.FINGERPRINT)
+            # Of a picture it takes as long again, which is for later; of sounds and films it costs next to nothing.
+            wants = (making.PREVIEW,) if mime.startswith("image/") else (making.PREVIEW, making.FINGERPRINT)
             task = pool.Task(hash_, mime, self._repository.store.path(hash_), place, wants)
             self._open[hash_] = task
             yield task

@@ -1,7 +1,7 @@
 """Times the preview worker side by side with the bare loop: Pillow decodes, shrinks and encodes on as many cores, and
 nothing else is done. In turns, after one round that does not count; prints medians as Markdown. No test depends on a time.
 
-    python tests/benchmarks/previews.py [--pictures 60] [--rounds 5] [--jobs N]
+    python tests/benchmarks/previews.py [--pictures 60] [--rounds 5] [--jobs N] [--fingerprints]
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from PIL import Image, ImageDraw, ImageFilter
 
+from comfyvn_store.base import telling
 from comfyvn_store.index import catchup
+from comfyvn_store.index.printfile import NAME
 from comfyvn_store.previews import worker
 from comfyvn_store.vcs.repository import open_repository
 from tests.benchmarks.run import Bench
@@ -123,7 +125,9 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=worker.cores())
+    parser.add_argument("--fingerprints", action="store_true", help="time those that the worker makes afterwards, too")
     wanted = parser.parse_args()
+    looking = telling.quietly if wanted.fingerprints else None
     with tempfile.TemporaryDirectory(prefix="comfyvn-previews-") as name:
         top = Path(name)
         bench = Bench("comfyvn-store", top / "repo")
@@ -140,13 +144,14 @@ def main() -> None:
         ours, bares, held = [], [], []
         for number in range(wanted.rounds + 1):
             shutil.rmtree(cache, ignore_errors=True)
+            Path(repository.own_dir, NAME).unlink(missing_ok=True)
             with catchup.open_index(repository) as index, index.writing() as db:
                 db.execute("UPDATE assets_registry SET thumb = NULL")
             shutil.rmtree(plain, ignore_errors=True)
             plain.mkdir()
             first = timed(lambda: bare_loop(sources, plain, wanted.jobs))
             with nullcontext() if number else watched_memory(held):
-                second = timed(lambda: worker.work(repository, patience=1.0, jobs=wanted.jobs))
+                second = timed(lambda: worker.work(repository, patience=1.0, looking=looking, jobs=wanted.jobs))
             assert len(list(cache.iterdir())) == len(list(plain.iterdir())) == wanted.pictures
             if number:
                 bares.append(first)

@@ -43,8 +43,8 @@ def search(session: Session, query: str, *, limit: int = 50, order: str = BEST, 
     node = grammar.parse(query)
     matcher = Matcher(session, query, with_past=with_past)
     matched = matcher.match(node)
-    assets = {number for number in matched if number > 0}
-    past = {-number for number in matched if number < 0}
+    assets = {number for number in matched if number > 0} if with_past else matched
+    past = {-number for number in matched if number < 0} if with_past else set()
     scores: dict[int, float] = {}
     if order == BEST and matcher.hits <= MOST_RANKED:
         scores = matcher.scores(node)

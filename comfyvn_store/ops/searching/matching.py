@@ -191,10 +191,15 @@ class Matcher:
             commits = history.revision_commits(self._session.repository.git, term.value)
         except UnknownRevision as error:
             raise BadQuery(error.message, self._query, term.at, hint=error.hint) from None
-        return self._records(
-            "SELECT p.number FROM introductions i JOIN provenance p ON p.id = i.record_id"
-            " WHERE i.boundary = 0 AND i.commit_hash IN (SELECT value FROM json_each(?))",
-            json.dumps(commits),
+        # What a shallow boundary brought is not known; told apart here, an index has all the rest of the answer.
+        cut = frozenset((self._session.index.state("shallow") or "").split())
+        came = (
+            "FROM introductions i CROSS JOIN {} = i.record_id WHERE i.commit_hash IN (SELECT value FROM json_each(?))"
+        )
+        return self._both(
+            f"SELECT a.id {came.format('assets_registry a ON a.provenance_id')}",
+            f"SELECT -p.number {came.format('provenance p ON p.id')} AND p.{_PAST}",
+            (json.dumps([commit for commit in commits if commit not in cut]),),
         )
 
     def _timed(self, term: Term) -> set[int]:
@@ -245,7 +250,9 @@ class Matcher:
         return found | self._ints(past, given) if self._with_past else found
 
     def _ints(self, query: str, given: Sequence[str | int]) -> set[int]:
-        return {number for (number,) in self._db.execute(query, given)}
+        # One text with all of them takes half the time that a row for each takes.
+        whole = self._db.execute(f"WITH found(n) AS ({query}) SELECT json_group_array(n) FROM found", given)
+        return set(json.loads(whole.fetchone()[0]))
 
 
 def split(node: Node) -> tuple[list[Term], list[Node]]:
