@@ -122,6 +122,9 @@ def dump_compact(value: Any) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+_line = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
+
+
 def dump_line(value: Any) -> str:
     """Gives a value as one line for a database column, keys in the order they stand in."""
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return _line(value)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from comfyvn_store.asset import sidecar
 from comfyvn_store.asset.sidecar import BrokenSidecar, Sidecar
 from comfyvn_store.base import canonical, files, links, names
-from comfyvn_store.index import ingredients, sight, since
+from comfyvn_store.index import columns, ingredients, sight, since
 from comfyvn_store.index.database import Index
 from comfyvn_store.index.ledger import Snapshot
 from comfyvn_store.index.texts import Texts
@@ -94,8 +94,8 @@ _KNOWN = "SELECT path, mode, link_oid, sidecar_oid, staged FROM assets_registry"
 
 def _look_at_all(index: Index, repository: Repository) -> _Found:
     tracked = staging.filtered_entries(repository.git, repository.root, "comfyvn", "comfyvn-sidecar")
-    entries = {entry.path: entry for entry in _unmerged_as_ours(tracked)}
-    wanted = _wanted(repository, entries)
+    entries = {entry.path: entry for entry in unmerged_as_ours(tracked)}
+    wanted = wanted_assets(repository, entries)
     known = {row[0]: Wanted(*row[1:5]) for row in index.db.execute(_KNOWN)}
     gone, folders, all_there = sight.vanished(repository, wanted, entries)
     wanted = {path: want for path, want in wanted.items() if path not in gone}
@@ -113,7 +113,7 @@ def _look_at_some(index: Index, repository: Repository, part: set[str]) -> _Foun
     tracked = staging.filtered_entries_at(repository.git, repository.root, both, "comfyvn", "comfyvn-sidecar")
     if any(entry.stage for entry in tracked):
         return None
-    wanted = _wanted(repository, {entry.path: entry for entry in tracked})
+    wanted = wanted_assets(repository, {entry.path: entry for entry in tracked})
     if any(files.lstat(repository.absolute(repository.full(path))) is None for path in wanted):
         return None
     inside = {each for each in map(repository.inside, views) if each is not None}
@@ -166,7 +166,7 @@ def misplaced(index: Index) -> set[str]:
     return set(filter(None, (index.state("misplaced") or "").split("\0")))
 
 
-def _unmerged_as_ours(entries: list[Entry]) -> list[Entry]:
+def unmerged_as_ours(entries: list[Entry]) -> list[Entry]:
     """Gives one entry a path: of a conflict our side, which is what the work tree shows, else theirs."""
     best: dict[str, Entry] = {}
     for entry in entries:
@@ -180,7 +180,7 @@ def _preference(stage: int) -> int:
     return {0: 0, 2: 1, 3: 2}.get(stage, 3)
 
 
-def _wanted(repository: Repository, entries: Mapping[str, Entry]) -> dict[str, Wanted]:
+def wanted_assets(repository: Repository, entries: Mapping[str, Entry]) -> dict[str, Wanted]:
     found = {}
     for path, entry in entries.items():
         if entry.mode == staging.GITLINK or not repository.is_asset_path(path):
@@ -339,14 +339,14 @@ def _write(
         "sidecar_oid": want.sidecar_oid,
         "commit_hash": None,
         "problem": problem,
-        "width": _pixels(media.get("width")),
-        "height": _pixels(media.get("height")),
+        "width": columns.pixels(media.get("width")),
+        "height": columns.pixels(media.get("height")),
         "record": None,  # as soon as the record has its row
     }
-    columns = ", ".join(values)
+    fields = ", ".join(values)
     updates = ", ".join(f"{name} = excluded.{name}" for name in values if name != "path")
     index.db.execute(
-        f"INSERT INTO assets_registry({columns}) VALUES ({', '.join('?' * len(values))})"
+        f"INSERT INTO assets_registry({fields}) VALUES ({', '.join('?' * len(values))})"
         f" ON CONFLICT(path) DO UPDATE SET {updates}",
         tuple(values.values()),
     )
@@ -360,10 +360,6 @@ def _write(
     return own.provenance.id if own else None
 
 
-def _pixels(value: Any) -> int | None:
-    return value if type(value) is int and 0 <= value < 1 << 63 else None
-
-
 def _words(card: Sidecar | None, own: Sidecar | None) -> tuple[str, str, str, str]:
     """Gives what full-text search finds an asset by: tags, licence, prompts, models."""
     tags, license_ = (card.tags, card.license) if card else ((), None)
@@ -372,17 +368,13 @@ def _words(card: Sidecar | None, own: Sidecar | None) -> tuple[str, str, str, st
 
 def words(tags: Iterable[str], license_: str | None, inputs: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """Gives tags, licence, prompts and models as texts to be found by their words."""
-    loras = inputs.get("loras")
-    models = [inputs.get("model")]
-    if isinstance(loras, list):
-        models += [item.get("name") for item in loras if isinstance(item, dict)]
-    prompts = [inputs.get("positive"), inputs.get("negative")]
-    return (
-        " ".join(tags),
-        license_ or "",
-        "\n".join(text for text in prompts if isinstance(text, str)),
-        "\n".join(text for text in models if isinstance(text, str)),
-    )
+    return (" ".join(tags), license_ or "", *columns.words(inputs))
+
+
+def preview_ending(mime: str | None) -> str | None:
+    """Gives what stands behind the hash in the name of a preview of such media."""
+    preview = sidecar.preview_for(mime, "")
+    return os.path.basename(preview["path"]) if preview is not None else None
 
 
 def thumb_path(repository: Repository, mime: str | None, hash_: str) -> str | None:
