@@ -24,6 +24,9 @@ from comfyvn_store.index.texts import Texts
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 
+# What SQLite may keep in memory meanwhile, in KiB; the minus says so.
+_ROOM = -32 * 1024
+
 
 class Filled(NamedTuple):
     """What an index has that was empty: the assets (relative to the assets root), those of them whose files are as they have
@@ -88,16 +91,26 @@ class _Records(ledger.Records):
     def __init__(self, crew: Crew, order: Callable[[str], Order]) -> None:
         self._crew = crew
         self._order = order
+        self._links: dict[str, str] = {}
 
     def begin(self, oids: Sequence[str]) -> Callable[[], Mapping[str, ledger.Record | None]]:
-        end = self._crew.begin(map(self._order, oids))
+        orders = list(map(self._order, oids))
+        end = self._crew.begin(orders)
 
         def ended() -> Mapping[str, ledger.Record | None]:
             end()
-            facts = ((oid, self._crew.facts[oid]) for oid in oids)
-            return {oid: (fact.id, fact.hash) if fact.id and fact.hash else None for oid, fact in facts}
+            found: dict[str, ledger.Record | None] = {}
+            for order in orders:
+                fact = self._crew.facts[order.oid]
+                found[order.oid] = (fact.id, fact.hash) if fact.id and fact.hash else None
+                if fact.is_own and fact.hash and order.link_oid:
+                    self._links[order.link_oid] = fact.hash
+            return found
 
         return ended
+
+    def links(self) -> Mapping[str, str]:
+        return self._links
 
 
 def fill(index: Index, repository: Repository, now: Snapshot, texts: Texts, *, compares: bool) -> Filled:
@@ -115,6 +128,8 @@ def _fill(index: Index, repository: Repository, now: Snapshot, texts: Texts, com
     seen = since.look(repository, now)
     assets = _Assets(repository)
     index.db.execute("PRAGMA defer_foreign_keys = ON")
+    room = index.db.execute("PRAGMA cache_size").fetchone()[0]
+    index.db.execute(f"PRAGMA cache_size = {_ROOM}")
     for statement in schema.INDEXES:
         index.db.execute(f"DROP INDEX IF EXISTS {statement.split()[2]}")
     clock = _clock(repository) if compares and repository.settings.symlinks else None
@@ -126,6 +141,7 @@ def _fill(index: Index, repository: Repository, now: Snapshot, texts: Texts, com
         filler.fill()
     for statement in schema.INDEXES:
         index.db.execute(statement)
+    index.db.execute(f"PRAGMA cache_size = {room}")
     index.remember("misplaced", "\0".join(sorted(filler.astray)))
     sight.remember(index, repository, assets.folders, assets.looked)
     since.remember(index, repository, now, seen if assets.is_plain else None)

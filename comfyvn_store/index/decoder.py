@@ -89,7 +89,7 @@ def _commit_on_disk(data: bytes, order: Order, place: Place, text: str) -> str |
         if os.readlink(view) != text:
             return None
         said = _read(names.sidecar_path(view), place.clock)
-        if said is None or said != _read(mirror, None):
+        if said is None or not _holds(mirror, said):
             return None
     except OSError:
         return None
@@ -99,9 +99,21 @@ def _commit_on_disk(data: bytes, order: Order, place: Place, text: str) -> str |
     return (found[1] or found[2]).decode("ascii")
 
 
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def _holds(path: str, data: bytes) -> bool:
+    """Tells whether a file holds these bytes."""
+    descriptor = os.open(path, _FLAGS)
+    try:
+        return os.read(descriptor, len(data) + 1) == data
+    finally:
+        os.close(descriptor)
+
+
 def _read(path: str, clock: int | None) -> bytes | None:
     """Reads an ordinary file; None for one that is no older than `clock`."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, _FLAGS)
     try:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode) or (clock is not None and int(info.st_mtime) >= clock):

@@ -44,6 +44,7 @@ def snapshot(repository: Repository) -> Snapshot:
 
 
 Record = tuple[str, str]  # its id and its hash
+_End = Callable[[], Mapping[str, Record | None]]
 
 
 class Records:
@@ -55,6 +56,10 @@ class Records:
     def begin(self, oids: Sequence[str]) -> Callable[[], Mapping[str, Record | None]]:
         """Begins to read blobs, and gives what ends it. One may be begun before another is ended."""
         return lambda: {oid: _record_of(data) for oid, data in self._texts.read(oids)}
+
+    def links(self) -> Mapping[str, str]:
+        """Gives the hashes behind those links that are known already, by the link's blob."""
+        return {}
 
 
 class _Point(NamedTuple):
@@ -161,28 +166,24 @@ def _add(
         "INSERT OR REPLACE INTO commits VALUES (?, ?, ?, ?)",
         ((c.hash, _storable(c.author), c.committed_at, _storable(c.subject)) for c in commits),
     )
-    waiting: list[tuple[_Changes, _Reader, Callable[[], Mapping[str, Record | None]]]] = []
+    waiting: list[tuple[_Changes, _Reader, _End]] = []
     for start in range(0, len(commits), _COMMITS_AT_ONCE):
         hashes = [commit.hash for commit in commits[start : start + _COMMITS_AT_ONCE]]
         listed = list(history.changes(repository.git, hashes, repository.root))
         reader = _Reader(repository, [change for _, found in listed for change in found])
         waiting.append((listed, reader, records.begin(reader.sidecars)))
         if len(waiting) > 1:  # others read blobs while this goes on
-            touched |= _add_commits(index, *waiting.pop(0), shallow)
+            touched |= _add_commits(index, records, *waiting.pop(0), shallow)
     for each in waiting:
-        touched |= _add_commits(index, *each, shallow)
+        touched |= _add_commits(index, records, *each, shallow)
     return touched
 
 
 def _add_commits(
-    index: Index,
-    listed: _Changes,
-    reader: _Reader,
-    end: Callable[[], Mapping[str, Record | None]],
-    shallow: frozenset[str],
+    index: Index, records: Records, listed: _Changes, reader: _Reader, end: _End, shallow: frozenset[str]
 ) -> set[str]:
     touched: set[str] = set()
-    reader.know(end())
+    reader.know(end(), records.links())
     for commit, found in listed:
         touched |= _add_commit(index, reader, commit, found, commit in shallow)
     return touched
@@ -267,10 +268,11 @@ class _Reader:
                 self._others.update(dict.fromkeys(oids, change.path))
         self.sidecars = list(sidecars)
 
-    def know(self, records: Mapping[str, Record | None]) -> None:
-        """Takes what the sidecars' blobs hold."""
+    def know(self, records: Mapping[str, Record | None], links: Mapping[str, str]) -> None:
+        """Takes what the sidecars' blobs hold, and what is known of links."""
         self._records = records
-        self._read_links(self._others)
+        self._hashes = {oid: links[oid] for oid in self._others if oid in links}
+        self._read_links({oid: path for oid, path in self._others.items() if oid not in links})
 
     def sides(self, found: list[history.FileChange]) -> tuple[dict[str, list[_Point]], dict[str, _Point]]:
         """Gives, by asset path relative to the assets root, what stood there in each parent and what stands there now."""
@@ -307,7 +309,7 @@ class _Reader:
         """Finds the hashes in link blobs; those that a sidecar read just now accounts for need no reading."""
         expected: dict[str, str] = {}
         said = (self._records.get(oid) for oid in self.sidecars)
-        hashes = {entry[1] for entry in said if entry}
+        hashes = {entry[1] for entry in said if entry}.difference(self._hashes.values())
         depths = {path.count("/") for path in oids.values()}
         for depth in depths:
             for hash_ in hashes:
