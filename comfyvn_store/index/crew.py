@@ -41,7 +41,7 @@ class Crew:
         self._asked: set[str] = set()
         self._place = place
         self._texts = texts
-        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115, closed by __exit__
+        self._file = _nameless(repository.own_dir)
         self._end = 0
         self._batches: list[_Batch] = []
         self._hands: list[_Hand] = []
@@ -203,6 +203,14 @@ class _Hand:
             self._is_dead = True
         for answer in rest:
             answer.set(None)
+
+
+def _nameless(folder: str) -> BinaryIO:
+    """Opens a file that is gone with its process, on the index's disk if that takes one: elsewhere it may lie in memory."""
+    try:
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError:
+        return tempfile.TemporaryFile()
 
 
 def _environment() -> dict[str, str]:

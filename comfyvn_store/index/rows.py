@@ -105,12 +105,15 @@ def _look_at_all(index: Index, repository: Repository) -> _Found:
     return _Found(wanted, known, folders, rewritten, all_there and not any(entry.stage for entry in tracked))
 
 
-def _look_at_some(index: Index, repository: Repository, part: set[str]) -> _Found | None:
+def _look_at_some(index: Index, repository: Repository, part: Mapping[str, Entry | None]) -> _Found | None:
     """Looks at the assets to which the paths (relative to the top) belong, and at folders that changed. None if some view
     is gone, or something is in conflict: then all must be looked at."""
     views = {path.removesuffix(names.SIDECAR_SUFFIX) for path in part}
-    both = {*views, *map(names.sidecar_path, views)}
-    tracked = staging.filtered_entries_at(repository.git, repository.root, both, "comfyvn", "comfyvn-sidecar")
+    rest = {*views, *map(names.sidecar_path, views)} - part.keys()
+    found = {**part, **since.entries_at(repository, sorted(rest))}
+    entries = [entry for entry in found.values() if entry is not None]
+    drivers = staging.filter_drivers(repository.git, [entry.path for entry in entries])
+    tracked = [entry for entry in entries if drivers[entry.path] in ("comfyvn", "comfyvn-sidecar")]
     if any(entry.stage for entry in tracked):
         return None
     wanted = wanted_assets(repository, {entry.path: entry for entry in tracked})

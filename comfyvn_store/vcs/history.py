@@ -133,7 +133,7 @@ def raw_changes(
     """Gives what `diff-tree` says for each of the commits, or of the pairs of trees, in which something differs."""
     if not lines:
         return
-    out = git.run(
+    out = git.without_index().run(
         "diff-tree",
         "--stdin",
         "-r",
