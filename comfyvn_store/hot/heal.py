@@ -23,6 +23,8 @@ from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
 
 _HOOK_PATIENCE = 5.0
+# The texts of so many sidecars are held at a time.
+_AT_ONCE = 10_000
 
 
 def heal(
@@ -50,6 +52,17 @@ def heal(
 
 def _heal(index: Index, repository: Repository, due: set[str], restore: bool) -> tuple[set[str], set[str]]:
     """Heals; gives the paths whose turn comes later, and those that wait for their object."""
+    waiting: set[str] = set()
+    missing: set[str] = set()
+    paths = sorted(due)
+    for start in range(0, len(paths), _AT_ONCE):
+        later, absent = _heal_some(index, repository, set(paths[start : start + _AT_ONCE]), restore)
+        waiting |= later
+        missing |= absent
+    return waiting, missing
+
+
+def _heal_some(index: Index, repository: Repository, due: set[str], restore: bool) -> tuple[set[str], set[str]]:
     cards = list(_cards(index, repository, due))
     if cards:
         apart = staging.unmerged(repository.git, repository.root)

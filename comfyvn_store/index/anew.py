@@ -135,8 +135,10 @@ def _fill(index: Index, repository: Repository, now: Snapshot, texts: Texts, com
     clock = _clock(repository) if compares and repository.settings.symlinks else None
     place = Place(repository.git_dir, repository.top, repository.root, repository.object_format, clock)
     with Crew(repository, place, texts, len(assets.by_card)) as crew:
+        # In the order of paths, in which the rows then stand, and while git lists what history changed.
+        end = crew.begin(map(assets.order, assets.by_card))
         ledger.update(index, repository, now, _Records(crew, assets.order))
-        crew.begin(assets.order(oid) for oid in assets.by_card)()
+        end()
         filler = _Filler(index, repository, now, assets, crew)
         filler.fill()
     for statement in schema.INDEXES:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from comfyvn_store.index import decoder
@@ -48,7 +48,8 @@ class Crew:
         if expected >= _WORTH_PROCESSES and repository.object_format == "sha1":
             jobs = min(_MOST_PROCESSES, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
             self._hands = [_Hand(place) for _ in range(jobs)]
-        self._turn = 0
+        self._waiting: list[tuple[list[Order], _Answer | None]] = []
+        self._collected = 0
 
     def __enter__(self) -> Crew:
         return self
@@ -59,18 +60,16 @@ class Crew:
         self._file.close()
 
     def begin(self, orders: Iterable[Order]) -> Callable[[], None]:
-        """Begins with those that were not asked for yet; what is given ends it. One may be begun before another is ended."""
+        """Begins with those that were not asked for yet; what is given waits until there are facts of all that were asked for
+        so far. More may be begun before."""
         new = [order for order in orders if order.oid not in self._asked]
         self._asked.update(order.oid for order in new)
-        if not self._hands:
-            return lambda: self._take(new)
-        waiting = []
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
-            hand = self._hands[self._turn % len(self._hands)]
-            self._turn += 1
-            waiting.append((batch, hand.give(batch)))
-        return lambda: self._collect(waiting)
+            hand = self._hands[len(self._waiting) % len(self._hands)] if self._hands else None
+            self._waiting.append((batch, hand.give(batch) if hand is not None else None))
+        number = len(self._waiting)
+        return lambda: self._collect(number)
 
     def columns(self) -> Iterator[tuple[str, Columns | None]]:
         """Gives the columns of each sidecar in the order in which they were asked for; None of one that is broken."""
@@ -84,10 +83,12 @@ class Crew:
         for batch in self._batches:
             yield from filter(None, batch.oids)
 
-    def _collect(self, waiting: Sequence[tuple[list[Order], _Answer]]) -> None:
-        for batch, answer in waiting:
-            found = answer.wait()
-            if found is None:  # no such process could do it
+    def _collect(self, number: int) -> None:
+        for place in range(self._collected, number):
+            batch, answer = self._waiting[place]
+            self._waiting[place] = ([], None)
+            found = answer.wait() if answer is not None else None
+            if found is None:  # no process does it, or could
                 self._take(batch)
                 continue
             facts, said = marshal.loads(found[0]), found[1]
@@ -98,6 +99,7 @@ class Crew:
             self._keep(["" if fact is None else order.oid for order, fact in zip(batch, facts, strict=True)], said)
             if absent:
                 self._take(absent)
+        self._collected = max(self._collected, number)
 
     def _take(self, orders: list[Order]) -> None:
         by_oid = {order.oid: order for order in orders}
