@@ -13,6 +13,7 @@ from comfyvn_store.asset import sidecar
 from comfyvn_store.asset.sidecar import BrokenSidecar
 from comfyvn_store.base import canonical
 from comfyvn_store.index import catchup, columns, crew, rows
+from comfyvn_store.vcs import blobs
 from comfyvn_store.vcs.repository import open_repository
 from tests.gitrepo import GitRepo
 from tests.media import comfy_png, png, wav
@@ -187,3 +188,19 @@ def test_the_quick_way_to_the_columns_is_the_careful_one(draw: st.DataObject) ->
             del parent[key]
     data = canonical.dump_pretty(card)
     assert _outcome(columns.of, data) == _outcome(lambda text: columns._of(sidecar.decode(text)), data)
+
+
+def test_a_few_blobs_are_read_whatever_stands_between_them(store_repo: GitRepo) -> None:
+    git = open_repository(str(store_repo.path)).git
+    texts = {f"{number}\n".encode() * number: None for number in range(5)} | {b"x" * 5000: None}
+    oids = [store_repo.git("hash-object", "-w", "--stdin", input=text).out for text in texts]
+    asked = [oids[0], oids[5], "0" * 40, oids[3], oids[5], oids[1]]
+    found = list(blobs.read_few(git, asked, 4999))
+    assert found == [
+        (asked[0], b""),
+        (oids[5], None),
+        ("0" * 40, None),
+        (oids[3], b"3\n" * 3),
+        (oids[5], None),
+        (oids[1], b"1\n"),
+    ]

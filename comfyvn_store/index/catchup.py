@@ -164,8 +164,11 @@ def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_proces
     from comfyvn_store.asset import worktree  # and with it what takes bytes in, which most commands do not need
 
     place = _storable(f"{repository.root}\n{repository.top}")
-    if index.state("place") not in (None, place):
-        database.empty(index)
+    has_rows = index.state("looked") is not None
+    if index.state("place") not in (None, place) or (not has_rows and index.state("tips") is not None):
+        database.empty(
+            index
+        )  # of another place, or with nothing but history, which is filled quickest with all the rest
     index.remember("place", place)
     # Taken first: what changes while this runs shows as a difference next time.
     key = _key(index, repository, now)

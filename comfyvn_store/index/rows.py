@@ -112,17 +112,19 @@ def _look_at_some(index: Index, repository: Repository, part: Mapping[str, Entry
     rest = {*views, *map(names.sidecar_path, views)} - part.keys()
     found = {**part, **since.entries_at(repository, sorted(rest))}
     entries = [entry for entry in found.values() if entry is not None]
-    drivers = staging.filter_drivers(repository.git, [entry.path for entry in entries])
-    tracked = [entry for entry in entries if drivers[entry.path] in ("comfyvn", "comfyvn-sidecar")]
+    inside = {each for each in map(repository.inside, views) if each is not None}
+    known = {
+        row[0]: Wanted(*row[1:5]) for path in inside for row in index.db.execute(f"{_KNOWN} WHERE path = ?", (path,))
+    }
+    ours = _known_as_ours(repository, known)
+    drivers = staging.filter_drivers(repository.git, [entry.path for entry in entries if entry.path not in ours])
+    ours |= {path for path, driver in drivers.items() if driver in ("comfyvn", "comfyvn-sidecar")}
+    tracked = [entry for entry in entries if entry.path in ours]
     if any(entry.stage for entry in tracked):
         return None
     wanted = wanted_assets(repository, {entry.path: entry for entry in tracked})
     if any(files.lstat(repository.absolute(repository.full(path))) is None for path in wanted):
         return None
-    inside = {each for each in map(repository.inside, views) if each is not None}
-    known = {
-        row[0]: Wanted(*row[1:5]) for path in inside for row in index.db.execute(f"{_KNOWN} WHERE path = ?", (path,))
-    }
     folders, changed = sight.changed_folders(index, repository, [entry.path for entry in tracked])
     if not sight.are_attributes_known(index, repository, folders):
         return None
@@ -137,6 +139,12 @@ def _look_at_some(index: Index, repository: Repository, part: Mapping[str, Entry
             return None
         carded += [path for path, card in rows if card is not None]
     return _Found(wanted, known, folders, sight.rewritten(index, repository, carded, folders), True)
+
+
+def _known_as_ours(repository: Repository, known: Mapping[str, Wanted]) -> set[str]:
+    """Gives the paths (relative to the top) that passed our filters at the last update; attributes are as they were."""
+    views = {repository.full(path): want for path, want in known.items() if want.staged}
+    return {*views, *(names.sidecar_path(path) for path, want in views.items() if want.sidecar_oid is not None)}
 
 
 def _rows_in(index: Index, repository: Repository, folder: str, but: set[str]) -> list[tuple[str, str | None]]:

@@ -39,10 +39,8 @@ def attribute_prints(index: Index, repository: Repository) -> str:
         ".gitattributes",
         *(index.state("attributes") or f"{repository.root}/.gitattributes").split("\0"),
     ]
-    env = repository.git.environment
-    settings = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME", ""), ".config")
     places = [
-        os.path.join(settings, "git", "attributes"),
+        repository.settings.attributes_file(repository.top, repository.git.environment),
         os.path.join(repository.common_dir, "info", "attributes"),
         *(repository.absolute(path) for path in attributes),
     ]
@@ -120,15 +118,14 @@ def rewritten(index: Index, repository: Repository, paths: Iterable[str], folder
     """Gives the assets whose sidecar is younger than the last look, or gone, in the folders that changed since."""
     before = _remembered(index)
     since = int(index.state("looked") or 0) - _CLOCKS_NS
+    changed = {folder for folder, stamp in folders.items() if before.get(folder) != stamp}
     found = set()
     for path in paths:
-        full = repository.full(path)
-        folder = os.path.dirname(full)
-        if folders.get(folder) == before.get(folder):
-            continue
-        info = files.lstat(repository.absolute(names.sidecar_path(full)))
-        if info is None or info.st_mtime_ns > since:
-            found.add(path)
+        full = f"{repository.root}/{path}"
+        if full.rpartition("/")[0] in changed:
+            info = files.lstat(f"{repository.top}/{full}{names.SIDECAR_SUFFIX}")
+            if info is None or info.st_mtime_ns > since:
+                found.add(path)
     return found
 
 

@@ -40,12 +40,13 @@ def look(repository: Repository, now: Snapshot) -> Seen | None:
     moment = sight.index_print(repository)
     base = now.head or staging.empty_tree(repository.git)
     changes = staging.staged_changes(repository.git, base, repository.root)
-    is_plain = len(changes) <= _MANY and all(names.is_utf8(change.path) for change in changes)
-    return Seen(base, _entries(changes), moment) if is_plain else None
+    return Seen(base, _entries(changes), moment) if len(changes) <= _MANY else None
 
 
 def _entries(changes: Iterable[Change]) -> dict[str, Entry | None]:
-    return {path: Entry(path, mode, oid) if mode != staging.GONE else None for path, _, mode, _, oid in changes}
+    """Gives what changes leave at those paths that can be an asset's."""
+    kept = (change for change in changes if names.is_utf8(change.path))
+    return {path: Entry(path, mode, oid) if mode != staging.GONE else None for path, _, mode, _, oid in kept}
 
 
 def changed(index: Index, repository: Repository, now: Snapshot, seen: Seen | None) -> dict[str, Entry | None] | None:
