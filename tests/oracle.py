@@ -201,7 +201,7 @@ def index_content(path: Path) -> dict[str, list[Any]]:
         paths = dict(db.execute("SELECT id, path FROM assets_registry"))
         records = dict(db.execute("SELECT number, id FROM provenance"))
         tables = {}
-        for name in ("assets_registry", "provenance", "commits", "commit_assets", "introductions"):
+        for name in ("assets_registry", "provenance", "commits", "commit_assets", "introductions", "repeated"):
             cursor = db.execute(f"SELECT * FROM {name}")
             columns = [each[0] for each in cursor.description]
             rows = [dict(zip(columns, row, strict=True)) for row in cursor]

@@ -43,6 +43,8 @@ _INPUTS = (
     "graph",
 )
 _PREVIEW = ("kind", "path")
+# All keys that are known, for who reads a sidecar past this module.
+TOP, RECORD = frozenset(_TOP), frozenset(_RECORD)
 _LORA = ("name", "strength")
 THUMBNAILS = "cache/thumbs"
 # Of which a thumbnail is made, and of which a waveform; some of them only where a library of an extra is there.

@@ -286,10 +286,13 @@ def has_mirrors(repository: Repository) -> bool:
     return os.path.isdir(repository.absolute(f"{repository.root}/{names.META_FOLDER}"))
 
 
-def mirrored(repository: Repository, *, but_present: bool = False) -> set[str]:
+def mirrored(
+    repository: Repository, *, but_present: bool = False, but: Mapping[str, Collection[str]] | None = None
+) -> set[str]:
     """Gives the assets (relative to the assets root) that have a mirror on the disk, whether or not git has them.
 
-    With `but_present` those whose mirror has the name that belongs to a file which lies there are left out, unread.
+    With `but_present` those whose mirror has the name that belongs to a file which lies there are left out, unread;
+    so are the names that `but` has for a folder (relative to the assets root).
     """
     base = repository.absolute(repository.full(names.META_FOLDER))
     found: set[str] = set()
@@ -297,7 +300,8 @@ def mirrored(repository: Repository, *, but_present: bool = False) -> set[str]:
         return found
     for folder, _, mirrors in os.walk(base):
         inside = "" if folder == base else os.path.relpath(folder, base).replace(os.sep, "/")
-        due = [name for name in mirrors if name.endswith(".json")]
+        left_out = but.get(inside, ()) if but else ()
+        due = [name for name in mirrors if name.endswith(".json") and name not in left_out]
         if but_present:
             present = _belonging(repository, inside)
             due = [name for name in due if name not in present]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import json.encoder
+from collections.abc import Callable
 from json.encoder import encode_basestring as _quoted
 from typing import Any
 
@@ -160,6 +162,22 @@ def dump_compact(value: Any) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def _line_encoder() -> Callable[[Any], str]:
+    """Gives what writes a line, made once: `json.dumps` makes it anew for each value."""
+    made = getattr(json.encoder, "c_make_encoder", None)
+    if made is None:
+        return json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
+    encoder = made(None, _unknown, json.encoder.encode_basestring, None, ": ", ", ", False, False, True)
+    return lambda value: "".join(encoder(value, 0))
+
+
+def _unknown(value: Any) -> Any:
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_line = _line_encoder()
+
+
 def dump_line(value: Any) -> str:
     """Gives a value as one line for a database column, keys in the order they stand in."""
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return _line(value)

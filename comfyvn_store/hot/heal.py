@@ -24,6 +24,8 @@ from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry
 
 _HOOK_PATIENCE = 5.0
+# The texts of so many sidecars are held at a time.
+_AT_ONCE = 10_000
 
 
 def heal(
@@ -54,6 +56,23 @@ def _heal(
     index: Index, repository: Repository, due: set[str], restore: bool, *, settles: bool
 ) -> tuple[set[str], set[str], dict[str, Print]]:
     """Heals; gives the paths whose turn comes later, those that wait for their object, and the sidecars that are right."""
+    waiting: set[str] = set()
+    missing: set[str] = set()
+    right: dict[str, Print] = {}
+    paths = sorted(due)
+    for start in range(0, len(paths), _AT_ONCE):
+        later, absent, seen = _heal_some(
+            index, repository, set(paths[start : start + _AT_ONCE]), restore, settles=settles
+        )
+        waiting |= later
+        missing |= absent
+        right |= seen
+    return waiting, missing, right
+
+
+def _heal_some(
+    index: Index, repository: Repository, due: set[str], restore: bool, *, settles: bool
+) -> tuple[set[str], set[str], dict[str, Print]]:
     cards = list(_cards(index, repository, due))
     if cards:
         apart = staging.unmerged(repository.git, repository.root)

@@ -11,9 +11,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from comfyvn_store.asset import sidecar
-from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, files, names
-from comfyvn_store.index import ingredients, past
+from comfyvn_store.index import columns, ingredients, past
 from comfyvn_store.index.database import Index
 from comfyvn_store.index.ledger import Snapshot
 from comfyvn_store.index.texts import Texts
@@ -21,7 +20,7 @@ from comfyvn_store.vcs import history
 from comfyvn_store.vcs.repository import Repository
 
 
-class _Home(NamedTuple):
+class Home(NamedTuple):
     """Where a record is read from, and the commit it is attributed to."""
 
     blob: str
@@ -41,14 +40,14 @@ def attribute(index: Index, repository: Repository, now: Snapshot, touched: set[
         wanted |= {row[0] for row in db.execute("SELECT id FROM provenance")} | _staged_ids(index)
     else:
         wanted = touched | several
-    homes = _homes(index, repository, now, wanted, several)
+    homes = homes_of(index, repository, now, wanted, several)
     for id_ in wanted - homes.keys():
         held = db.execute(
             "SELECT path, sidecar_oid, staged FROM assets_registry WHERE provenance_id = ?", (id_,)
         ).fetchall()
         if held:
             path, oid, _ = min(held, key=lambda row: (-row[2], names.os_bytes(row[0])))
-            homes[id_] = _Home(oid, path, None)
+            homes[id_] = Home(oid, path, None)
     changed = _write(index, repository, homes, texts)
     for id_ in wanted - homes.keys():
         row = db.execute("SELECT number FROM provenance WHERE id = ?", (id_,)).fetchone()
@@ -85,9 +84,9 @@ def _staged_ids(index: Index) -> set[str]:
     return {row[0] for row in rows}
 
 
-def _homes(
+def homes_of(
     index: Index, repository: Repository, now: Snapshot, wanted: set[str], several: set[str]
-) -> dict[str, _Home]:
+) -> dict[str, Home]:
     by_record: dict[str, list[tuple[str, str, str, int]]] = {}
     if len(wanted) > 400:
         rows: Iterable[tuple[str, str, str, str, int]] = index.db.execute("SELECT * FROM introductions")
@@ -109,7 +108,7 @@ def _homes(
         else:
             commit = found[0][0]
         _, path, blob, _ = min((row for row in found if row[0] == commit), key=lambda row: names.os_bytes(row[1]))
-        homes[id_] = _Home(blob, path, None if at_boundary else commit)
+        homes[id_] = Home(blob, path, None if at_boundary else commit)
     return homes
 
 
@@ -123,12 +122,7 @@ def _ranks(repository: Repository, now: Snapshot) -> dict[str, int]:
     return rank
 
 
-# The columns of `provenance` that come from the sidecar in which a record came, in the order of `_row`.
-_SAID = (
-    *("hash", "source", "workflow_hash", "inputs", "created_at", "parent", "source_hash", "extra"),
-    *("bytes", "media", "tags", "license", "seed"),
-)
-_COLUMNS = ("path", "commit_hash", *_SAID)
+_COLUMNS = ("path", "commit_hash", *columns.SAID)
 _BEFORE = f"SELECT {', '.join(_COLUMNS)} FROM provenance WHERE id = ?"
 _UPSERT = (
     f"INSERT INTO provenance(id, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})"
@@ -136,7 +130,7 @@ _UPSERT = (
 )
 
 
-def _write(index: Index, repository: Repository, homes: dict[str, _Home], texts: Texts) -> set[str]:
+def _write(index: Index, repository: Repository, homes: dict[str, Home], texts: Texts) -> set[str]:
     """Writes rows; gives the ids of those that are not as before."""
     by_blob: dict[str, list[str]] = {}
     for id_, home in homes.items():
@@ -150,7 +144,7 @@ def _write(index: Index, repository: Repository, homes: dict[str, _Home], texts:
         card = sidecar.decode_if_whole(data)
         if card is None:
             continue
-        said = _row(card)
+        said = columns.said(card)
         for id_ in by_blob[oid]:
             row = (homes[id_].path, homes[id_].commit, *said)
             if index.db.execute(_BEFORE, (id_,)).fetchone() == row:
@@ -169,22 +163,3 @@ def _on_disk(repository: Repository, path: str) -> bytes | None:
         return files.read_small(place, canonical.LONGEST_JSON)
     except OSError:
         return None
-
-
-def _row(card: Sidecar) -> tuple[str | int | None, ...]:
-    record = card.provenance
-    return (
-        card.hash,
-        record.source,
-        record.workflow_hash,
-        canonical.dump_line(dict(record.inputs)),
-        record.created_at,
-        record.parent,
-        record.source_hash,
-        canonical.dump_line(dict(record.extra)) if record.extra else None,
-        card.bytes,
-        canonical.dump_line(dict(card.media)) if card.media else None,
-        canonical.dump_line(list(card.tags)) if card.tags else None,
-        card.license,
-        ingredients.seed(record.inputs),
-    )

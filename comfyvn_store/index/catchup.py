@@ -55,7 +55,7 @@ def _catch_up_history(index: Index, repository: Repository, now: ledger.Snapshot
 
     with index.writing():
         texts = Texts(repository, in_process=False)
-        touched = ledger.update(index, repository, now, texts)
+        touched = ledger.update(index, repository, now, ledger.Records(texts))
         index.remember("history", now.key)
         changed = attribution.attribute(index, repository, now, touched, texts)
         attribution.join_assets(index, changed)
@@ -125,12 +125,14 @@ def _unfilled(index: Index) -> set[str]:
     return set(filter(None, (index.state("unfilled") or "").split("\0")))
 
 
-def rebuild(index: Index, repository: Repository) -> None:
-    """Makes the index from nothing, in one transaction: readers see the old content or the new."""
-    start_over_if_damaged(index)
+def rebuild(index: Index, repository: Repository) -> set[str]:
+    """Makes the index, which is not damaged, from nothing, in one transaction: readers see the old content or the new.
+
+    Gives the assets (relative to the assets root) whose sidecar on disk proved whole and up to date.
+    """
     with index.writing():
         database.empty(index)
-        _apply(index, repository, ledger.snapshot(repository), True)
+        return _apply(index, repository, ledger.snapshot(repository), True)
 
 
 def start_over_if_damaged(index: Index) -> None:
@@ -163,23 +165,59 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_process: bool) -> None:
+def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_process: bool) -> set[str]:
+    """Brings an index up to date; gives the assets whose sidecar on disk was seen to be, as far as that was looked at."""
     # Where nothing changed, none of it is needed; with the first comes what takes bytes in.
     from comfyvn_store.asset import worktree
-    from comfyvn_store.index import attribution, rows
+    from comfyvn_store.index import rows
 
     place = _storable(f"{repository.root}\n{repository.top}")
-    if index.state("place") not in (None, place):
+    has_rows = index.state("looked") is not None
+    if index.state("place") not in (None, place) or (not has_rows and index.state("tips") is not None):
+        # Of another place, or with nothing but history, which is filled quickest with all the rest.
         database.empty(index)
     index.remember("place", place)
-    # What an index of before knew to be gone, an empty one can't know: its mirrors are told by themselves.
-    stray = worktree.mirrored(repository) if index.state("looked") is None else set()
     # Taken first: what changes while this runs shows as a difference next time.
     key = _key(index, repository, now)
     texts = Texts(repository, in_process=in_process)
+    due: set[str] = set()
+    fine: set[str] = set()
+    is_new = index.state("tips") is None
+    if is_new:
+        due, fine = _fill(index, repository, now, texts)
+    if not is_new or sight.read_unstaged(repository):
+        due |= _follow(index, repository, now, texts)
+    index.remember("head", now.head or "")
+    index.remember("caught up", key)
+    if not worktree.has_mirrors(repository):  # `git clean -fdx`
+        due |= {path for (path,) in index.db.execute("SELECT path FROM assets_registry")}
+    add_pending(index, due | rows.speaking_of_others(index) | _switched(index, repository))
+    return fine - due
+
+
+def _fill(index: Index, repository: Repository, now: ledger.Snapshot, texts: Texts) -> tuple[set[str], set[str]]:
+    """Fills an empty index; gives the assets whose files may be behind it, and those whose files are not."""
+    from comfyvn_store.asset import worktree
+    from comfyvn_store.index import anew
+
+    filled = anew.fill(index, repository, now, texts, compares=not index.in_memory)
+    index.remember("history", now.key)
+    foreign = _foreign(index, repository, now)
+    index.db.executemany("UPDATE assets_registry SET commit_hash = NULL WHERE path = ?", [(path,) for path in foreign])
+    index.remember("foreign", "\0".join(sorted(foreign)))
+    # What an index of before knew to be gone, this one can't know: its mirrors are told by themselves.
+    stray = worktree.mirrored(repository, but=filled.mirrors)
+    fine = filled.as_said - foreign
+    return (set(filled.paths) - fine) | stray, fine
+
+
+def _follow(index: Index, repository: Repository, now: ledger.Snapshot, texts: Texts) -> set[str]:
+    """Brings an index up to date by what differs; gives the assets whose files may be behind it."""
+    from comfyvn_store.index import attribution, rows
+
     touched: set[str] | None = set()
     if index.state("history") != now.key:
-        touched = ledger.update(index, repository, now, texts)
+        touched = ledger.update(index, repository, now, ledger.Records(texts))
         index.remember("history", now.key)
     changes = rows.update(index, repository, now, texts)
     head_moved = touched is None or index.state("head") != (now.head or "")
@@ -191,12 +229,7 @@ def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_proces
     ids = changed | (changes.records if touched is None else touched)
     attribution.join_assets(index, ids)
     stale = _name_commits(index, repository, now, changes.written, ids)
-    index.remember("head", now.head or "")
-    index.remember("caught up", key)
-    written = changes.written | changes.removed | changes.rewritten
-    if not worktree.has_mirrors(repository):  # `git clean -fdx`
-        written |= {path for (path,) in index.db.execute("SELECT path FROM assets_registry")}
-    add_pending(index, stale | stray | written | rows.speaking_of_others(index) | _switched(index, repository))
+    return stale | changes.written | changes.removed | changes.rewritten
 
 
 def _switched(index: Index, repository: Repository) -> set[str]:

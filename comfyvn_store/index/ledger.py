@@ -6,7 +6,7 @@ all of history. Both ways end in the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.asset import sidecar
@@ -18,7 +18,9 @@ from comfyvn_store.vcs import blobs, history
 from comfyvn_store.vcs.repository import Repository
 
 _CHUNK = 500
-_COMMITS_AT_ONCE = 500
+_COMMITS_AT_ONCE = 200
+
+_Changes = list[tuple[str, list[history.FileChange]]]
 
 
 class Snapshot(NamedTuple):
@@ -41,6 +43,25 @@ def snapshot(repository: Repository) -> Snapshot:
     return Snapshot(head, tips, history.shallow_commits(repository), grafts)
 
 
+Record = tuple[str, str]  # its id and its hash
+_End = Callable[[], Mapping[str, Record | None]]
+
+
+class Records:
+    """Tells which record each sidecar's blob holds; reading it where it is asked for."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+
+    def begin(self, oids: Sequence[str]) -> Callable[[], Mapping[str, Record | None]]:
+        """Begins to read blobs, and gives what ends it. One may be begun before another is ended."""
+        return lambda: {oid: _record_of(data) for oid, data in self._texts.read(oids)}
+
+    def links(self) -> Mapping[str, str]:
+        """Gives the hashes behind those links that are known already, by the link's blob."""
+        return {}
+
+
 class _Point(NamedTuple):
     """What stands at a path on one side of a commit."""
 
@@ -50,7 +71,7 @@ class _Point(NamedTuple):
     is_there: bool = False
 
 
-def update(index: Index, repository: Repository, now: Snapshot, texts: Texts) -> set[str] | None:
+def update(index: Index, repository: Repository, now: Snapshot, records: Records) -> set[str] | None:
     """Brings commits, commit_assets and introductions to `now`, within a write transaction.
 
     Gives the ids of the records whose attribution may have changed, or None for all of them. The caller then calls
@@ -60,7 +81,7 @@ def update(index: Index, repository: Repository, now: Snapshot, texts: Texts) ->
     is_cut_alike = known_shallow == now.shallow and (index.state("grafts") or "") == now.grafts
     if known_tips is None or not is_cut_alike:
         _forget_everything(index)
-        _add(index, repository, history.commits(repository.git, now.tips), now.shallow, texts)
+        _add(index, repository, history.commits(repository.git, now.tips), now.shallow, records)
         touched: set[str] | None = None
     else:
         try:
@@ -71,10 +92,10 @@ def update(index: Index, repository: Repository, now: Snapshot, texts: Texts) ->
         except GitFailed:  # an old tip was collected: what it reached can't be told any more
             _forget_everything(index)
             index.remember("tips", "")
-            _add(index, repository, history.commits(repository.git, now.tips), now.shallow, texts)
+            _add(index, repository, history.commits(repository.git, now.tips), now.shallow, records)
             touched = None
         else:
-            touched = _remove(index, gone) | _add(index, repository, new, now.shallow, texts)
+            touched = _remove(index, gone) | _add(index, repository, new, now.shallow, records)
     _note_repeated(index, touched)
     index.remember("tips", " ".join(now.tips))
     index.remember("shallow", " ".join(sorted(now.shallow)))
@@ -137,7 +158,7 @@ def _add(
     repository: Repository,
     commits: Sequence[history.Commit],
     shallow: frozenset[str],
-    texts: Texts,
+    records: Records,
 ) -> set[str]:
     """Adds commits; gives the records that they introduce."""
     touched: set[str] = set()
@@ -145,18 +166,31 @@ def _add(
         "INSERT OR REPLACE INTO commits VALUES (?, ?, ?, ?)",
         ((c.hash, _storable(c.author), c.committed_at, _storable(c.subject)) for c in commits),
     )
+    waiting: list[tuple[_Changes, _Reader, _End]] = []
     for start in range(0, len(commits), _COMMITS_AT_ONCE):
         hashes = [commit.hash for commit in commits[start : start + _COMMITS_AT_ONCE]]
         listed = list(history.changes(repository.git, hashes, repository.root))
-        reader = _Reader(repository, [change for _, found in listed for change in found], texts)
-        for commit, found in listed:
-            touched |= _add_commit(index, repository, reader, commit, found, commit in shallow)
+        reader = _Reader(repository, [change for _, found in listed for change in found])
+        waiting.append((listed, reader, records.begin(reader.sidecars)))
+        if len(waiting) > 1:  # others read blobs while this goes on
+            touched |= _add_commits(index, records, *waiting.pop(0), shallow)
+    for each in waiting:
+        touched |= _add_commits(index, records, *each, shallow)
+    return touched
+
+
+def _add_commits(
+    index: Index, records: Records, listed: _Changes, reader: _Reader, end: _End, shallow: frozenset[str]
+) -> set[str]:
+    touched: set[str] = set()
+    reader.know(end(), records.links())
+    for commit, found in listed:
+        touched |= _add_commit(index, reader, commit, found, commit in shallow)
     return touched
 
 
 def _add_commit(
     index: Index,
-    repository: Repository,
     reader: _Reader,
     commit: str,
     found: list[history.FileChange],
@@ -220,21 +254,25 @@ def _renamed_from(
 class _Reader:
     """Turns raw file changes into points, reading each blob once."""
 
-    def __init__(self, repository: Repository, found: Iterable[history.FileChange], texts: Texts) -> None:
+    def __init__(self, repository: Repository, found: Iterable[history.FileChange]) -> None:
         self._repository = repository
-        self._records: dict[str, tuple[str, str] | None] = {}
+        self._records: Mapping[str, Record | None] = {}
         self._hashes: dict[str, str | None] = {}
-        sidecars: set[str] = set()
-        others: dict[str, str] = {}
+        sidecars: dict[str, None] = {}
+        self._others: dict[str, str] = {}
         for change in found:
             oids = [oid for oid in (*change.old_oids, change.new_oid) if oid.strip("0")]
             if names.is_sidecar(change.path):
-                sidecars.update(oids)
+                sidecars.update(dict.fromkeys(oids))
             elif repository.is_asset_path(change.path):
-                others.update(dict.fromkeys(oids, change.path))
-        for oid, data in texts.read(sorted(sidecars)):
-            self._records[oid] = _record_of(data)
-        self._read_links(others)
+                self._others.update(dict.fromkeys(oids, change.path))
+        self.sidecars = list(sidecars)
+
+    def know(self, records: Mapping[str, Record | None], links: Mapping[str, str]) -> None:
+        """Takes what the sidecars' blobs hold, and what is known of links."""
+        self._records = records
+        self._hashes = {oid: links[oid] for oid in self._others if oid in links}
+        self._read_links({oid: path for oid, path in self._others.items() if oid not in links})
 
     def sides(self, found: list[history.FileChange]) -> tuple[dict[str, list[_Point]], dict[str, _Point]]:
         """Gives, by asset path relative to the assets root, what stood there in each parent and what stands there now."""
@@ -270,7 +308,8 @@ class _Reader:
     def _read_links(self, oids: dict[str, str]) -> None:
         """Finds the hashes in link blobs; those that a sidecar read just now accounts for need no reading."""
         expected: dict[str, str] = {}
-        hashes = {entry[1] for entry in self._records.values() if entry}
+        said = (self._records.get(oid) for oid in self.sidecars)
+        hashes = {entry[1] for entry in said if entry}.difference(self._hashes.values())
         depths = {path.count("/") for path in oids.values()}
         for depth in depths:
             for hash_ in hashes:
@@ -296,7 +335,7 @@ def _new(change: history.FileChange | None) -> str | None:
     return change.new_oid if change is not None and history.is_present(change.new_mode) else None
 
 
-def _record_of(data: bytes | None) -> tuple[str, str] | None:
+def _record_of(data: bytes | None) -> Record | None:
     """Gives a sidecar blob's record id and hash."""
     found = sidecar.decode_if_whole(data)
     return (found.provenance.id, found.hash) if found is not None else None

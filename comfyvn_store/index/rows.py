@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from comfyvn_store.asset import sidecar
 from comfyvn_store.asset.sidecar import BrokenSidecar, Sidecar
 from comfyvn_store.base import canonical, files, links, names
-from comfyvn_store.index import ingredients, sight, since
+from comfyvn_store.index import columns, ingredients, sight, since
 from comfyvn_store.index.database import Index
 from comfyvn_store.index.ledger import Snapshot
 from comfyvn_store.index.texts import Texts
@@ -94,8 +94,8 @@ _KNOWN = "SELECT path, mode, link_oid, sidecar_oid, staged FROM assets_registry"
 
 def _look_at_all(index: Index, repository: Repository) -> _Found:
     tracked = staging.filtered_entries(repository.git, repository.root, "comfyvn", "comfyvn-sidecar")
-    entries = {entry.path: entry for entry in _unmerged_as_ours(tracked)}
-    wanted = _wanted(repository, entries)
+    entries = {entry.path: entry for entry in unmerged_as_ours(tracked)}
+    wanted = wanted_assets(repository, entries)
     known = {row[0]: Wanted(*row[1:5]) for row in index.db.execute(_KNOWN)}
     gone, folders, all_there = sight.vanished(repository, wanted, entries)
     wanted = {path: want for path, want in wanted.items() if path not in gone}
@@ -105,21 +105,26 @@ def _look_at_all(index: Index, repository: Repository) -> _Found:
     return _Found(wanted, known, folders, rewritten, all_there and not any(entry.stage for entry in tracked))
 
 
-def _look_at_some(index: Index, repository: Repository, part: set[str]) -> _Found | None:
+def _look_at_some(index: Index, repository: Repository, part: Mapping[str, Entry | None]) -> _Found | None:
     """Looks at the assets to which the paths (relative to the top) belong, and at folders that changed. None if some view
     is gone, or something is in conflict: then all must be looked at."""
     views = {path.removesuffix(names.SIDECAR_SUFFIX) for path in part}
-    both = {*views, *map(names.sidecar_path, views)}
-    tracked = staging.filtered_entries_at(repository.git, repository.root, both, "comfyvn", "comfyvn-sidecar")
-    if any(entry.stage for entry in tracked):
-        return None
-    wanted = _wanted(repository, {entry.path: entry for entry in tracked})
-    if any(files.lstat(repository.absolute(repository.full(path))) is None for path in wanted):
-        return None
+    rest = {*views, *map(names.sidecar_path, views)} - part.keys()
+    found = {**part, **since.entries_at(repository, sorted(rest))}
+    entries = [entry for entry in found.values() if entry is not None]
     inside = {each for each in map(repository.inside, views) if each is not None}
     known = {
         row[0]: Wanted(*row[1:5]) for path in inside for row in index.db.execute(f"{_KNOWN} WHERE path = ?", (path,))
     }
+    ours = _known_as_ours(repository, known)
+    drivers = staging.filter_drivers(repository.git, [entry.path for entry in entries if entry.path not in ours])
+    ours |= {path for path, driver in drivers.items() if driver in ("comfyvn", "comfyvn-sidecar")}
+    tracked = [entry for entry in entries if entry.path in ours]
+    if any(entry.stage for entry in tracked):
+        return None
+    wanted = wanted_assets(repository, {entry.path: entry for entry in tracked})
+    if any(files.lstat(repository.absolute(repository.full(path))) is None for path in wanted):
+        return None
     folders, changed = sight.changed_folders(index, repository, [entry.path for entry in tracked])
     if not sight.are_attributes_known(index, repository, folders):
         return None
@@ -134,6 +139,12 @@ def _look_at_some(index: Index, repository: Repository, part: set[str]) -> _Foun
             return None
         carded += [path for path, card in rows if card is not None]
     return _Found(wanted, known, folders, sight.rewritten(index, repository, carded, folders), True)
+
+
+def _known_as_ours(repository: Repository, known: Mapping[str, Wanted]) -> set[str]:
+    """Gives the paths (relative to the top) that passed our filters at the last update; attributes are as they were."""
+    views = {repository.full(path): want for path, want in known.items() if want.staged}
+    return {*views, *(names.sidecar_path(path) for path, want in views.items() if want.sidecar_oid is not None)}
 
 
 def _rows_in(index: Index, repository: Repository, folder: str, but: set[str]) -> list[tuple[str, str | None]]:
@@ -166,7 +177,7 @@ def misplaced(index: Index) -> set[str]:
     return set(filter(None, (index.state("misplaced") or "").split("\0")))
 
 
-def _unmerged_as_ours(entries: list[Entry]) -> list[Entry]:
+def unmerged_as_ours(entries: list[Entry]) -> list[Entry]:
     """Gives one entry a path: of a conflict our side, which is what the work tree shows, else theirs."""
     best: dict[str, Entry] = {}
     for entry in entries:
@@ -180,7 +191,7 @@ def _preference(stage: int) -> int:
     return {0: 0, 2: 1, 3: 2}.get(stage, 3)
 
 
-def _wanted(repository: Repository, entries: Mapping[str, Entry]) -> dict[str, Wanted]:
+def wanted_assets(repository: Repository, entries: Mapping[str, Entry]) -> dict[str, Wanted]:
     found = {}
     for path, entry in entries.items():
         if entry.mode == staging.GITLINK or not repository.is_asset_path(path):
@@ -339,14 +350,14 @@ def _write(
         "sidecar_oid": want.sidecar_oid,
         "commit_hash": None,
         "problem": problem,
-        "width": _pixels(media.get("width")),
-        "height": _pixels(media.get("height")),
+        "width": columns.pixels(media.get("width")),
+        "height": columns.pixels(media.get("height")),
         "record": None,  # as soon as the record has its row
     }
-    columns = ", ".join(values)
+    fields = ", ".join(values)
     updates = ", ".join(f"{name} = excluded.{name}" for name in values if name != "path")
     index.db.execute(
-        f"INSERT INTO assets_registry({columns}) VALUES ({', '.join('?' * len(values))})"
+        f"INSERT INTO assets_registry({fields}) VALUES ({', '.join('?' * len(values))})"
         f" ON CONFLICT(path) DO UPDATE SET {updates}",
         tuple(values.values()),
     )
@@ -360,10 +371,6 @@ def _write(
     return own.provenance.id if own else None
 
 
-def _pixels(value: Any) -> int | None:
-    return value if type(value) is int and 0 <= value < 1 << 63 else None
-
-
 def _words(card: Sidecar | None, own: Sidecar | None) -> tuple[str, str, str, str]:
     """Gives what full-text search finds an asset by: tags, licence, prompts, models."""
     tags, license_ = (card.tags, card.license) if card else ((), None)
@@ -372,17 +379,13 @@ def _words(card: Sidecar | None, own: Sidecar | None) -> tuple[str, str, str, st
 
 def words(tags: Iterable[str], license_: str | None, inputs: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """Gives tags, licence, prompts and models as texts to be found by their words."""
-    loras = inputs.get("loras")
-    models = [inputs.get("model")]
-    if isinstance(loras, list):
-        models += [item.get("name") for item in loras if isinstance(item, dict)]
-    prompts = [inputs.get("positive"), inputs.get("negative")]
-    return (
-        " ".join(tags),
-        license_ or "",
-        "\n".join(text for text in prompts if isinstance(text, str)),
-        "\n".join(text for text in models if isinstance(text, str)),
-    )
+    return (" ".join(tags), license_ or "", *columns.words(inputs))
+
+
+def preview_ending(mime: str | None) -> str | None:
+    """Gives what stands behind the hash in the name of a preview of such media."""
+    preview = sidecar.preview_for(mime, "")
+    return os.path.basename(preview["path"]) if preview is not None else None
 
 
 def thumb_path(repository: Repository, mime: str | None, hash_: str) -> str | None:

@@ -39,10 +39,8 @@ def attribute_prints(index: Index, repository: Repository) -> str:
         ".gitattributes",
         *(index.state("attributes") or f"{repository.root}/.gitattributes").split("\0"),
     ]
-    env = repository.git.environment
-    settings = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME", ""), ".config")
     places = [
-        os.path.join(settings, "git", "attributes"),
+        repository.settings.attributes_file(repository.top, repository.git.environment),
         os.path.join(repository.common_dir, "info", "attributes"),
         *(repository.absolute(path) for path in attributes),
     ]
@@ -121,15 +119,15 @@ def rewritten(index: Index, repository: Repository, paths: Iterable[str], folder
     before = _remembered(index)
     since = int(index.state("looked") or 0) - _CLOCKS_NS
     right = _right(index)
+    changed = {folder for folder, stamp in folders.items() if before.get(folder) != stamp}
     found = set()
     for path in paths:
-        card = names.sidecar_path(repository.full(path))
-        folder = os.path.dirname(card)
-        if folders.get(folder) == before.get(folder):
-            continue
-        info = files.lstat(repository.absolute(card))
-        if info is None or (info.st_mtime_ns > since and right.get(card) != _text_of(files.print_of(info))):
-            found.add(path)
+        full = f"{repository.root}/{path}"
+        if full.rpartition("/")[0] in changed:
+            card = f"{full}{names.SIDECAR_SUFFIX}"
+            info = files.lstat(f"{repository.top}/{card}")
+            if info is None or (info.st_mtime_ns > since and right.get(card) != _text_of(files.print_of(info))):
+                found.add(path)
     return found
 
 

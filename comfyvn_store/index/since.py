@@ -8,6 +8,7 @@ from the work tree, files instead of links), nothing is remembered, and the next
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.base import names
@@ -17,16 +18,18 @@ from comfyvn_store.index.database import Index
 from comfyvn_store.index.ledger import Snapshot
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
+from comfyvn_store.vcs.staging import Change, Entry
 
 # Beyond so many paths everything is looked at, which costs no more then.
 _MANY = 4000
 
 
 class Seen(NamedTuple):
-    """By what git's index differs from a tree-ish, at a moment of which `moment` is the mark; paths are top-relative."""
+    """By what git's index differs from a tree-ish, at a moment of which `moment` is the mark; paths are top-relative, each
+    with its entry, None for what is in git's index no more, or in conflict."""
 
     base: str
-    paths: frozenset[str]
+    entries: dict[str, Entry | None]
     moment: str
 
 
@@ -36,27 +39,43 @@ def look(repository: Repository, now: Snapshot) -> Seen | None:
         return None
     moment = sight.index_print(repository)
     base = now.head or staging.empty_tree(repository.git)
-    paths = {change.path for change in staging.staged_changes(repository.git, base, repository.root)}
-    if len(paths) > _MANY or not all(map(names.is_utf8, paths)):
-        return None
-    return Seen(base, frozenset(paths), moment)
+    changes = staging.staged_changes(repository.git, base, repository.root)
+    return Seen(base, _entries(changes), moment) if len(changes) <= _MANY else None
 
 
-def changed(index: Index, repository: Repository, now: Snapshot, seen: Seen | None) -> set[str] | None:
-    """Gives the paths (relative to the top) whose entries may have changed since the last update, None for all."""
+def _entries(changes: Iterable[Change]) -> dict[str, Entry | None]:
+    """Gives what changes leave at those paths that can be an asset's."""
+    kept = (change for change in changes if names.is_utf8(change.path))
+    return {path: Entry(path, mode, oid) if mode != staging.GONE else None for path, _, mode, _, oid in kept}
+
+
+def changed(index: Index, repository: Repository, now: Snapshot, seen: Seen | None) -> dict[str, Entry | None] | None:
+    """Gives the paths (relative to the top) whose entries may have changed since the last update, each with its entry now;
+    None where everything may have."""
     before = (index.state("seen") or "").split("\0")
     if seen is None or len(before) < 3 or before[1] != _circumstances(index, repository, now):
         return None
     base, _, *paths = before
-    found = seen.paths.union(filter(None, paths))
+    found: dict[str, Entry | None] = {}
     if base != seen.base:
         try:
-            found |= {change.path for change in staging.tree_changes(repository.git, base, seen.base, repository.root)}
+            found = _entries(staging.tree_changes(repository.git, base, seen.base, repository.root))
         except GitFailed:  # that commit was collected
             return None
+    found.update(seen.entries)
+    rest = [path for path in paths if path and path not in found]
+    rest += [path for path, entry in seen.entries.items() if entry is None]
+    found.update(entries_at(repository, rest))
     if len(found) > _MANY or any(os.path.basename(path) == ".gitattributes" for path in found):
         return None
-    return set(found)
+    return found
+
+
+def entries_at(repository: Repository, paths: Sequence[str]) -> dict[str, Entry | None]:
+    """Gives the entries at paths in git's index, None for what is not in it; of one in conflict the last."""
+    found: dict[str, Entry | None] = dict.fromkeys(paths)
+    found.update((entry.path, entry) for entry in staging.entries_at(repository.git, repository.root, paths))
+    return found
 
 
 def remember(index: Index, repository: Repository, now: Snapshot, seen: Seen | None) -> None:
@@ -65,7 +84,9 @@ def remember(index: Index, repository: Repository, now: Snapshot, seen: Seen | N
     if seen is None or seen.moment != sight.index_print(repository):
         index.remember("seen", "")
     else:
-        index.remember("seen", "\0".join([seen.base, _circumstances(index, repository, now), *sorted(seen.paths), ""]))
+        index.remember(
+            "seen", "\0".join([seen.base, _circumstances(index, repository, now), *sorted(seen.entries), ""])
+        )
 
 
 def _circumstances(index: Index, repository: Repository, now: Snapshot) -> str:

@@ -8,6 +8,8 @@ from comfyvn_store.base import canonical
 from comfyvn_store.vcs import blobs, history
 from comfyvn_store.vcs.repository import Repository
 
+# So many are read by one process, which is not asked for their sizes before.
+_FEW = 32
 # So many bytes are kept at most.
 _MOST_KEPT = 4 * 1024 * 1024
 
@@ -26,12 +28,18 @@ class Texts:
         names = list(dict.fromkeys(oids))
         rest = [oid for oid in names if oid not in self._kept]
         yield from ((oid, self._kept[oid]) for oid in names if oid in self._kept)
-        found = blobs.sizes(self._repository.git, rest)
-        small = [oid for oid in rest if oid in found and found[oid].size <= canonical.LONGEST_JSON]
-        yield from ((oid, None) for oid in set(rest).difference(small))
-        for oid, data in history.read_many(self._repository, small, in_process=self._in_process):
+        for oid, data in self._read(rest):
             size = len(data or b"")
             if size <= self._room:
                 self._kept[oid] = data
                 self._room -= size
             yield oid, data
+
+    def _read(self, rest: list[str]) -> Iterator[tuple[str, bytes | None]]:
+        if len(rest) <= _FEW and not self._repository.git.promisors:
+            yield from blobs.read_few(self._repository.git, rest, canonical.LONGEST_JSON)
+            return
+        found = blobs.sizes(self._repository.git, rest)
+        small = [oid for oid in rest if oid in found and found[oid].size <= canonical.LONGEST_JSON]
+        yield from ((oid, None) for oid in set(rest).difference(small))
+        yield from history.read_many(self._repository, small, in_process=self._in_process)

@@ -142,6 +142,15 @@ class Store:
                     if links.is_hash(folder + name):
                         yield folder + name
 
+    def is_as_stored(self, hash_: str, size: int | None) -> bool:
+        """Tells whether an object is there with that size (None: any), mode and mtime as stored; `False` says nothing more."""
+        try:
+            info = os.lstat(f"{self.root}/objects/{hash_[:2]}/{hash_[2:]}")
+        except OSError:
+            return False
+        is_plain = info.st_mode & 0o170222 == stat.S_IFREG and info.st_mtime_ns % _SECOND == 0
+        return is_plain and (size is None or info.st_size == size)
+
     def is_touched(self, info: os.stat_result) -> bool:
         """Tells whether an object's mode or mtime is not as stored, so that its bytes should be checked."""
         is_writable = bool(info.st_mode & 0o222) and self._keeps_modes

@@ -110,6 +110,30 @@ def read_blobs(git: Git, oids: Iterable[str]) -> Iterator[tuple[str, bytes | Non
             position += size + 1
 
 
+def read_few(git: Git, oids: Sequence[str], limit: int) -> Iterator[tuple[str, bytes | None]]:
+    """Gives the bytes of few blobs in one process; None of those that git does not have or that have more than `limit`.
+
+    Not for a partial clone, whose remote may have to be asked.
+    """
+    rest = list(oids)
+    while rest:
+        process = git.start("cat-file", "--batch", "--buffer")
+        assert process.stdin is not None and process.stdout is not None
+        with process, process.stdout as answers:
+            process.stdin.write("".join(f"{oid}\n" for oid in rest).encode())
+            process.stdin.close()
+            while rest:
+                oid, parts = rest.pop(0), answers.readline().split(b" ")
+                size = int(parts[2]) if len(parts) == 3 else -1
+                if size > limit:
+                    process.kill()  # rather than have all of it
+                yield oid, answers.read(size) if 0 <= size <= limit else None
+                if size > limit:
+                    break
+                if size >= 0:
+                    answers.read(1)
+
+
 def read_small_blobs(git: Git, oids: Iterable[str], limit: int) -> dict[str, bytes]:
     """Gives the blobs of at most `limit` bytes; larger and missing ones are left out."""
     names = [oid for oid, found in sizes(git, oids).items() if found.kind == "blob" and found.size <= limit]

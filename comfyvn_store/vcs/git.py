@@ -40,6 +40,8 @@ _LOCAL = (
     "GIT_QUARANTINE_PATH",
 )
 
+# Where no index is.
+_NO_INDEX = "/nonexistent/comfyvn-store/index"
 # What git says when it cannot fetch an object (promisor-remote.c); LC_ALL=C keeps it so.
 _NOT_PROMISED = b" from promisor remote"
 # They change what a pathspec means (`git --literal-pathspecs`, as some editors run it, hands them to hooks); ours say
@@ -89,6 +91,12 @@ class Git:
             return self._answering[words].ask("".join(f"{question}\n" for question in questions).encode())
         except OSError:
             return None
+
+    def without_index(self) -> Git:
+        """Gives a git that finds its index empty: what compares trees reads all of it for nothing, 20 ms of 160,000 entries."""
+        other = Git(self.folder, self.environment | {"GIT_INDEX_FILE": _NO_INDEX})
+        other.promisors = self.promisors
+        return other
 
     def run(self, *arguments: str, data: bytes | None = None, check: bool = True) -> bytes:
         """Runs git and gives what it printed. Raises GitFailed for a non-zero status if `check`."""

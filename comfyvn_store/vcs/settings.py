@@ -29,8 +29,8 @@ DEFAULT_THUMBS = "cache/thumbs"
 # The only keys a repository may set for whoever clones it: none names a command or a path outside the work tree.
 _WHITELIST = frozenset(("assetsroot", "marker", "views", "fetch"))
 # git's own setting, which is heeded too.
-_SHARED, _SYMLINKS = "core.sharedrepository", "core.symlinks"
-_WANTED = rf"^(comfyvn\.|{_SHARED}$|{_SYMLINKS}$|extensions\.partialclone$|remote\..*\.promisor$)"
+_SHARED, _SYMLINKS, _ATTRIBUTES = "core.sharedrepository", "core.symlinks", "core.attributesfile"
+_WANTED = rf"^(comfyvn\.|{_SHARED}$|{_SYMLINKS}$|{_ATTRIBUTES}$|extensions\.partialclone$|remote\..*\.promisor$)"
 _FALSE = frozenset(("false", "no", "off", "0", ""))
 _TRUE = frozenset(("true", "yes", "on", "1"))
 
@@ -103,6 +103,14 @@ class Settings(NamedTuple):
     def limit_rate(self) -> int | None:
         """Bytes a second over all of them, None: no limit. Raises UsageError."""
         return number("comfyvn.limitRate", self.said.get("limitrate"), 1, 1 << 50)
+
+    def attributes_file(self, top: str, environment: Mapping[str, str]) -> str:
+        """The file with the attributes of whoever works here (gitattributes, "DESCRIPTION"), there or not."""
+        said = self.said.get(_ATTRIBUTES)
+        if said is not None:
+            return os.path.join(top, os.path.expanduser(said))
+        folder = environment.get("XDG_CONFIG_HOME") or os.path.join(environment.get("HOME", ""), ".config")
+        return os.path.join(top, folder, "git", "attributes")
 
     @property
     def trash_grace(self) -> float:
@@ -225,7 +233,7 @@ def _git_config(git: Git) -> tuple[dict[str, str], tuple[str, ...]]:
     own: dict[str, str] = {}
     promisors: list[str] = []
     for key, value in _pairs(listing):
-        if key.startswith("comfyvn.") or key in (_SHARED, _SYMLINKS):
+        if key.startswith("comfyvn.") or key in (_SHARED, _SYMLINKS, _ATTRIBUTES):
             own[key.removeprefix("comfyvn.")] = value
         elif key == "extensions.partialclone":
             promisors.append(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from comfyvn_store.errors import GitFailed, Refused
@@ -71,14 +71,11 @@ def filtered_entries(git: Git, root: str, *drivers: str) -> list[Entry]:
     return _parsed(filtered_listing(git, root, *drivers))
 
 
-def filtered_entries_at(git: Git, root: str, paths: Collection[str], *drivers: str) -> list[Entry]:
-    """Gives those of them at exactly these paths, all of them below `root`; see `entries_at`."""
-    if len(paths) * len(drivers) <= _FEW:
-        specs = [f":(top,literal,attr:filter={driver}){path}" for path in paths for driver in drivers]
-        listing = git.run("ls-files", "-s", "-z", "--", *specs, literal(".git")) if paths else b""
-    else:
-        listing = filtered_listing(git, root, *drivers)
-    return _chosen(_bounded(git, listing), paths)
+def filter_drivers(git: Git, paths: Iterable[str]) -> dict[str, str]:
+    """Gives the `filter` attribute of top-relative paths, in git or not ("unspecified" where there is none)."""
+    data = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    said = git.run("check-attr", "-z", "--stdin", "filter", data=data).split(b"\0") if data else []
+    return {os.fsdecode(path): os.fsdecode(value) for path, value in zip(said[::3], said[2::3], strict=False)}
 
 
 def filtered_listing(git: Git, root: str, *drivers: str) -> bytes:
@@ -158,7 +155,9 @@ def staged_changes(git: Git, base: str, root: str) -> list[Change]:
 def tree_changes(git: Git, old: str, new: str, root: str) -> list[Change]:
     """Gives what differs between two tree-ishes, below `root`."""
     return parse_raw(
-        git.run("diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev", old, new, "--", literal(root))
+        git.without_index().run(
+            "diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev", old, new, "--", literal(root)
+        )
     )
 
 
