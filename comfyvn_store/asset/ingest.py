@@ -130,6 +130,7 @@ class _Intake:
         self._start: bytes | None = b"" if mark else None
         self._format: str | None = None
         self._size = 0
+        self._first: bytes | None = None
         # The digest as it was at two points, not far before the first marker or IEND, and where those were.
         self._heads = [(hashlib.sha256(), 0)]
 
@@ -138,6 +139,19 @@ class _Intake:
         self._digest.close()
 
     def take(self, block: bytes) -> None:
+        """Takes the next bytes. The first ones are held: a small PNG is hashed and written once, with its marker."""
+        if self._first is None and not self._size:
+            self._first = block
+            return
+        self._take_first()
+        self._take(block)
+
+    def _take_first(self) -> None:
+        if self._first is not None:
+            first, self._first = self._first, None
+            self._take(first)
+
+    def _take(self, block: bytes) -> None:
         scanner = self._scanner
         if scanner is not None:
             is_open = scanner.iend is None and not scanner.markers
@@ -155,6 +169,9 @@ class _Intake:
 
     def finish(self, stated: Stated, store: Store | None) -> Ingested:
         """Completes the object; with `store` None only its hash is found."""
+        if self._first is not None and (done := self._finish_small(self._first, stated, store)):
+            return done
+        self._take_first()
         whole = self._digest.hexdigest()
         if self._format not in (None, "pngs"):
             made = _Marking(self._incoming, self._size, marking.module(self._format), whole, self._is_meant)
@@ -174,23 +191,35 @@ class _Intake:
             return self._keep(store, whole, source_hash)
         return self._mark(scanner, source_hash, stated, store)
 
-    def _keep(self, store: Store | None, hash_: str, source_hash: str) -> Ingested:
-        if store is not None:
-            self._incoming.keep(hash_)
-        return Ingested(hash_, source_hash)
+    def _finish_small(self, data: bytes, stated: Stated, store: Store | None) -> Ingested | None:
+        """Completes a PNG without a marker that came in one block; None where anything is otherwise."""
+        if self._scanner is None or not data.startswith(png.SIGNATURE):
+            return None
+        scanner = png.PngScanner(extras=True)
+        if not _is_followed(scanner, data) or not scanner.is_whole or scanner.has_c2pa or scanner.markers:
+            return None
+        assert scanner.iend is not None
+        head = hashlib.sha256(data[: scanner.iend])
+        digest = head.copy()
+        digest.update(data[scanner.iend :])
+        source_hash = digest.hexdigest()
+        if self._is_meant is not None and self._is_meant(source_hash):
+            return None
+        seen, chunk = _marked(scanner, source_hash, stated)
+        put = chunk + data[scanner.iend :]
+        head.update(put)
+        self._incoming.write(data[: scanner.iend] + put)
+        return self._keep(store, head.hexdigest(), source_hash, seen)
+
+    def _keep(self, store: Store | None, hash_: str, source_hash: str, seen: Seen | None = None) -> Ingested:
+        is_new = store is not None and self._incoming.keep(hash_)
+        return Ingested(hash_, source_hash, seen if is_new else None)
 
     def _mark(self, scanner: png.PngScanner, source_hash: str, stated: Stated, store: Store | None) -> Ingested:
-        entries = of_png("image/png", scanner.texts, scanner.exif, scanner.c2pa)
-        origin = readers.read_origin(entries)
-        source = stated.source or (origin.source if origin else None)
-        workflow = stated.workflow_hash or (origin.workflow_hash if origin else None)
-        chunk = marker.chunk(source, source_hash, workflow)
+        seen, chunk = _marked(scanner, source_hash, stated)
         assert scanner.iend is not None
         if not scanner.markers and self._size - scanner.iend <= BLOCK:
-            hash_ = self._insert(scanner.iend, chunk)
-            is_new = store is not None and self._incoming.keep(hash_)
-            said = {"source": source, "source_hash": source_hash, "workflow_hash": workflow}
-            return Ingested(hash_, source_hash, Seen(entries, said) if is_new else None)
+            return self._keep(store, self._insert(scanner.iend, chunk), source_hash, seen)
         return self._rewrite(scanner, chunk, source_hash, store)
 
     def _insert(self, at: int, chunk: bytes) -> str:
@@ -234,6 +263,16 @@ class _Intake:
             if start <= offset:
                 return digest.copy(), start
         return hashlib.sha256(), 0
+
+
+def _marked(scanner: png.PngScanner, source_hash: str, stated: Stated) -> tuple[Seen, bytes]:
+    """Gives what was seen of a PNG, and the chunk that is to mark it."""
+    entries = of_png("image/png", scanner.texts, scanner.exif, scanner.c2pa)
+    origin = readers.read_origin(entries)
+    source = stated.source or (origin.source if origin else None)
+    workflow = stated.workflow_hash or (origin.workflow_hash if origin else None)
+    said = {"source": source, "source_hash": source_hash, "workflow_hash": workflow}
+    return Seen(entries, said), marker.chunk(source, source_hash, workflow)
 
 
 class _Marking:

@@ -138,6 +138,7 @@ class _Bytes(_Process):
     def __init__(self, target: int) -> None:
         super().__init__(target)
         self._ahead = Ahead()
+        self._is_ready = False
 
     def rest(self, reader: PacketReader) -> None:
         if self._repository is not None:
@@ -177,7 +178,9 @@ class _Bytes(_Process):
         if inside is None or not names.is_asset_name(inside):
             self._pass(path, first, rest)
             return
-        repository.require_initialised()
+        if not self._is_ready:
+            repository.require_initialised()
+            self._is_ready = True
         if links.is_bent(first):
             raise ingest.bent(path)
 

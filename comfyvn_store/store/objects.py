@@ -208,10 +208,12 @@ class Store:
         """
         target = self.path(hash_)
         now = int(time.time()) * _SECOND + (0 if is_durable else _UNSYNCED)
-        if not is_own(os.lstat(path)):
+        info = os.lstat(path)
+        if not is_own(info):
             path = self._own_copy(path)
+            info = os.lstat(path)
         os.utime(path, ns=(now, now))
-        os.chmod(path, self.sharing.object_mode(os.lstat(path).st_mode))
+        os.chmod(path, self.sharing.object_mode(info.st_mode))
         try:
             os.rename(path, target)
         except FileNotFoundError:
