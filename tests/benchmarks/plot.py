@@ -45,17 +45,15 @@ class _Scale:
     """Where a ratio is, from left to right."""
 
     def __init__(self, ratios: Sequence[float]) -> None:
-        self.low = math.floor(math.log10(min([0.5, *ratios])))
-        self.high = math.ceil(math.log10(max([2.0, *ratios])))
+        every = [digit * 10.0**power for power in range(-6, 7) for digit in (1, 2, 5)]
+        low = max(mark for mark in every if mark <= min([0.5, *ratios]))
+        high = min(mark for mark in every if mark >= max([2.0, *ratios]))
+        self.marks = [mark for mark in every if low <= mark <= high]
+        self._low, self._span = math.log10(low), math.log10(high) - math.log10(low)
 
     def at(self, ratio: float) -> float:
-        share = (math.log10(ratio) - self.low) / (self.high - self.low)
-        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
-
-    def marks(self) -> list[float]:
-        """The ratios that have a line: 1, 2 and 5 of each power of ten."""
-        found = [digit * 10.0**power for power in range(self.low, self.high) for digit in (1, 2, 5)]
-        return [*found, 10.0**self.high]
+        """Gives how far to the right a ratio is."""
+        return _LEFT + (math.log10(ratio) - self._low) / self._span * (_WIDTH - _LEFT - _RIGHT)
 
 
 def _legend(tools: Sequence[str]) -> list[str]:
@@ -69,7 +67,7 @@ def _legend(tools: Sequence[str]) -> list[str]:
 
 def _grid(scale: _Scale, height: int) -> list[str]:
     parts = []
-    for mark in scale.marks():
+    for mark in scale.marks:
         x = scale.at(mark)
         colour = "#444444" if mark == 1 else "#dddddd"
         parts.append(f'<line x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{height - 30}" stroke="{colour}"/>')

@@ -62,7 +62,7 @@ def blocks(options: Options, found: tables.Found, facts: Mapping[str, Any]) -> d
         "machine": tables.machine(facts["machine"]),
         "times": tables.side_by_side(rows, middle, names, "seconds"),
         "processor": tables.side_by_side(rows, middle, names, "processor"),
-        "alone": tables.alone(rows, middle),
+        "alone": tables.alone(rows, middle, names),
         "targets": tables.targets(rows, middle),
         "memory": tables.memory(rows, middle, names, facts["machine"]["least memory told"]),
     }
@@ -111,7 +111,9 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--only-tell", action="store_true", help="measure nothing; tell what --raw has")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into this page")
-    parser.add_argument("--scratch", type=Path, metavar="DIR", help="where to work (about 25 GB for a whole run)")
+    parser.add_argument(
+        "--scratch", type=Path, metavar="DIR", help="where to work (a whole run takes about 10 GB there)"
+    )
     return parser.parse_args(words)
 
 

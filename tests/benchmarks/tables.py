@@ -49,18 +49,17 @@ def side_by_side(rows: Sequence[Row], middle: Mapping[str, Mapping[str, Spent]],
     return table(["", *tools], lines)
 
 
-def alone(rows: Sequence[Row], middle: Mapping[str, Mapping[str, Spent]]) -> str:
-    """Gives the times of what only comfyvn-store does, with what was measured beside it."""
+def alone(rows: Sequence[Row], middle: Mapping[str, Mapping[str, Spent]], tools: Sequence[str]) -> str:
+    """Gives the times of comfyvn-store where something else than a tool was measured beside it."""
     lines = []
     for row in rows:
-        if row.beside and OURS in middle.get(row.key, {}):
-            spent = middle[row.key][OURS]
+        columns = middle.get(row.key, {})
+        others = {name: spent for name, spent in columns.items() if name not in tools}
+        if OURS in columns and (others or row.beside):
             beside = "; ".join(
-                f"{other}: {clock(found.seconds)}, processor {clock(found.processor)}"
-                for other, found in middle[row.key].items()
-                if other != OURS
+                f"{name}: {clock(spent.seconds)}, processor {clock(spent.processor)}" for name, spent in others.items()
             )
-            lines.append([row.title, clock(spent.seconds), clock(spent.processor), beside])
+            lines.append([row.title, clock(columns[OURS].seconds), clock(columns[OURS].processor), beside])
     return table(["", "time", "processor", "beside it"], lines)
 
 

@@ -46,7 +46,6 @@ class Asked:
         self.commit = commits[len(commits) // 2]
         paths = list(self.history.there)
         self.asset = f"assets/{paths[len(paths) // 2]}"
-        self.run("rebuild", "--no-previews")
 
     def run(self, *words: str) -> Spent:
         """Runs one of our commands."""
