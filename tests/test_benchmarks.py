@@ -191,6 +191,35 @@ def test_raw_times_of_several_runs_are_told_together(tmp_path: Path) -> None:
     assert raw.load(tmp_path) == ({"ask": FOUND["ask"], "add": {"git": [spent(7)]}}, {"machine": {"a": 2}})
 
 
+def test_a_tool_that_is_not_here_or_does_not_work_is_left_out_with_a_note(
+    starter: Starter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Absent(Plain):
+        name, program = "absent", "no-such-program"
+
+    class Broken(Plain):
+        name, program = "broken", "sh"
+
+        def version(self) -> str:
+            return self.desk.ask("sh", "-c", "echo cannot >&2; exit 1")
+
+    monkeypatch.setattr(run, "TOOLS", (Plain, Absent, Broken))
+    here, notes = run.chosen([], tmp_path, starter)
+    assert list(here) == [Plain] and here[Plain][0].isdigit()
+    assert notes[0] == "absent is not installed, so it is left out"
+    assert notes[1].startswith("broken does not work, so it is left out") and "cannot" in notes[1]
+    assert run.chosen(["absent"], tmp_path, starter) == ({}, notes[:1])
+
+
+def test_times_of_other_sizes_are_not_told_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {"machine": {"least memory told": 0}, "sizes": run.sizes(TINY)}
+    raw.save(tmp_path, {"add-few": {OURS: [spent(1)]}}, facts)
+    with pytest.raises(SystemExit, match="other sizes"):
+        run.main(["--raw", str(tmp_path), "--rows", "add-few"])
+    assert run.main(["--raw", str(tmp_path), "--only-tell"]) == 0
+    assert "add + commit of 3 × 5 KiB" in capsys.readouterr().out
+
+
 def test_only_a_whole_run_writes_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["--list"]) == 0
     assert "add-few" in capsys.readouterr().out

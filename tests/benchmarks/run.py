@@ -73,25 +73,30 @@ def blocks(options: Options, found: tables.Found, facts: Mapping[str, Any]) -> d
     return {name: block for name, block in told.items() if block.count("\n") > 1}
 
 
-def chosen(words: Sequence[str]) -> tuple[list[type[Plain]], list[str]]:
-    """Gives the tools that are asked for and here, and a note for each that is not here."""
-    asked = [kind for kind in TOOLS if not words or kind.name in words]
-    here = [kind for kind in asked if kind.found()]
-    return here, [f"{kind.name} is not installed, so it is left out" for kind in asked if kind not in here]
+def chosen(words: Sequence[str], scratch: Path, starter: Starter) -> tuple[dict[type[Plain], str], list[str]]:
+    """Gives the tools that are asked for and work here, with their versions, and a note for each that does not."""
+    here, notes = {}, []
+    for kind in TOOLS:
+        if words and kind.name not in words:
+            continue
+        if not kind.found():
+            notes.append(f"{kind.name} is not installed, so it is left out")
+            continue
+        try:
+            here[kind] = kind(scratch / "versions" / kind.name, starter).version()
+        except WorkFailed as error:
+            notes.append(f"{kind.name} does not work, so it is left out: {error}")
+    return here, notes
 
 
-def about(bench: Bench, notes: Sequence[str]) -> dict[str, Any]:
+def about(bench: Bench, versions: Mapping[type[Plain], str], notes: Sequence[str]) -> dict[str, Any]:
     """Gives what is measured on, and with which versions."""
-    versions = {
-        kind.name: kind(bench.scratch / "versions" / kind.name, bench.starter).version() for kind in bench.kinds
-    }
-    least = bench.starter.run(["true"], bench.scratch, {"PATH": os.environ["PATH"]}).memory
     left_out = {"left out": "; ".join(notes)} if notes else {}
     return {
         **machine.describe(bench.scratch),
-        **versions,
+        **{kind.name: version for kind, version in versions.items()},
         **left_out,
-        "least memory told": least,
+        "least memory told": bench.starter.run(["true"], bench.scratch, {"PATH": os.environ["PATH"]}).memory,
         "runs that count": bench.options.runs,
     }
 
@@ -114,7 +119,10 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--scratch", type=Path, metavar="DIR", help="where to work (a whole run takes about 10 GB there)"
     )
-    return parser.parse_args(words)
+    asked = parser.parse_args(words)
+    if asked.only_tell and not asked.raw:
+        parser.error("--only-tell needs --raw")
+    return asked
 
 
 def options_of(asked: argparse.Namespace) -> Options:
@@ -126,6 +134,13 @@ def options_of(asked: argparse.Namespace) -> Options:
     }
     rows = tuple(word for word in asked.rows.split(",") if word)
     return dataclasses.replace(QUICK if asked.quick else Options(), **given, rows=rows)
+
+
+def sizes(options: Options) -> dict[str, int]:
+    """Gives what must be the same in runs that are told together."""
+    return {
+        name: value for name, value in dataclasses.asdict(options).items() if name not in ("rows", "runs", "repeats")
+    }
 
 
 def is_whole(asked: argparse.Namespace) -> bool:
@@ -151,6 +166,25 @@ def tell(
         print(f"\nwritten into {target}")
 
 
+def measured(asked: argparse.Namespace, options: Options, scratch: Path, starter: Starter) -> list[str]:
+    """Measures and tells; gives what did not work."""
+    kinds, notes = chosen([word for word in asked.tools.split(",") if word], scratch, starter)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    bench = Bench(options, starter, scratch, list(kinds))
+    bench.facts |= {"machine": about(bench, kinds, notes), "sizes": sizes(options)}
+    before = machine.load()
+
+    def keep() -> None:
+        bench.facts["machine"]["waiting processes"] = f"{before} before, {machine.load()} after (1 and 15 min)"
+        if asked.raw:
+            raw.save(asked.raw, bench.found, bench.facts)
+
+    failed = measure(bench, keep)
+    tell(asked, options, bench.found, bench.facts, whole=not failed)
+    return failed
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the benchmark and tells what it found."""
     asked = parsed(words)
@@ -158,28 +192,18 @@ def main(words: Sequence[str] | None = None) -> int:
     if asked.list:
         print("\n".join(f"{row.key:16}{row.title}" for row in all_rows(options)))
         return 0
+    kept = raw.load(asked.raw)[1].get("sizes") if asked.raw else None
     if asked.only_tell:
-        tell(asked, options, {}, {})
+        tell(asked, dataclasses.replace(options, **(kept or {})), {}, {})
         return 0
-    kinds, notes = chosen([word for word in asked.tools.split(",") if word])
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+    if kept not in (None, sizes(options)):
+        raise SystemExit(f"the times in {asked.raw} are of other sizes: {kept}")
     starter = Starter()
     try:
         with tempfile.TemporaryDirectory(
             prefix="comfyvn-bench-", dir=asked.scratch, ignore_cleanup_errors=True
         ) as folder:
-            bench = Bench(options, starter, Path(folder).resolve(), kinds)
-            bench.facts["machine"] = about(bench, notes)
-            before = machine.load()
-
-            def keep() -> None:
-                bench.facts["machine"]["waiting processes"] = f"{before} before, {machine.load()} after (1 and 15 min)"
-                if asked.raw:
-                    raw.save(asked.raw, bench.found, bench.facts)
-
-            failed = measure(bench, keep)
-            tell(asked, options, bench.found, bench.facts, whole=not failed)
+            failed = measured(asked, options, Path(folder).resolve(), starter)
     finally:
         starter.close()
     return 1 if failed else 0
