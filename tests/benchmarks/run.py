@@ -122,6 +122,8 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     asked = parser.parse_args(words)
     if asked.only_tell and not asked.raw:
         parser.error("--only-tell needs --raw")
+    if asked.page and not asked.page.is_file():
+        parser.error(f"there is no page {asked.page} to write into")
     return asked
 
 
