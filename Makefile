@@ -27,7 +27,7 @@ cover: $(VENV)/.installed-dev $(VENV)/.servers  ## run the tests and report the 
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
-bench: $(VENV)/.installed-dev  ## measure
+bench: $(VENV)/.installed-dev $(VENV)/servers/.dvc  ## measure beside git, git-lfs, git-annex and DVC (ARGS=--quick: small; --help says more)
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 transfers: $(VENV)/.installed-dev $(VENV)/.servers  ## measure push and pull through a folder, S3 and Git LFS
@@ -82,16 +82,17 @@ $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
 	  echo "note: husky could not be installed; its tests will be skipped" >&2
 	@touch $(VENV)/.installed $@
 
-# Servers that remotes are tested against, each with what it needs in a place of its own. One that cannot be installed is
-# no failure: its tests are skipped.
+# Servers that remotes are tested against, and DVC, each with what it needs in a place of its own. One that cannot be
+# installed is no failure: its tests are skipped.
 
-$(VENV)/.servers: $(VENV)/.made $(wildcard tests/servers/*.txt)
-	@for list in tests/servers/*.txt; do \
-	  name=$$(basename $$list .txt); \
-	  test -e $(VENV)/servers/$$name/bin/python || $(PYTHON) -m venv $(VENV)/servers/$$name; \
-	  $(VENV)/servers/$$name/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $$list || \
-	    echo "note: $$name could not be installed; the tests of it will be skipped" >&2; \
-	done
+$(VENV)/.servers: $(patsubst tests/servers/%.txt,$(VENV)/servers/.%,$(wildcard tests/servers/*.txt))
 	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(VENV) azurite@3 || \
 	  echo "note: azurite could not be installed; the tests of it will be skipped" >&2
+	@touch $@
+
+$(VENV)/servers/.%: tests/servers/%.txt $(VENV)/.made
+	@{ test -e $(@D)/$*/bin/python || $(PYTHON) -m venv $(@D)/$*; } && \
+	  $(@D)/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $< || \
+	  echo "note: $* could not be installed; what needs it will be left out" >&2
+	@mkdir -p $(@D)
 	@touch $@

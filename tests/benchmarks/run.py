@@ -1,166 +1,214 @@
-"""Times comfyvn-store side by side with plain git (and git-lfs where it is installed): `make bench`.
+"""Times comfyvn-store side by side with plain git, git-lfs, git-annex and DVC: `make bench ARGS='--quick'`.
 
-Each row is the same work in a fresh hermetic repository per tool, the tools in turn (A B C, A B C …), after one round that
-does not count. Prints medians and their ratio to plain git as a Markdown table. No test depends on a time.
+Each row is the same work on the same files in a hermetic repository of each tool, the tools in turn (A B C, A B C …), after one
+round that does not count. Prints medians as Markdown tables; with --page they go into a page, with a plot beside it. A whole
+run, with nothing left out or made smaller, writes docs/performance.md. No test depends on a time.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import dataclasses
 import os
-import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.media import comfy_prompt, comfy_workflow, png
+from tests.benchmarks import machine, page, plot, raw, tables
+from tests.benchmarks.bench import QUICK, Bench, Options
+from tests.benchmarks.measuring import Spent, Starter, WorkFailed
+from tests.benchmarks.rows import GROUPS
+from tests.benchmarks.rows.row import Row
+from tests.benchmarks.tools import TOOLS
+from tests.benchmarks.tools.plain import Plain
 
-BIN = str(Path(sys.executable).parent)
-
-
-class Bench:
-    """One tool's repository."""
-
-    def __init__(self, tool: str, folder: Path) -> None:
-        self.tool = tool
-        self.path = folder
-        folder.mkdir(parents=True)
-        home = folder.parent / "home"
-        home.mkdir(exist_ok=True)
-        keep = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "COMFYVN_"))}
-        self.env = keep | {
-            "HOME": str(home),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "COMFYVN_PREVIEWS": "off",
-            "PATH": f"{BIN}:{os.environ['PATH']}",
-            **{
-                f"GIT_{who}_{what}": "bench@example.invalid"
-                for who in ("AUTHOR", "COMMITTER")
-                for what in ("NAME", "EMAIL")
-            },
-        }
-        self.git("init", "-q", "-b", "main")
-        if tool == "comfyvn-store":
-            self.run("comfyvn-store", "init")
-        elif tool == "git-lfs":
-            self.git("lfs", "install", "--local")
-            (folder / ".gitattributes").write_text("*.png filter=lfs diff=lfs merge=lfs -text\n")
-        (folder / "readme.txt").write_text("bench\n")
-        self.commit_all("base")
-
-    def run(self, *words: str) -> None:
-        """Runs a program in the repository."""
-        subprocess.run(
-            words, cwd=self.path, env=self.env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    def git(self, *words: str) -> None:
-        """Runs git in the repository."""
-        self.run("git", *words)
-
-    def commit_all(self, message: str) -> None:
-        """Adds and commits everything."""
-        self.git("add", "-A")
-        self.git("commit", "-qm", message)
-
-    def put(self, start: int, count: int, size: int) -> None:
-        """Writes pictures with ComfyUI graphs, padded to about `size` bytes."""
-        folder = self.path / "assets" / "characters"
-        folder.mkdir(parents=True, exist_ok=True)
-        for number in range(start, start + count):
-            (folder / f"p{number:06}.png").write_bytes(picture(number, size))
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 
 
-def picture(seed: int, size: int) -> bytes:
-    """Gives a PNG with a ComfyUI graph and noise enough to be about `size` bytes."""
-    edge = max(8, int((size / 3) ** 0.5))
-    prompt = comfy_prompt(seed)
-    texts = {"prompt": json.dumps(prompt), "workflow": json.dumps(comfy_workflow(prompt))}
-    return png(edge, edge, seed, texts, noise=True)
+def all_rows(options: Options) -> list[Row]:
+    """Gives the rows of all groups."""
+    return [row for group in GROUPS for row in group.rows(options)]
 
 
-def timed(work: Callable[[], None]) -> float:
-    """Gives how long some work takes, in seconds."""
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
+def measure(bench: Bench, keep: Callable[[], None]) -> list[str]:
+    """Runs every group that has a row that was asked for, and keeps what it found; gives what did not work."""
+    failed = []
+    for group in GROUPS:
+        if not bench.wants(*(row.key for row in group.rows(bench.options))):
+            continue
+        name = group.__name__.rpartition(".")[2]
+        try:
+            for number in range(bench.options.runs + 1):
+                bench.round = number
+                bench.say(f"{name}, round {number} of {bench.options.runs}" + ("" if number else " (warming up)"))
+                group.run(bench)
+        except WorkFailed as error:
+            bench.say(f"error: {name}: {error}")
+            failed.append(name)
+            for row in group.rows(bench.options):
+                bench.found.pop(row.key, None)
+        keep()
+    return failed
 
 
-def rows(count: int, size: int) -> dict[str, Callable[[Bench], float]]:
-    """Gives the work by name; each starts from the base commit."""
+def blocks(options: Options, found: tables.Found, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Gives the tables by name."""
+    middle, rows = tables.medians(found), all_rows(options)
+    names = [kind.name for kind in TOOLS]
+    told = {
+        "machine": tables.machine(facts["machine"]),
+        "times": tables.side_by_side(rows, middle, names, "seconds"),
+        "processor": tables.side_by_side(rows, middle, names, "processor"),
+        "alone": tables.alone(rows, middle, names),
+        "targets": tables.targets(rows, middle),
+        "memory": tables.memory(rows, middle, names, facts["machine"]["least memory told"]),
+    }
+    if "disk" in facts:
+        told["disk"] = tables.disk(facts["disk"])
+    if "start-up" in facts:
+        told["start-up"] = tables.startup(facts["start-up"])
+    return {name: block for name, block in told.items() if block.count("\n") > 1}
 
-    def add_commit(bench: Bench) -> float:
-        bench.put(0, count, size)
-        return timed(lambda: bench.commit_all("art"))
 
-    def one_more(bench: Bench) -> float:
-        bench.put(count, 1, size)
-        return timed(lambda: bench.commit_all("one"))
+def chosen(words: Sequence[str], scratch: Path, starter: Starter) -> tuple[dict[type[Plain], str], list[str]]:
+    """Gives the tools that are asked for and work here, with their versions, and a note for each that does not."""
+    here, notes = {}, []
+    for kind in TOOLS:
+        if words and kind.name not in words:
+            continue
+        if not kind.found():
+            notes.append(f"{kind.name} is not installed, so it is left out")
+            continue
+        try:
+            here[kind] = kind(scratch / "versions" / kind.name, starter).version()
+        except WorkFailed as error:
+            notes.append(f"{kind.name} does not work, so it is left out: {error}")
+    return here, notes
 
-    def status(bench: Bench) -> float:
-        return timed(lambda: bench.git("status", "--short"))
 
-    def switch(bench: Bench) -> float:
-        bench.git("switch", "-qc", "other", "main~3")
-        bench.put(0, count, size + 999)
-        bench.commit_all("other")
-
-        def there_and_back() -> None:
-            bench.git("switch", "-q", "main")
-            bench.git("switch", "-q", "other")
-
-        return timed(there_and_back)
-
-    def untouched_commit(bench: Bench) -> float:
-        (bench.path / "readme.txt").write_text(f"{time.time_ns()}\n")
-        return timed(lambda: bench.git("commit", "-qam", "text"))
-
+def about(bench: Bench, versions: Mapping[type[Plain], str], notes: Sequence[str]) -> dict[str, Any]:
+    """Gives what is measured on, and with which versions."""
+    left_out = {"left out": "; ".join(notes)} if notes else {}
     return {
-        f"add + commit of {count} x {size // 1024} KiB": add_commit,
-        f"add + commit of one more into {count}": one_more,
-        f"git status with {count}": status,
-        "a commit that touches no art": untouched_commit,
-        f"switch, all of {count} differ, there and back": switch,
+        **machine.describe(bench.scratch),
+        **{kind.name: version for kind, version in versions.items()},
+        **left_out,
+        "least memory told": bench.starter.run(["true"], bench.scratch, {"PATH": os.environ["PATH"]}).memory,
+        "runs that count": bench.options.runs,
     }
 
 
-def main() -> int:
-    """Runs the benchmark and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=200, help="pictures a repository")
-    parser.add_argument("--size", type=int, default=32 * 1024, help="bytes a picture, about")
-    parser.add_argument("--runs", type=int, default=5, help="runs that count")
-    options = parser.parse_args()
-    tools = ["git", "comfyvn-store", *(["git-lfs"] if shutil.which("git-lfs") else [])]
-    times: dict[str, dict[str, list[float]]] = {}
-    for run in range(options.runs + 1):
-        with tempfile.TemporaryDirectory(prefix="comfyvn-bench-") as folder:
-            benches = [Bench(tool, Path(folder) / tool) for tool in tools]
-            for name, work in rows(options.count, options.size).items():
-                for bench in benches:
-                    spent = work(bench)
-                    if run:
-                        times.setdefault(name, {}).setdefault(bench.tool, []).append(spent)
-    print(
-        f"| median of {options.runs} runs | "
-        + " | ".join(tools)
-        + " | "
-        + " | ".join(f"{t} / git" for t in tools[1:])
-        + " |"
+def parsed(words: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works")
+    for entry in dataclasses.fields(Options):
+        if entry.name != "rows":
+            parser.add_argument(f"--{entry.name}", type=int, metavar="N", help=f"{entry.default:,} unless told")
+    parser.add_argument("--rows", default="", help="only rows with one of these words in their key, as in add,switch")
+    parser.add_argument("--tools", default="", help="only these, as in git,git-lfs,comfyvn-store")
+    parser.add_argument("--list", action="store_true", help="name the rows, and do nothing")
+    parser.add_argument(
+        "--raw", type=Path, metavar="DIR", help="keep raw times there, and tell what is there already, too"
     )
-    print("|---|" + "--:|" * (2 * len(tools) - 1))
-    for name, by_tool in times.items():
-        medians = [statistics.median(by_tool[tool]) for tool in tools]
-        cells = [f"{value * 1000:.0f} ms" for value in medians] + [f"{value / medians[0]:.2f}" for value in medians[1:]]
-        print(f"| {name} | " + " | ".join(cells) + " |")
-    return 0
+    parser.add_argument("--only-tell", action="store_true", help="measure nothing; tell what --raw has")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into this page")
+    parser.add_argument(
+        "--scratch", type=Path, metavar="DIR", help="where to work (a whole run takes about 10 GB there)"
+    )
+    asked = parser.parse_args(words)
+    if asked.only_tell and not asked.raw:
+        parser.error("--only-tell needs --raw")
+    if asked.page and not asked.page.is_file():
+        parser.error(f"there is no page {asked.page} to write into")
+    return asked
+
+
+def options_of(asked: argparse.Namespace) -> Options:
+    """Gives how much of everything is asked for."""
+    given = {
+        entry.name: value
+        for entry in dataclasses.fields(Options)
+        if entry.name != "rows" and (value := getattr(asked, entry.name)) is not None
+    }
+    rows = tuple(word for word in asked.rows.split(",") if word)
+    return dataclasses.replace(QUICK if asked.quick else Options(), **given, rows=rows)
+
+
+def sizes(options: Options) -> dict[str, int]:
+    """Gives what must be the same in runs that are told together."""
+    return {
+        name: value for name, value in dataclasses.asdict(options).items() if name not in ("rows", "runs", "repeats")
+    }
+
+
+def is_whole(asked: argparse.Namespace) -> bool:
+    """Whether nothing is left out or made smaller, so that the result may go into the documentation."""
+    options = options_of(asked)
+    return options == Options(runs=options.runs) and not asked.tools
+
+
+def tell(
+    asked: argparse.Namespace, options: Options, found: tables.Found, facts: Mapping[str, Any], *, whole: bool = False
+) -> None:
+    """Prints the tables and writes what is asked for."""
+    if asked.raw:
+        found, facts = raw.load(asked.raw)
+    told = blocks(options, found, facts)
+    for name, block in told.items():
+        print(f"\n## {name}\n\n{block}")
+    target = asked.page or (PAGE if whole and is_whole(asked) else None)
+    if target:
+        middle: dict[str, dict[str, Spent]] = tables.medians(found)
+        told["plot"] = f"![Times of all tools]({target.stem}.svg)"
+        page.write(target, told, plot.draw(all_rows(options), middle, [kind.name for kind in TOOLS]))
+        print(f"\nwritten into {target}")
+
+
+def measured(asked: argparse.Namespace, options: Options, scratch: Path, starter: Starter) -> list[str]:
+    """Measures and tells; gives what did not work."""
+    kinds, notes = chosen([word for word in asked.tools.split(",") if word], scratch, starter)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    bench = Bench(options, starter, scratch, list(kinds))
+    bench.facts |= {"machine": about(bench, kinds, notes), "sizes": sizes(options)}
+    before = machine.load()
+
+    def keep() -> None:
+        bench.facts["machine"]["waiting processes"] = f"{before} before, {machine.load()} after (1 and 15 min)"
+        if asked.raw:
+            raw.save(asked.raw, bench.found, bench.facts)
+
+    failed = measure(bench, keep)
+    tell(asked, options, bench.found, bench.facts, whole=not failed)
+    return failed
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the benchmark and tells what it found."""
+    asked = parsed(words)
+    options = options_of(asked)
+    if asked.list:
+        print("\n".join(f"{row.key:16}{row.title}" for row in all_rows(options)))
+        return 0
+    kept = raw.load(asked.raw)[1].get("sizes") if asked.raw else None
+    if asked.only_tell:
+        tell(asked, dataclasses.replace(options, **(kept or {})), {}, {})
+        return 0
+    if kept not in (None, sizes(options)):
+        raise SystemExit(f"the times in {asked.raw} are of other sizes: {kept}")
+    starter = Starter()
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix="comfyvn-bench-", dir=asked.scratch, ignore_cleanup_errors=True
+        ) as folder:
+            failed = measured(asked, options, Path(folder).resolve(), starter)
+    finally:
+        starter.close()
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

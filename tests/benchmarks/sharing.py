@@ -13,50 +13,28 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.benchmarks.desk import Desk
+from tests.benchmarks.measuring import Starter
 from tests.remotes.bucket_servers import Moto
 
 TOP = Path(__file__).resolve().parents[2]
-BIN = str(Path(sys.executable).parent)
 SERVE = "from tests.servers.lfs import LfsServer; s = LfsServer(); print(s.url, flush=True); s.serve_forever()"
 
 
-class Desk:
-    """A folder with a home of its own, in which programs run."""
+class Place(Desk):
+    """A desk at which repositories of noise are made."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        home = folder / "home"
-        home.mkdir(parents=True)
-        keep = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "COMFYVN_", "AWS_"))}
-        people = {f"GIT_{who}_{what}": "bench" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        self.env = {
-            **keep,
-            **people,
-            "HOME": str(home),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "COMFYVN_PREVIEWS": "off",
-            "PATH": f"{BIN}:{os.environ['PATH']}",
-            "AWS_ACCESS_KEY_ID": "bench",
-            "AWS_SECRET_ACCESS_KEY": "bench",
-        }
-
-    def run(self, *words: str, cwd: Path | None = None) -> None:
-        """Runs a program; what it says is shown only if it fails."""
-        done = subprocess.run(words, cwd=cwd or self.folder, env=self.env, capture_output=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(words)} exited {done.returncode}: {done.stderr.decode()}")
+    def __init__(self, folder: Path, starter: Starter) -> None:
+        super().__init__(folder, starter, {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"})
 
     def timed(self, *words: str, cwd: Path) -> float:
         """Gives the seconds that a program takes."""
-        begun = time.perf_counter()
-        self.run(*words, cwd=cwd)
-        return time.perf_counter() - begun
+        return self.run(*words, cwd=cwd).seconds
 
     def repository(self, name: str, count: int, size: int) -> Path:
         """Makes a repository with so many objects of noise."""
@@ -70,7 +48,7 @@ class Desk:
         return path
 
 
-def ours(desk: Desk, count: int, size: int, url: str, name: str) -> tuple[float, float]:
+def ours(desk: Place, count: int, size: int, url: str, name: str) -> tuple[float, float]:
     """Push, and pull into a clone that has nothing."""
     path = desk.repository(name, count, size)
     desk.run("comfyvn-store", "init", cwd=path)
@@ -86,7 +64,7 @@ def ours(desk: Desk, count: int, size: int, url: str, name: str) -> tuple[float,
     return push, pull
 
 
-def copying(desk: Desk, count: int, size: int) -> tuple[float, float]:
+def copying(desk: Place, count: int, size: int) -> tuple[float, float]:
     """cp to another folder and back, each with a sync."""
     path = desk.repository("plain", count, size)
     command = ["sh", "-c", 'cp -r "$1" "$2" && sync -f "$2"', "sh"]
@@ -95,7 +73,7 @@ def copying(desk: Desk, count: int, size: int) -> tuple[float, float]:
     return there, back
 
 
-def git_lfs(desk: Desk, count: int, size: int, url: str) -> tuple[float, float]:
+def git_lfs(desk: Place, count: int, size: int, url: str) -> tuple[float, float]:
     """git lfs push and git lfs pull against the same server."""
     path = desk.repository("lfs", count, size)
     hub = desk.folder / "lfs-hub.git"
@@ -109,9 +87,7 @@ def git_lfs(desk: Desk, count: int, size: int, url: str) -> tuple[float, float]:
     push = desk.timed("git", "lfs", "push", "origin", "main", cwd=path)
     desk.run("git", "push", "-q", "--no-verify", "origin", "main", cwd=path)
     other = desk.folder / "lfs-other"
-    desk.env["GIT_LFS_SKIP_SMUDGE"] = "1"
-    desk.run("git", "clone", "-q", "-b", "main", str(hub), str(other))
-    del desk.env["GIT_LFS_SKIP_SMUDGE"]
+    desk.run("git", "clone", "-q", "-b", "main", str(hub), str(other), env={"GIT_LFS_SKIP_SMUDGE": "1"})
     desk.run("git", "lfs", "install", "--local", cwd=other)
     desk.run("git", "config", "lfs.url", url, cwd=other)
     return push, desk.timed("git", "lfs", "pull", cwd=other)
@@ -144,22 +120,22 @@ def moto(folder: Path) -> Iterator[str]:
         server.kill()
 
 
-def ways() -> dict[str, Callable[[Desk, int, int], tuple[float, float]]]:
+def ways() -> dict[str, Callable[[Place, int, int], tuple[float, float]]]:
     """Gives what is timed, by name. Servers are started anew each time: they keep what they get."""
-    found: dict[str, Callable[[Desk, int, int], tuple[float, float]]] = {"cp, sync": copying}
+    found: dict[str, Callable[[Place, int, int], tuple[float, float]]] = {"cp, sync": copying}
 
-    def folder(desk: Desk, count: int, size: int) -> tuple[float, float]:
+    def folder(desk: Place, count: int, size: int) -> tuple[float, float]:
         return ours(desk, count, size, str(desk.folder / "usb"), "by-folder")
 
-    def bucket(desk: Desk, count: int, size: int) -> tuple[float, float]:
+    def bucket(desk: Place, count: int, size: int) -> tuple[float, float]:
         with moto(desk.folder / "moto") as url:
             return ours(desk, count, size, url, "by-bucket")
 
-    def lfs(desk: Desk, count: int, size: int) -> tuple[float, float]:
+    def lfs(desk: Place, count: int, size: int) -> tuple[float, float]:
         with lfs_server() as url:
             return ours(desk, count, size, f"lfs:{url}", "by-lfs")
 
-    def their_lfs(desk: Desk, count: int, size: int) -> tuple[float, float]:
+    def their_lfs(desk: Place, count: int, size: int) -> tuple[float, float]:
         with lfs_server() as url:
             return git_lfs(desk, count, size, url)
 
@@ -184,15 +160,17 @@ def main() -> int:
     loads[f"1 x {options.large // (1 << 20)} MiB"] = (1, options.large)
     times: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory(prefix="comfyvn-bench-") as folder:
-        scratch = Path(folder)
+        scratch, starter = Path(folder), Starter()
         for run in range(options.runs + 1):
             for load, (count, size) in loads.items():
                 for way, work in ways().items():
-                    desk = Desk(scratch / f"{run}-{len(times)}-{load}-{way}".replace(" ", "-").replace(",", ""))
+                    name = f"{run}-{len(times)}-{load}-{way}".replace(" ", "-").replace(",", "")
+                    desk = Place(scratch / name, starter)
                     spent = work(desk, count, size)
                     subprocess.run(["rm", "-rf", str(desk.folder)], check=True)
                     if run:
                         times.setdefault((load, way), []).append(spent)
+        starter.close()
     print(f"| medians of {options.runs} | | push | pull |\n|---|---|--:|--:|")
     for (load, way), found in times.items():
         push, pull = (statistics.median(each[side] for each in found) for side in (0, 1))
