@@ -492,3 +492,22 @@ def test_db_prints_where_the_index_is_and_any_sqlite_reads_it(gallery: GitRepo) 
         query = "SELECT p.id, a.uid, p.source, p.workflow_hash, p.created_at FROM provenance p"
         query += " JOIN assets_registry a ON a.id = p.asset_id ORDER BY p.id DESC LIMIT 10;"
         assert len(run([program, place, query], cwd=gallery.path).out.splitlines()) == 3
+
+
+def test_status_names_each_broken_sidecar_whatever_git_says_of_it(art: GitRepo, tmp_path: Path) -> None:
+    new = "assets/items/new.png"
+    (tmp_path / "new.png").write_bytes(png(seed=8))
+    art.tool("register", str(tmp_path / "new.png"), "--type", "items", "--no-stage")
+    art.write(f"{A}.asset.json", "{ edited")  # git sees that it is another
+    art.write(f"{B}.asset.json", "{ staged")  # git vouches for it, and it is broken all the same
+    art.git("add", f"{B}.asset.json")
+    art.write(f"{new}.asset.json", "{ not in git")
+    problems = {each["path"]: each["reason"] for each in art.tool("status", "--json").json()["problems"]}
+    assert problems.keys() == {A, B, new}
+    assert all("sidecar is broken" in reason for reason in problems.values())
+
+
+def test_status_sees_a_link_that_leads_elsewhere(art: GitRepo) -> None:
+    (art.path / A).unlink()
+    (art.path / A).symlink_to("elsewhere")
+    assert art.tool("status", "--json").json()["edited"] == [A]

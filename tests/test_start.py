@@ -62,6 +62,19 @@ def repo(store_repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> GitRepo:
     ],
 )
 def test_who_only_asks_imports_nothing_heavy(repo: GitRepo, line: str) -> None:
+    imported = imported_by(repo, line)
+    assert imported.isdisjoint(HEAVY), imported & HEAVY
+    ours = {name.removeprefix("comfyvn_store.") for name in imported}
+    assert ours.isdisjoint(UNASKED), ours & UNASKED
+
+
+def test_bytes_that_are_known_are_found_without_decoding(repo: GitRepo) -> None:
+    imported = imported_by(repo, f"whence {HERO}")
+    assert imported.isdisjoint({"click", "dataclasses", "subprocess", "PIL", "comfyvn_store.previews"})
+
+
+def imported_by(repo: GitRepo, line: str) -> set[str]:
+    """The modules that a command imported."""
     code = (
         "import sys\nbefore = set(sys.modules)\nfrom comfyvn_store.cli.main import run\n"
         "try:\n    run(sys.argv[1:])\n"
@@ -70,9 +83,7 @@ def test_who_only_asks_imports_nothing_heavy(repo: GitRepo, line: str) -> None:
     done = run([sys.executable, "-P", "-c", code, *line.split()], cwd=repo.path)
     imported = set(done.err.splitlines()[-1].split())
     assert "comfyvn_store.cli.main" in imported
-    assert imported.isdisjoint(HEAVY), imported & HEAVY
-    ours = {name.removeprefix("comfyvn_store.") for name in imported}
-    assert ours.isdisjoint(UNASKED), ours & UNASKED
+    return imported
 
 
 # -- compiled ----------------------------------------------------------------------------------------------------------

@@ -94,6 +94,8 @@ def check_inside(inside: str, what: str) -> None:
 
 def printable(path: str) -> str:
     """Gives a path as it may stand in a message: what is not UTF-8 or controls a terminal is escaped."""
+    if path.isprintable():
+        return path
     clean = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() or c in _SPACES else c.encode("unicode_escape").decode("ascii") for c in clean)
 

@@ -135,10 +135,11 @@ def table(rows: Sequence[Sequence[str]], *, indent: str = "") -> None:
     """Prints aligned columns; the last one is as long as it is."""
     if not rows:
         return
-    widths = [max(len(_unstyled(row[n])) for row in rows) for n in range(len(rows[0]) - 1)]
+    shown = [[len(_unstyled(cell)) for cell in row[:-1]] for row in rows]
+    widths = [max(column) for column in zip(*shown, strict=True)]
     lines = []
-    for row in rows:
-        cells = [cell + " " * (width - len(_unstyled(cell))) for cell, width in zip(row, widths, strict=False)]
+    for row, lengths in zip(rows, shown, strict=True):
+        cells = [cell + " " * (w - n) for cell, w, n in zip(row[:-1], widths, lengths, strict=True)]
         lines.append(indent + "  ".join([*cells, row[-1]]).rstrip() + "\n")
     raw("".join(lines))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
 import sys
 
 from comfyvn_store.errors import ComfyvnError
@@ -46,6 +45,8 @@ def _lacks_bytes(index: Index, repository: Repository) -> bool:
 
 def _pull(repository: Repository) -> None:
     """Fetches what the checkout lacks, in one go, and waits for it; a remote that fails is told of and stops nothing."""
+    import subprocess
+
     try:
         subprocess.run(
             [sys.executable, "-P", "-X", "utf8", "-m", "comfyvn_store", "pull"],
@@ -71,6 +72,8 @@ def start_worker(repository: Repository) -> None:
     """Starts the preview worker, detached: no git command waits for it. Linked work trees have none."""
     if repository.is_linked or os.environ.get("COMFYVN_PREVIEWS") == "off":
         return
+    import subprocess
+
     try:
         subprocess.Popen(
             [sys.executable, "-P", "-X", "utf8", "-c", f"from {WORKER} import run; run()"],

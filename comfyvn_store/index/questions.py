@@ -204,6 +204,12 @@ def problems(index: Index) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
+def unvouched(index: Index) -> set[str]:
+    """Gives the assets whose view or sidecar git does not have, or of which something could not be read."""
+    query = "SELECT path FROM assets_registry WHERE NOT staged OR sidecar_oid IS NULL OR problem IS NOT NULL"
+    return {path for (path,) in index.db.execute(query)}
+
+
 def preview_failures(index: Index) -> list[tuple[str, str]]:
     """Gives the assets whose preview could not be made, and why."""
     rows = index.db.execute(

@@ -78,9 +78,14 @@ def status(session: Session) -> Status:
     found = questions.sized_hashes(index)
     result.assets = len(found)
     _look_at_objects(repository, found, result)
-    _look_at_views(repository, found, result)
-    _look_at_git(repository, found, result)
-    _look_at_sidecars(repository, found, result)
+    differing = _differing(repository)
+    # All others git's stat data vouch for, as the index does for what is staged: they need not be read.
+    doubtful = questions.unvouched(index)
+    doubtful |= {_asset_of(inside) for _, path in differing if (inside := repository.inside(path)) is not None}
+    due = [(path, hash_) for path, hash_, _ in found if path in doubtful]
+    _look_at_views(repository, due, result)
+    _look_at_git(repository, found, differing, result)
+    _look_at_sidecars(repository, due, result)
     result.problems += [
         (repository.full(path), why)
         for path, why in questions.problems(index)
@@ -117,7 +122,10 @@ def edited_files(session: Session) -> list[str]:
 
 def object_state(repository: Repository, hash_: str, size: int | None) -> str:
     """Tells whether an object is "whole", "missing" or "damaged"; reads only what somebody wrote to."""
-    info = repository.store.stat(hash_)
+    return _state(repository, hash_, size, repository.store.stat(hash_))
+
+
+def _state(repository: Repository, hash_: str, size: int | None, info: os.stat_result | None) -> str:
     if info is None:
         return "missing"
     if size is not None and info.st_size != size:
@@ -155,8 +163,8 @@ def _look_at_objects(repository: Repository, found: list[tuple[str, str, int | N
     for path, hash_, size in found:
         full = repository.full(path)
         if hash_ not in seen:
-            seen[hash_] = object_state(repository, hash_, size)
             info = repository.store.stat(hash_)
+            seen[hash_] = _state(repository, hash_, size, info)
             result.objects_bytes += info.st_size if info else 0
         if seen[hash_] == "missing":
             result.missing.append(full)
@@ -166,8 +174,14 @@ def _look_at_objects(repository: Repository, found: list[tuple[str, str, int | N
                 result.cut.append(full)
 
 
-def _look_at_views(repository: Repository, found: list[tuple[str, str, int | None]], result: Status) -> None:
-    for path, hash_, _ in found:
+def _differing(repository: Repository) -> list[tuple[bytes, str]]:
+    """Gives what git's stat data do not vouch for below the assets root: the kind of difference, and the path."""
+    items = repository.git.run("diff-files", "--name-status", "-z", "--", staging.literal(repository.root)).split(b"\0")
+    return [(kind, os.fsdecode(path)) for kind, path in zip(items[::2], items[1::2], strict=False)]
+
+
+def _look_at_views(repository: Repository, due: list[tuple[str, str]], result: Status) -> None:
+    for path, hash_ in due:
         full = repository.full(path)
         info = files.lstat(repository.absolute(full))
         if info is None or stat.S_ISREG(info.st_mode):
@@ -177,7 +191,12 @@ def _look_at_views(repository: Repository, found: list[tuple[str, str, int | Non
             result.edited.append(full)
 
 
-def _look_at_git(repository: Repository, found: list[tuple[str, str, int | None]], result: Status) -> None:
+def _look_at_git(
+    repository: Repository,
+    found: list[tuple[str, str, int | None]],
+    differing: list[tuple[bytes, str]],
+    result: Status,
+) -> None:
     base = result.head or staging.empty_tree(repository.git)
     staged = [change.path for change in staging.staged_changes(repository.git, base, repository.root)]
     for path in staged:
@@ -185,10 +204,7 @@ def _look_at_git(repository: Repository, found: list[tuple[str, str, int | None]
         if repository.is_asset_path(path) or (names.is_sidecar(path) and _asset_of(path) not in staged):
             result.staged.append(path)
     hashes = {repository.full(path): hash_ for path, hash_, _ in found}
-    listing = repository.git.run("diff-files", "--name-status", "-z", "--", staging.literal(repository.root))
-    items = listing.split(b"\0")
-    for kind, raw in zip(items[::2], items[1::2], strict=False):
-        path = os.fsdecode(raw)
+    for kind, path in differing:
         if kind == b"D":
             result.vanished.append(path)
         elif repository.is_asset_path(path):
@@ -255,8 +271,8 @@ def _is_edited(repository: Repository, path: str, kind: bytes, hash_: str | None
     return not worktree.holds(repository, place, hash_)
 
 
-def _look_at_sidecars(repository: Repository, found: list[tuple[str, str, int | None]], result: Status) -> None:
-    for path, _, _ in found:
+def _look_at_sidecars(repository: Repository, due: list[tuple[str, str]], result: Status) -> None:
+    for path, _ in due:
         full = repository.full(path)
         broken = cards.broken_on_disk(repository, full)
         if broken:

@@ -9,32 +9,29 @@ answering   a version as it is told: path, commit, author, later versions, what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from comfyvn_store.base.telling import Progress, quietly
 from comfyvn_store.index.prints import Print, Prints, open_prints
 from comfyvn_store.ops.session import Session, open_session
-from comfyvn_store.ops.whence import answering, filling, origins
+from comfyvn_store.ops.whence import answering, origins
 from comfyvn_store.ops.whence.asked import Asked, asked
 
 MOST: Final = 5
 
 
-@dataclass
 class Answer:
     """What a file is. `matches` are versions, the surest and nearest first; `unseen` objects of its kind are not here and were
     never looked at, `compared` were; `why` says why the file could not be compared."""
 
-    file: str
-    hash: str
-    media: dict[str, Any]
-    matches: list[dict[str, Any]] = field(default_factory=list)
-    more: int = 0
-    compared: int = 0
-    unseen: int = 0
-    why: str | None = None
-    notes: list[str] = field(default_factory=list)
+    def __init__(self, file: str, hash: str, media: dict[str, Any], notes: list[str]) -> None:
+        self.file = file
+        self.hash = hash
+        self.media = media
+        self.notes = notes
+        self.matches: list[dict[str, Any]] = []
+        self.more = self.compared = self.unseen = 0
+        self.why: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Gives it as `--json` prints it."""
@@ -58,7 +55,7 @@ def whence(name: str, *, limit: int = MOST, fill: bool = True, progress: Progres
     UnknownAsset, UnknownRevision, NotInitialised, MachineError.
     """
     with open_session() as session, asked(session, name) as found, open_prints(session.repository) as prints:
-        answer = Answer(name, found.hash, found.media, notes=list(session.notes))
+        answer = Answer(name, found.hash, found.media, list(session.notes))
         places = _certain(session, found)
         if not places:
             places = _inferred(session, prints, found, answer, fill, progress)
@@ -82,6 +79,8 @@ def _inferred(
     session: Session, prints: Prints, found: Asked, answer: Answer, fill: bool, progress: Progress
 ) -> list[answering.Match]:
     """Gives what looks the same, or says the same of itself; the same decoded pixels or samples are certain still."""
+    from comfyvn_store.ops.whence import filling  # and with it the processes that decode
+
     history = filling.history(session.index)
     look = found.look
     answer.why = look.reason if look is not None else found.why
@@ -103,6 +102,8 @@ def _same_pixels(
 ) -> list[answering.Match]:
     if not print_.pixels:
         return []
+    from comfyvn_store.ops.whence import filling
+
     hashes = [hash_ for hash_ in prints.with_pixels(print_.pixels) if hash_ in history]
     proven = filling.proven(session, hashes, found.mime, print_.pixels)
     how = "samples" if found.mime.startswith("audio/") else "pixels"

@@ -3,46 +3,60 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from comfyvn_store.asset import marking, readers, sidecar
-from comfyvn_store.base import digest, media, names
+from comfyvn_store.asset import sidecar
+from comfyvn_store.base import names
 from comfyvn_store.errors import ComfyvnError, ObjectMissing, UnknownAsset, UnknownFile, from_os_error
 from comfyvn_store.ops import naming
 from comfyvn_store.ops.session import Session
-from comfyvn_store.previews import fingerprints
-from comfyvn_store.previews.fingerprints import Look
 from comfyvn_store.store.objects import open_file
+
+if TYPE_CHECKING:
+    from comfyvn_store.previews.fingerprints import Look
 
 STDIN = "-"
 
 
-@dataclass
+class _Scratch:
+    """A folder that is made when something is to be put there, and is gone with `stack`."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    @cached_property
+    def folder(self) -> str:
+        """Where it is."""
+        import tempfile
+
+        return self._stack.enter_context(tempfile.TemporaryDirectory(prefix="comfyvn-whence-"))
+
+
 class Asked:
     """The file at `path` (None: only its hash is known). `source_hashes` are those that its bytes had before they were marked,
     or have; `claims` are what a marker says that the bytes do not prove; `said` is what it says of what generated it."""
 
-    path: str | None
-    hash: str
-    media: dict[str, Any] = field(default_factory=dict)
-    source_hashes: list[str] = field(default_factory=list)
-    claims: list[str] = field(default_factory=list)
-    said: Mapping[str, Any] = field(default_factory=dict)
-    folder: str = ""
-    why: str | None = None
+    def __init__(self, path: str | None, hash: str, media: Mapping[str, Any], scratch: _Scratch) -> None:
+        self.path = path
+        self.hash = hash
+        self.media = dict(media)
+        self.source_hashes: list[str] = [hash] if path is not None else []
+        self.claims: list[str] = []
+        self.said: Mapping[str, Any] = {}
+        self.why: str | None = None
+        self._scratch = scratch
 
     @property
     def mime(self) -> str:
         """Its media type."""
-        found: str = self.media.get("mime", media.UNKNOWN)
+        from comfyvn_store.base.media import UNKNOWN
+
+        found: str = self.media.get("mime", UNKNOWN)
         return found
 
     @cached_property
@@ -53,33 +67,37 @@ class Asked:
                 None if self.path is None else f"{self.mime} is neither a picture nor a sound that can be compared"
             )
             return None
+        from comfyvn_store.previews import fingerprints
+
         try:
-            return fingerprints.look(self.path, self.mime, self.folder)
+            return fingerprints.look(self.path, self.mime, self._scratch.folder)
         except (OSError, ComfyvnError) as error:
-            return Look(reason=f"it could not be looked at: {error}")
+            return fingerprints.Look(reason=f"it could not be looked at: {error}")
 
 
 @contextmanager
 def asked(session: Session, name: str) -> Iterator[Asked]:
     """Reads the file, standard input (`-`) or asset of that name. Raises UnknownFile, UnknownAsset, MachineError."""
     try:
-        with tempfile.TemporaryDirectory(prefix="comfyvn-whence-") as folder:
-            path, hash_ = _found(session, name, folder)
+        with ExitStack() as stack:
+            scratch = _Scratch(stack)
+            path, hash_ = _found(session, name, scratch)
             if path is None:
-                yield Asked(None, hash_ or "")
+                yield Asked(None, hash_ or "", {}, scratch)
                 return
             with _opened(path, name) as stream:
-                found = _read(stream, path)
-            found.folder = folder
+                found = _read(stream, path, scratch)
             yield found
     except OSError as error:
         raise from_os_error(error, f"look at '{names.printable(name)}'") from error
 
 
-def _found(session: Session, name: str, folder: str) -> tuple[str | None, str | None]:
+def _found(session: Session, name: str, scratch: _Scratch) -> tuple[str | None, str | None]:
     """Gives where the bytes are, or of an object that is not here its hash."""
     if name == STDIN:
-        path = os.path.join(folder, "stdin")
+        import shutil
+
+        path = os.path.join(scratch.folder, "stdin")
         with open(path, "xb") as target:
             shutil.copyfileobj(sys.stdin.buffer, target)
         return path, None
@@ -112,10 +130,13 @@ def _opened(path: str, name: str) -> BinaryIO:
     return stream
 
 
-def _read(stream: BinaryIO, path: str) -> Asked:
+def _read(stream: BinaryIO, path: str, scratch: _Scratch) -> Asked:
+    from comfyvn_store.asset import marking, readers
+    from comfyvn_store.base import digest, media
+
     hash_ = digest.sha256(stream)
     described = media.describe(stream)
-    found = Asked(path, hash_, described.as_dict(), [hash_])
+    found = Asked(path, hash_, described.as_dict(), scratch)
     marked = marking.look(stream)
     if marked is not None and marked.payloads:
         stripped = marking.digest(stream, marked.without()).hexdigest()
