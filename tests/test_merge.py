@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,7 +39,7 @@ def card(hash_: str = OLD, record: str = "", **fields: Any) -> Sidecar:
         meta={},
         extra={},
     )
-    return replace(plain, **fields)
+    return plain._replace(**fields)
 
 
 def merged(base: Sidecar | None, ours: Sidecar, theirs: Sidecar) -> tuple[Sidecar, tuple[str, ...]]:

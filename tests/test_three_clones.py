@@ -2,7 +2,6 @@
 
 import os
 import random
-from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def edits(draw: st.DrawFn, base: Sidecar) -> Sidecar:
     fields: dict[str, Any] = {name: getattr(other, name) for name in names if name != "bytes"}
     if "bytes" in names:
         fields |= {"hash": other.hash, "provenance": other.provenance}
-    return replace(base, **fields)
+    return base._replace(**fields)
 
 
 @st.composite

@@ -112,9 +112,11 @@ class Git:
 
     def outcome(self, *arguments: str, data: bytes | None = None, check: bool = True) -> running.Done:
         """Runs git and gives all of it: status, output, messages. Raises RemoteUnreachable."""
-        os.stat(self.folder)  # of a folder that is gone the system speaks, not git
+        # Of a folder that is gone the system speaks, not git. Programs that stand in git's place look at its first word.
+        is_here = os.path.samestat(os.stat(self.folder), os.stat("."))
+        place = () if is_here else ("-C", self.folder)
         try:
-            done = running.run(["git", "-C", self.folder, *arguments], self.environment, data)
+            done = running.run(["git", *place, *arguments], self.environment, data)
         except FileNotFoundError:
             raise MachineError("git is not installed, or not on the PATH", hint="install git") from None
         if done.returncode != 0 and _NOT_PROMISED in done.stderr:
