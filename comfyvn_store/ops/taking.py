@@ -215,7 +215,7 @@ def _store(repository: Repository, wish: Wish) -> str:
     mark = repository.settings.marker and wish.copy
     with open(wish.source, "rb") as stream:
         done = ingest.ingest(repository.store, ingest.file_blocks(stream), mark=mark, stated=stated)
-    if wish.expected and not wish.expected & set(done):
+    if wish.expected and not wish.expected & {done.hash, done.source_hash}:
         raise _torn(wish.source)
     return done.hash
 
