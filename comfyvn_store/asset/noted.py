@@ -84,3 +84,6 @@ class Notes:
         for place in self._read:
             with contextlib.suppress(OSError):
                 os.unlink(place)
+        for folder in {os.path.dirname(place) for place in self._read}:
+            with contextlib.suppress(OSError):  # another run's notes came
+                os.rmdir(folder)
