@@ -5,6 +5,7 @@ Ends in the same rows as bringing an index up to date from commit to commit does
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import os
@@ -340,18 +341,23 @@ def _words(said: Columns | None, own: Columns | None) -> tuple[str, str, str, st
 
 
 class _Thumbs:
-    """Finds previews, of which the folder is listed once."""
+    """Finds previews, of which the folder is listed once; one that a symlink of the repository's leads to is not listed."""
 
     def __init__(self, repository: Repository) -> None:
+        self._repository = repository
         self._folder = os.path.relpath(repository.settings.thumbs_root, repository.top).replace(os.sep, "/")
-        try:
-            self._present = frozenset(os.listdir(repository.settings.thumbs_root))
-        except OSError:
-            self._present = frozenset()
+        self._present: frozenset[str] | None = frozenset()
+        if repository.is_beyond_link(f"{self._folder}/x"):
+            self._present = None
+        else:
+            with contextlib.suppress(OSError):
+                self._present = frozenset(os.listdir(repository.settings.thumbs_root))
         self._endings: dict[str | None, str | None] = {}
 
     def path(self, mime: str | None, hash_: str) -> str | None:
         """Gives the existing preview's path relative to the work tree's top, or None."""
+        if self._present is None:
+            return rows.thumb_path(self._repository, mime, hash_)
         if not self._present:
             return None
         if mime not in self._endings:
