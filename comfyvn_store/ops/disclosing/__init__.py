@@ -74,9 +74,13 @@ def _counted(found: Iterator[str] | Any) -> dict[str, int]:
 def disclose(session: Session, revision: str = "HEAD", progress: Progress | None = None) -> Report:
     """Gives the report of a revision. Raises UnknownRevision."""
     repository = session.repository
-    if revision == "HEAD" and blobs.resolve(repository.git, revision) is None:
-        raise UnknownRevision("there is no commit yet", hint="the report is about what is committed: git commit")
-    commit = naming.commit(repository, revision)
+    try:
+        commit = naming.commit(repository, revision)
+    except UnknownRevision:
+        if revision != "HEAD":
+            raise
+        hint = "the report is about what is committed: git commit"
+        raise UnknownRevision("there is no commit yet", hint=hint) from None
     when = int(repository.git.text("log", "-1", "--no-show-signature", "--format=%ct", commit) or 0)
     report = Report(revision, commit, history.iso_time(when))
     tree = _Tree(repository, commit)
