@@ -51,6 +51,11 @@ class Sharing(NamedTuple):
         except OSError:
             return
 
+    def adjust_inside(self, folder: str) -> None:
+        """Does the same for what lies right in a folder. Raises OSError if it cannot be listed."""
+        for name in os.listdir(folder) if self.bits else ():
+            self.adjust(os.path.join(folder, name))
+
     def make_folders(self, path: str) -> None:
         """Makes a folder and those above it that are missing, each with its mode. Raises OSError."""
         lacking = []

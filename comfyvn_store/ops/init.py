@@ -50,6 +50,7 @@ def init(repository: Repository) -> Initialised:
     was_retired = repository.home.is_retired
     repository.home.retire(False)
     repository.make_own_dir()
+    repository.settings.sharing.adjust_inside(repository.own_dir)  # what was made before others were let in
     compiled.compile_all()
     _configure(repository)
     _write_attributes(repository)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from comfyvn_store.asset import ingest, views, worktree
@@ -49,7 +48,7 @@ def check_place(repository: Repository, inside: str) -> None:
     """Refuses a place that escapes the assets root, cannot hold an asset, or that git's attributes exclude."""
     check_name(repository, inside)
     full = repository.full(inside)
-    check_driver(inside, filter_drivers(repository, [full])[full])
+    check_driver(inside, staging.filter_drivers(repository.git, [full])[full])
 
 
 def check_name(repository: Repository, inside: str) -> None:
@@ -70,15 +69,6 @@ def check_driver(inside: str, driver: str) -> None:
             f"a line in .gitattributes keeps '{names.printable(inside)}' out of the assets (filter={driver})",
             hint="change that line, or use another name",
         )
-
-
-def filter_drivers(repository: Repository, paths: Sequence[str]) -> dict[str, str]:
-    """Gives the `filter` attribute of top-relative paths, in git or not ("unspecified" where there is none)."""
-    if not paths:
-        return {}
-    data = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    said = repository.git.run("check-attr", "-z", "--stdin", "filter", data=data).split(b"\0")
-    return {os.fsdecode(path): os.fsdecode(value) for path, value in zip(said[::3], said[2::3], strict=False)}
 
 
 def check_folders(repository: Repository, full: str) -> None:

@@ -13,7 +13,6 @@ from comfyvn_store.base import files, links, names, pointers
 from comfyvn_store.errors import GitFailed, ObjectCorrupt, Refused, RemoteUnreachable
 from comfyvn_store.index import questions, rows
 from comfyvn_store.ops import cards, cutoff
-from comfyvn_store.ops.places import filter_drivers
 from comfyvn_store.ops.session import Session
 from comfyvn_store.previews import worker
 from comfyvn_store.remotes import opening
@@ -154,7 +153,7 @@ def untracked(repository: Repository) -> list[str]:
         if info is None or not info.st_size or (text is not None and links.parse_link(text) is None):
             continue
         candidates.append(path)
-    drivers = filter_drivers(repository, candidates)
+    drivers = staging.filter_drivers(repository.git, candidates)
     return [path for path in candidates if drivers.get(path) == "comfyvn"]
 
 

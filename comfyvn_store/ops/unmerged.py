@@ -14,7 +14,6 @@ from typing import NamedTuple
 from comfyvn_store.asset import sidecar
 from comfyvn_store.asset.sidecar import Sidecar
 from comfyvn_store.base import canonical, names
-from comfyvn_store.ops.places import filter_drivers
 from comfyvn_store.vcs import blobs, operation, staging
 from comfyvn_store.vcs.operation import Operation
 from comfyvn_store.vcs.repository import Repository
@@ -106,7 +105,7 @@ def find(repository: Repository) -> tuple[Operation, list[Conflict]]:
 def _places(repository: Repository) -> dict[str, _Place]:
     unmerged = staging.unmerged(repository.git, repository.root)
     paths = {path.removesuffix(names.SIDECAR_SUFFIX) for path in unmerged}
-    drivers = filter_drivers(repository, sorted({*paths, *unmerged}))
+    drivers = staging.filter_drivers(repository.git, sorted({*paths, *unmerged}))
     ours = {
         path
         for path in paths

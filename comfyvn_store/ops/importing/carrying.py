@@ -21,6 +21,7 @@ from comfyvn_store.ops.importing.items import Adapter, Item, Left
 from comfyvn_store.ops.importing.scratch import Outcome, Scratch, Twin
 from comfyvn_store.ops.session import Session
 from comfyvn_store.ops.taking import Taking, Wish
+from comfyvn_store.vcs import staging
 
 # A batch is staged together; other commands wait for one, so it is neither more files nor more bytes than this.
 BATCH = 1000
@@ -174,7 +175,9 @@ class Import:
         batch, self._batch, self._bytes = self._batch, [], 0
         if not batch:
             return
-        drivers = places.filter_drivers(self._repository, [self._repository.full(due.wish.inside) for due in batch])
+        drivers = staging.filter_drivers(
+            self._repository.git, [self._repository.full(due.wish.inside) for due in batch]
+        )
         fit: dict[str, _Due] = {}
         for due in batch:
             try:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from comfyvn_store.base import names
 from comfyvn_store.errors import UsageError
-from comfyvn_store.ops import places
 from comfyvn_store.ops.migrate.claims import Claim, Left
+from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
 
 # Filters whose files these are: ours, and those that give way.
@@ -54,7 +54,7 @@ class Chosen:
 
     def _look_up(self, paths: set[str]) -> None:
         inside = sorted(path for path in paths if self._repository.is_asset_path(path))
-        self._drivers.update(places.filter_drivers(self._repository, inside))
+        self._drivers.update(staging.filter_drivers(self._repository.git, inside))
 
     def _is_asked(self, claim: Claim) -> bool:
         if not self._asked:
