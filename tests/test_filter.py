@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from comfyvn_store.hot import filter
+from comfyvn_store.hot.artdriver import Art
 from tests import media
 from tests.filterclient import LONGEST, Answer, FilterClient, leftovers, objects
 from tests.gitrepo import GitRepo, run
@@ -207,7 +207,7 @@ def test_an_error_amid_the_bytes_is_told_behind_them(capfd: pytest.CaptureFixtur
         raise OSError(errno.EIO, "Input/output error")
 
     source, target = os.pipe()
-    filter._Bytes(target)._stream("assets/a.png", failing())
+    Art(target)._stream("assets/a.png", failing())
     os.close(target)
     with os.fdopen(source, "rb") as stream:
         assert stream.read() == b"0013status=success\n0000" + b"0009begin" + b"0000" + b"0011status=error\n0000"
@@ -571,6 +571,7 @@ def test_a_full_disk_refuses_the_file_and_says_so(store_repo: GitRepo) -> None:
 def test_import_of_the_filter_stays_light(store_repo: GitRepo) -> None:
     code = (
         "import sys; import comfyvn_store.hot.main, comfyvn_store.hot.filter; "
+        "import comfyvn_store.hot.artdriver, comfyvn_store.hot.sidecardriver; "
         "print(sorted(set(sys.modules) & {'click', 'PIL', 'pygit2', 'git', 'sqlite3', 'importlib.metadata'}))"
     )
     assert run([sys.executable, "-P", "-c", code], cwd=store_repo.path).out == "[]"
