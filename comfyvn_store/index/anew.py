@@ -20,8 +20,8 @@ from comfyvn_store.index.columns import Columns
 from comfyvn_store.index.crew import Crew
 from comfyvn_store.index.database import Index
 from comfyvn_store.index.decoder import Fact, Order, Place
-from comfyvn_store.index.ledger import Snapshot
 from comfyvn_store.index.texts import Texts
+from comfyvn_store.index.tips import Snapshot
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 

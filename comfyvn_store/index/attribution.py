@@ -14,8 +14,8 @@ from comfyvn_store.asset import sidecar
 from comfyvn_store.base import canonical, files, names
 from comfyvn_store.index import columns, ingredients, past
 from comfyvn_store.index.database import Index
-from comfyvn_store.index.ledger import Snapshot
 from comfyvn_store.index.texts import Texts
+from comfyvn_store.index.tips import Snapshot
 from comfyvn_store.vcs import history
 from comfyvn_store.vcs.repository import Repository
 

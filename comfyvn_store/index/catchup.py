@@ -6,15 +6,18 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from comfyvn_store.base import names
 from comfyvn_store.base.files import Print
-from comfyvn_store.index import database, ledger, sight
+from comfyvn_store.index import database, sight, tips
 from comfyvn_store.index.database import Index
-from comfyvn_store.index.texts import Texts
+from comfyvn_store.index.tips import Snapshot
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
+
+if TYPE_CHECKING:
+    from comfyvn_store.index.texts import Texts
 
 
 def open_index(repository: Repository, *, patience: float = database.PATIENCE) -> Index:
@@ -31,27 +34,28 @@ def catch_up(index: Index, repository: Repository, *, in_process: bool = False) 
 
     `in_process` allows pygit2 where it is faster; the hot path never does.
     """
-    now = ledger.snapshot(repository)
+    now = tips.snapshot(repository)
     _sound(index, lambda: _catch_up(index, repository, now, in_process))
 
 
 def catch_up_history(index: Index, repository: Repository) -> None:
     """Brings only what is known of commits up to date: for pre-commit, whose git index is not the real one."""
-    now = ledger.snapshot(repository)
+    now = tips.snapshot(repository)
     _sound(index, lambda: _catch_up_history(index, repository, now))
 
 
-def _catch_up(index: Index, repository: Repository, now: ledger.Snapshot, in_process: bool) -> None:
+def _catch_up(index: Index, repository: Repository, now: Snapshot, in_process: bool) -> None:
     if index.state("caught up") == _key(index, repository, now) and sight.are_folders_unchanged(index, repository):
         return
     with index.writing():
         _apply(index, repository, now, in_process)
 
 
-def _catch_up_history(index: Index, repository: Repository, now: ledger.Snapshot) -> None:
+def _catch_up_history(index: Index, repository: Repository, now: Snapshot) -> None:
     if index.state("history") == now.key:
         return
-    from comfyvn_store.index import attribution
+    from comfyvn_store.index import attribution, ledger
+    from comfyvn_store.index.texts import Texts
 
     with index.writing():
         texts = Texts(repository, in_process=False)
@@ -132,7 +136,7 @@ def rebuild(index: Index, repository: Repository) -> set[str]:
     """
     with index.writing():
         database.empty(index)
-        return _apply(index, repository, ledger.snapshot(repository), True)
+        return _apply(index, repository, tips.snapshot(repository), True)
 
 
 def start_over_if_damaged(index: Index) -> None:
@@ -153,7 +157,7 @@ def _sound(index: Index, work: Callable[[], None]) -> None:
         work()
 
 
-def _key(index: Index, repository: Repository, now: ledger.Snapshot) -> str:
+def _key(index: Index, repository: Repository, now: Snapshot) -> str:
     settings = repository.settings
     # Where git makes no symlinks any more, files follow.
     mode = str(settings.symlinks)
@@ -165,11 +169,12 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_process: bool) -> set[str]:
+def _apply(index: Index, repository: Repository, now: Snapshot, in_process: bool) -> set[str]:
     """Brings an index up to date; gives the assets whose sidecar on disk was seen to be, as far as that was looked at."""
     # Where nothing changed, none of it is needed; with the first comes what takes bytes in.
     from comfyvn_store.asset import worktree
     from comfyvn_store.index import rows
+    from comfyvn_store.index.texts import Texts
 
     place = _storable(f"{repository.root}\n{repository.top}")
     has_rows = index.state("looked") is not None
@@ -195,7 +200,7 @@ def _apply(index: Index, repository: Repository, now: ledger.Snapshot, in_proces
     return fine - due
 
 
-def _fill(index: Index, repository: Repository, now: ledger.Snapshot, texts: Texts) -> tuple[set[str], set[str]]:
+def _fill(index: Index, repository: Repository, now: Snapshot, texts: Texts) -> tuple[set[str], set[str]]:
     """Fills an empty index; gives the assets whose files may be behind it, and those whose files are not."""
     from comfyvn_store.asset import worktree
     from comfyvn_store.index import anew
@@ -211,9 +216,9 @@ def _fill(index: Index, repository: Repository, now: ledger.Snapshot, texts: Tex
     return (set(filled.paths) - fine) | stray, fine
 
 
-def _follow(index: Index, repository: Repository, now: ledger.Snapshot, texts: Texts) -> set[str]:
+def _follow(index: Index, repository: Repository, now: Snapshot, texts: Texts) -> set[str]:
     """Brings an index up to date by what differs; gives the assets whose files may be behind it."""
-    from comfyvn_store.index import attribution, rows
+    from comfyvn_store.index import attribution, ledger, rows
 
     touched: set[str] | None = set()
     if index.state("history") != now.key:
@@ -242,9 +247,7 @@ def _switched(index: Index, repository: Repository) -> set[str]:
     return {row[0] for row in index.db.execute("SELECT path FROM assets_registry")}
 
 
-def _name_commits(
-    index: Index, repository: Repository, now: ledger.Snapshot, paths: set[str], ids: set[str]
-) -> set[str]:
+def _name_commits(index: Index, repository: Repository, now: Snapshot, paths: set[str], ids: set[str]) -> set[str]:
     """Sets the commit of each asset that may have another now; gives the paths that do.
 
     It is the record's commit, but null where HEAD's history does not have the record (staged from another branch).
@@ -274,7 +277,7 @@ def _name_commits(
     return stale
 
 
-def _foreign(index: Index, repository: Repository, now: ledger.Snapshot) -> set[str]:
+def _foreign(index: Index, repository: Repository, now: Snapshot) -> set[str]:
     """Gives the assets whose staged record some commit has, but none of HEAD's history."""
     if now.tips == [now.head] or not now.tips:
         return set()

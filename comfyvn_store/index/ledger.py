@@ -14,6 +14,7 @@ from comfyvn_store.base import links, names
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.index.database import Index
 from comfyvn_store.index.texts import Texts
+from comfyvn_store.index.tips import Snapshot
 from comfyvn_store.vcs import blobs, history
 from comfyvn_store.vcs.repository import Repository
 
@@ -21,26 +22,6 @@ _CHUNK = 500
 _COMMITS_AT_ONCE = 200
 
 _Changes = list[tuple[str, list[history.FileChange]]]
-
-
-class Snapshot(NamedTuple):
-    """What history looks like now."""
-
-    head: str | None
-    tips: list[str]
-    shallow: frozenset[str]
-    grafts: str
-
-    @property
-    def key(self) -> str:
-        """One text for the whole of it."""
-        return " ".join([self.head or "-", "|", *self.tips, "|", *sorted(self.shallow), "|", self.grafts])
-
-
-def snapshot(repository: Repository) -> Snapshot:
-    """Looks at the repository's tips; a few milliseconds."""
-    head, tips, grafts = history.tips(repository)
-    return Snapshot(head, tips, history.shallow_commits(repository), grafts)
 
 
 Record = tuple[str, str]  # its id and its hash

@@ -16,8 +16,8 @@ from comfyvn_store.asset.sidecar import BrokenSidecar, Sidecar
 from comfyvn_store.base import canonical, files, links, names
 from comfyvn_store.index import columns, ingredients, sight, since
 from comfyvn_store.index.database import Index
-from comfyvn_store.index.ledger import Snapshot
 from comfyvn_store.index.texts import Texts
+from comfyvn_store.index.tips import Snapshot
 from comfyvn_store.vcs import blobs, staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Entry

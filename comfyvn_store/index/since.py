@@ -15,7 +15,7 @@ from comfyvn_store.base import names
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.index import sight
 from comfyvn_store.index.database import Index
-from comfyvn_store.index.ledger import Snapshot
+from comfyvn_store.index.tips import Snapshot
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
 from comfyvn_store.vcs.staging import Change, Entry

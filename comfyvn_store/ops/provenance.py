@@ -21,11 +21,18 @@ def provenance(session: Session, name: str | None = None, revision: str | None =
     that a commit or a range introduced. Raises UnknownAsset, AmbiguousAsset, UnknownRevision.
     """
     path, hash_ = place_of(session, name) if name is not None else (None, None)
-    commits = history.revision_commits(session.repository.git, revision) if revision is not None else None
+    commits = _commits(session, revision) if revision is not None else None
     found = questions.ledger(session.index, path=path, hash_=hash_, commits=commits)
     if hash_ is not None:
         found = [item for item in found if item["hash"] == hash_]
     return found
+
+
+def _commits(session: Session, revision: str) -> list[str]:
+    """Gives the commits that a revision or range means; of a whole id that the index knows git is not asked."""
+    if session.index.db.execute("SELECT 1 FROM commits WHERE hash = ?", (revision,)).fetchone():
+        return [revision]
+    return history.revision_commits(session.repository.git, revision)
 
 
 def place_of(session: Session, name: str) -> tuple[str | None, str | None]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from comfyvn_store import __version__
 from comfyvn_store.base import files
-from comfyvn_store.index import ledger, sight
+from comfyvn_store.index import sight, tips
 from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
 
@@ -30,7 +30,7 @@ class State(NamedTuple):
 def look(repository: Repository) -> State:
     """Looks at all of that, before it is examined. Raises GitFailed, OSError."""
     touched = staging.touched_paths(repository.git, repository.root)
-    now = ledger.snapshot(repository)
+    now = tips.snapshot(repository)
     tree = hashlib.sha256(_said(__version__, repository.top, repository.root, repository.copies_views, now.head))
     tree.update(_said(now.grafts))
     _feed(tree, repository.index_path)
