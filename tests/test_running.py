@@ -143,3 +143,15 @@ def test_a_program_that_answers_is_asked_again(tmp_path: Path) -> None:
             time.sleep(0.01)
     with pytest.raises(FileNotFoundError):
         running.Answering(["no-such-program"], {"PATH": str(tmp_path)})
+
+
+def test_two_run_side_by_side(tmp_path: Path) -> None:
+    """Each waits for the other's file, so one after the other they would never end; their outputs do not mix."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    script = 'touch "$1"; while ! test -e "$2"; do sleep 0.01; done; cat; echo "$1"'
+    begun = [
+        running.Running(["sh", "-c", script, "sh", str(own), str(its)], os.environ, data)
+        for own, its, data in ((one, other, b"x" * 100_000), (other, one, None))
+    ]
+    assert begun[1].end() == (0, f"{other}\n".encode(), b"")
+    assert begun[0].end() == (0, b"x" * 100_000 + f"{one}\n".encode(), b"")

@@ -30,7 +30,17 @@ UNASKED = {
         "base.media",
         "index.attribution",
     ),
-    *("index.rows", "ops.copies", "ops.journal", "ops.relocation", "ops.roots", "store.moving", "store.trash"),
+    *(
+        "index.ledger",
+        "index.rows",
+        "index.texts",
+        "ops.copies",
+        "ops.journal",
+        "ops.relocation",
+        "ops.roots",
+        "store.moving",
+        "store.trash",
+    ),
     *("hot", "previews", "remotes"),
 }
 
@@ -66,6 +76,20 @@ def test_who_only_asks_imports_nothing_heavy(repo: GitRepo, line: str) -> None:
     assert imported.isdisjoint(HEAVY), imported & HEAVY
     ours = {name.removeprefix("comfyvn_store.") for name in imported}
     assert ours.isdisjoint(UNASKED), ours & UNASKED
+
+
+@pytest.mark.parametrize(("words", "code"), [(["list"], 0), (["show", "nothing"], 2)])
+def test_what_was_asked_for_at_the_end_is_done(repo: GitRepo, words: list[str], code: int) -> None:
+    """A command ends without taking the interpreter apart; what it printed and what waits for its end is not lost."""
+    script = (
+        "import atexit, sys; from comfyvn_store.cli.main import run; sys.argv = ['comfyvn-store', *sys.argv[1:]]; "
+        "atexit.register(print, 'bye'); atexit.register(print, 'farewell', file=sys.stderr); run()"
+    )
+    plain = repo.tool(*words, check=False)
+    done = run([sys.executable, "-P", "-c", script, *words], cwd=repo.path, check=False)
+    assert (done.code, plain.code) == (code, code)
+    assert done.out.splitlines() == [*plain.out.splitlines(), "bye"]
+    assert done.err.splitlines() == [*plain.err.splitlines(), "farewell"]
 
 
 def test_bytes_that_are_known_are_found_without_decoding(repo: GitRepo) -> None:

@@ -25,42 +25,53 @@ class Done(NamedTuple):
     stderr: bytes
 
 
+class Running:
+    """A program that has begun, whose output is read when its `end` is awaited. Raises FileNotFoundError where there is none,
+    OSError."""
+
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str], data: bytes | None = None) -> None:
+        self._out, to_out = os.pipe()
+        ours, theirs = [self._out], [to_out]
+        try:
+            self._err, to_err = os.pipe()
+            ours.append(self._err)
+            theirs.append(to_err)
+            actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+                (os.POSIX_SPAWN_DUP2, to_out, 1),
+                (os.POSIX_SPAWN_DUP2, to_err, 2),
+            ]
+            self._feed, self._data = None, data or b""
+            if data is None:
+                actions.insert(0, (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
+            else:
+                source, self._feed = os.pipe()
+                ours.append(self._feed)
+                theirs.append(source)
+                os.set_blocking(self._feed, False)
+                actions.insert(0, (os.POSIX_SPAWN_DUP2, source, 0))
+            self._pid = _start(words, environment, actions)
+        except BaseException:
+            _close(ours)
+            raise
+        finally:
+            _close(theirs)
+
+    def end(self) -> Done:
+        """Hands over the input and waits for the end; once only."""
+        try:
+            said = _converse(self._out, self._err, self._feed, self._data)
+            return Done(_status(self._pid), *said)
+        except BaseException as error:
+            _end(self._pid, _GRACE if isinstance(error, KeyboardInterrupt) else 0.0)
+            raise
+
+
 def run(words: Sequence[str], environment: Mapping[str, str], data: bytes | None = None) -> Done:
     """Runs a program that is looked for on the environment's PATH, with `data` (None: nothing) as its input.
 
     Raises FileNotFoundError where there is none, OSError.
     """
-    out, to_out = os.pipe()
-    ours, theirs = [out], [to_out]
-    try:
-        err, to_err = os.pipe()
-        ours.append(err)
-        theirs.append(to_err)
-        actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
-            (os.POSIX_SPAWN_DUP2, to_out, 1),
-            (os.POSIX_SPAWN_DUP2, to_err, 2),
-        ]
-        feed = None
-        if data is None:
-            actions.insert(0, (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
-        else:
-            source, feed = os.pipe()
-            ours.append(feed)
-            theirs.append(source)
-            os.set_blocking(feed, False)
-            actions.insert(0, (os.POSIX_SPAWN_DUP2, source, 0))
-        pid = _start(words, environment, actions)
-    except BaseException:
-        _close(ours)
-        raise
-    finally:
-        _close(theirs)
-    try:
-        said = _converse(out, err, feed, data or b"")
-        return Done(_status(pid), *said)
-    except BaseException as error:
-        _end(pid, _GRACE if isinstance(error, KeyboardInterrupt) else 0.0)
-        raise
+    return Running(words, environment, data).end()
 
 
 class Answering:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 
-from comfyvn_store.base import files
+from comfyvn_store.base import copying, files
 from comfyvn_store.base.processes import is_alive
 from comfyvn_store.errors import GitFailed
 from comfyvn_store.vcs.git import Git
@@ -40,15 +41,12 @@ def run(git: Git, words: list[str], data: bytes) -> None:
 
 def _attempt(git: Git, index: str, words: list[str], data: bytes) -> bool:
     """Does it once; tells whether the index was still the one that was copied."""
-    import shutil  # brings bz2 and lzma, which most hooks never need
-
     if os.path.exists(f"{index}.lock"):
         raise _held(index)
     own = f"{index}{_SUFFIX}{os.getpid()}-{os.urandom(4).hex()}"
     try:
         before = files.print_of(os.stat(index))
-        # With its times: what is as young as the index git looks into (Documentation/technical/racy-git).
-        shutil.copy2(index, own)
+        _copy(index, own)
         copied = files.print_of(os.stat(own))
         other = Git(git.folder, {**git.environment, "GIT_INDEX_FILE": own})
         other.promisors = git.promisors
@@ -62,6 +60,15 @@ def _attempt(git: Git, index: str, words: list[str], data: bytes) -> bool:
     if done.returncode:
         raise GitFailed("git update-index", done.returncode, os.fsdecode(done.stderr))
     return True
+
+
+def _copy(index: str, own: str) -> None:
+    """Copies the index with its times: what is as young as it git looks into (Documentation/technical/racy-git)."""
+    with open(index, "rb") as source, open(own, "xb") as target:
+        info = os.fstat(source.fileno())
+        copying.copy(source.fileno(), target.fileno())
+    os.chmod(own, stat.S_IMODE(info.st_mode))
+    os.utime(own, ns=(info.st_atime_ns, info.st_mtime_ns))
 
 
 def _install(own: str, index: str, before: files.Print) -> bool:

@@ -112,21 +112,17 @@ class Git:
 
     def outcome(self, *arguments: str, data: bytes | None = None, check: bool = True) -> running.Done:
         """Runs git and gives all of it: status, output, messages. Raises RemoteUnreachable."""
+        return self.begin(*arguments, data=data).outcome(check=check)
+
+    def begin(self, *arguments: str, data: bytes | None = None) -> Begun:
+        """Starts git, whose `outcome` is asked for later: several of them run side by side."""
         # Of a folder that is gone the system speaks, not git. Programs that stand in git's place look at its first word.
         is_here = os.path.samestat(os.stat(self.folder), os.stat("."))
         place = () if is_here else ("-C", self.folder)
         try:
-            done = running.run(["git", *place, *arguments], self.environment, data)
+            return Begun(arguments, running.Running(["git", *place, *arguments], self.environment, data))
         except FileNotFoundError:
             raise MachineError("git is not installed, or not on the PATH", hint="install git") from None
-        if done.returncode != 0 and _NOT_PROMISED in done.stderr:
-            raise RemoteUnreachable(
-                "this is a partial clone, and its remote does not give an object that is not here yet",
-                hint="connect to the remote and run the command again; nothing was changed",
-            )
-        if check and done.returncode != 0:
-            raise GitFailed(f"git {_verb(arguments)}", done.returncode, os.fsdecode(done.stderr))
-        return done
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Starts git with pipes for its input and output; its messages go where ours go."""
@@ -139,6 +135,26 @@ class Git:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+
+
+class Begun:
+    """A git that was started. Its `outcome` is asked for once."""
+
+    def __init__(self, arguments: Sequence[str], process: running.Running) -> None:
+        self._arguments = arguments
+        self._process = process
+
+    def outcome(self, *, check: bool = True) -> running.Done:
+        """Waits for its end and gives all of it. Raises GitFailed for a non-zero status if `check`, RemoteUnreachable."""
+        done = self._process.end()
+        if done.returncode != 0 and _NOT_PROMISED in done.stderr:
+            raise RemoteUnreachable(
+                "this is a partial clone, and its remote does not give an object that is not here yet",
+                hint="connect to the remote and run the command again; nothing was changed",
+            )
+        if check and done.returncode != 0:
+            raise GitFailed(f"git {_verb(self._arguments)}", done.returncode, os.fsdecode(done.stderr))
+        return done
 
 
 def _verb(arguments: Sequence[str]) -> str:

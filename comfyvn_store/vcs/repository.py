@@ -9,9 +9,10 @@ from typing import NamedTuple
 from comfyvn_store.base import links, names
 from comfyvn_store.errors import ComfyvnError, NotInitialised, Refused
 from comfyvn_store.store.objects import Store
-from comfyvn_store.vcs.git import Git
+from comfyvn_store.vcs.git import Begun, Git
 from comfyvn_store.vcs.home import Home, is_relative
 from comfyvn_store.vcs.settings import COPY, Settings, read_settings
+from comfyvn_store.vcs.settings import QUESTION as SETTINGS_QUESTION
 
 # Folders and files in the git dir that say a rebase, am, cherry-pick or revert of several commits is under way.
 _SEQUENCES = ("rebase-merge", "rebase-apply", "sequencer")
@@ -218,13 +219,20 @@ def open_repository(
     for key in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"):
         if env.get(key):
             env[key] = os.path.join(here, env[key])
-    object_format, git_dir, common_dir, top = _parts(Git(here, env))
+    asked = Git(here, env)
+    # Both at once: two processes that run side by side take little longer than one.
+    found, said = asked.begin(*_QUESTION), asked.begin(*SETTINGS_QUESTION)
+    try:
+        object_format, git_dir, common_dir, top = _parts(asked, found)
+    finally:
+        listing = said.outcome(check=False).stdout
     git = Git(top, env)
     common = os.path.realpath(common_dir)
     settings = read_settings(
         git,
         top,
         os.path.realpath(git_dir),
+        listing,
         environment=env,
         assets_root=assets_root,
         db_path=db_path,
@@ -252,9 +260,12 @@ def _wanted(home: Home, settings: Settings) -> str:
 _PARTS = ("--show-object-format", "--git-dir", "--git-common-dir", "--show-toplevel")
 
 
-def _parts(git: Git) -> list[str]:
+_QUESTION = ("rev-parse", "--path-format=absolute", "--is-bare-repository", *_PARTS)
+
+
+def _parts(git: Git, asked: Begun) -> list[str]:
     """Gives the object format, git folder, common git folder and top, as git finds them. Raises Refused, NotInitialised."""
-    probe = git.outcome("rev-parse", "--path-format=absolute", "--is-bare-repository", *_PARTS, check=False)
+    probe = asked.outcome(check=False)
     lines = os.fsdecode(probe.stdout).split("\n")
     if probe.returncode != 0 or len(lines) < len(_PARTS) + 1:
         raise _explanation(lines, os.fsdecode(probe.stderr), git.folder)

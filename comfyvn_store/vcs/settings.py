@@ -31,6 +31,8 @@ _WHITELIST = frozenset(("assetsroot", "marker", "views", "fetch"))
 # git's own setting, which is heeded too.
 _SHARED, _SYMLINKS, _ATTRIBUTES = "core.sharedrepository", "core.symlinks", "core.attributesfile"
 _WANTED = rf"^(comfyvn\.|{_SHARED}$|{_SYMLINKS}$|{_ATTRIBUTES}$|extensions\.partialclone$|remote\..*\.promisor$)"
+# How git is asked for all of them.
+QUESTION = ("config", "-z", "--get-regexp", _WANTED)
 _FALSE = frozenset(("false", "no", "off", "0", ""))
 _TRUE = frozenset(("true", "yes", "on", "1"))
 
@@ -127,20 +129,21 @@ def read_settings(
     git: Git,
     top: str,
     git_dir: str,
+    listing: bytes,
     *,
     environment: Mapping[str, str] | None = None,
     assets_root: str | None = None,
     db_path: str | None = None,
     thumbs_root: str | None = None,
 ) -> Settings:
-    """Reads the settings of the repository whose work tree is `top`.
+    """Reads the settings of the repository whose work tree is `top`; `listing` is git's answer to QUESTION.
 
     The keyword paths are what the command line gave; relative ones of the environment and of git config hang on the
     work tree's top. Raises Refused for an assets root outside the work tree, UsageError for a value that makes no sense.
     """
     env = os.environ if environment is None else environment
     own, ignored = _repository_config(git, top)
-    local, promisors = _git_config(git)
+    local, promisors = _git_config(listing)
     merged = {**own, **local}
     store = local.get("store") or None
     root = assets_root or env.get("COMFYVN_ASSETS_ROOT") or merged.get("assetsroot") or DEFAULT_ROOT
@@ -227,9 +230,8 @@ def _repository_config(git: Git, top: str) -> tuple[dict[str, str], list[str]]:
     return kept, ignored
 
 
-def _git_config(git: Git) -> tuple[dict[str, str], tuple[str, ...]]:
+def _git_config(listing: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
     """Gives our keys, and the remotes that hold what a partial clone left out (partial-clone.txt of git's own pages)."""
-    listing = git.outcome("config", "-z", "--get-regexp", _WANTED, check=False).stdout
     own: dict[str, str] = {}
     promisors: list[str] = []
     for key, value in _pairs(listing):
