@@ -57,8 +57,11 @@ class Bench:
         return not self.options.rows or any(word in key for key in keys for word in self.options.rows)
 
     def tools(self, group: str) -> list[Plain]:
-        """Gives a new repository of each tool."""
-        made = [kind(self.scratch / group / kind.name, self.starter) for kind in self.kinds]
+        """Gives a new repository of each tool.
+
+        They stay until the run ends: where many files were removed, ext4 makes new ones far slower for some minutes.
+        """
+        made = [kind(self.scratch / f"{group}-{self.round}" / kind.name, self.starter) for kind in self.kinds]
         for tool in made:
             tool.create()
         return made

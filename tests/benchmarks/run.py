@@ -117,7 +117,7 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only-tell", action="store_true", help="measure nothing; tell what --raw has")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into this page")
     parser.add_argument(
-        "--scratch", type=Path, metavar="DIR", help="where to work (a whole run takes about 10 GB there)"
+        "--scratch", type=Path, metavar="DIR", help="where to work (a whole run takes about 40 GB there)"
     )
     asked = parser.parse_args(words)
     if asked.only_tell and not asked.raw:

@@ -43,8 +43,6 @@ def run(bench: Bench) -> None:
         _exchange(bench, tools, len(pictures))
     if bench.wants("switch-art"):
         _switch(bench, tools, pictures)
-    for tool in tools:
-        tool.remove()
 
 
 def _exchange(bench: Bench, tools: Sequence[Plain], count: int) -> None:

@@ -54,8 +54,6 @@ def run(bench: Bench) -> None:
             return tool.switch_text("main")
 
         bench.in_turn("switch-text", tools, switch, before=lambda tool: tool.git("switch", "-q", "words"), often=True)
-    for tool in tools:
-        tool.remove()
 
 
 def _write(tool: Plain) -> None:
