@@ -51,12 +51,17 @@ class Card(NamedTuple):
     replaces: bytes | None = None
 
 
+class Right(NamedTuple):
+    """Sidecars that say what they should, by path: their texts, and their fingerprints, but of those too young for that."""
+
+    texts: dict[str, bytes]
+    prints: dict[str, Print]
+
+
 def write_sidecars(
     repository: Repository, cards: Iterable[Card], *, restore: bool, settles: bool = True
-) -> dict[str, Print] | None:
-    """Brings sidecars on disk to what they should say; None if that could not be done now.
-
-    Gives, of those that say it now and are not too young for that, by path the fingerprint with which they do.
+) -> Right | None:
+    """Brings sidecars on disk to what they should say, and gives those that say it now; None if that could not be done now.
 
     A file with the user's edits stays. A missing one is made only with `restore`: deleting it may be an edit too. One
     that says the right thing but is as young as git's index is dated back with `settles` (`files.settle`): else git's next
@@ -65,44 +70,49 @@ def write_sidecars(
     """
     if repository.is_index_locked:
         return None
-    right: dict[str, Print] = {}
+    right = Right({}, {})
     due: list[Card] = []
-    changes: list[swapping.Change] = []
-    paths: dict[str, str] = {}
+    changes: dict[str, swapping.Change] = {}
     young: list[str] = []
+    beyond: dict[str, bool] = {}  # by folder
     for card in cards:
         path = card.entry.path
-        found, seen = _read_seen(repository, path)
+        folder = os.path.dirname(path)
+        if folder not in beyond:
+            beyond[folder] = repository.is_beyond_link(path)
+        found, seen = (None, None) if beyond[folder] else _read_here(repository, path)
         if found is not None and sidecar.is_filled(found, card.text, card.commit):
             wanted = found
         else:
             wanted = sidecar.fill_commit(card.text, card.commit)
         if found == wanted:
+            right.texts[path] = wanted
             if seen is not None:
-                right[path] = seen
+                right.prints[path] = seen
             if settles and _is_young(repository, path):
                 young.append(path)
         elif _is_due(repository, card, found, restore):
-            place = repository.absolute(path)
             due.append(card)
-            changes.append(swapping.Change(place, wanted, found))
-            paths[place] = path
+            changes[path] = swapping.Change(repository.absolute(path), wanted, found)
     if (due or young) and not _is_filtered(repository):
         return None
     try:
         staging.write_entries(repository.git, (card.entry for card in due))
     except GitFailed:
         return None
-    places = swapping.replace_all_settled(changes)
+    places = swapping.replace_all_settled(changes.values())
     # Their names, too: the index, which is synced next, notes that nothing is left to be done here.
     durable.sync_files(places)
-    written = {paths[place]: given for place, given in places.items()}
+    written = [path for path, change in changes.items() if change.path in places]
     for path in young:
         files.settle(repository.absolute(path))
-        right.pop(path, None)
+        right.prints.pop(path, None)
     with contextlib.suppress(GitFailed):  # git hashes them itself the next time it looks
         staging.refresh(repository.git, [*written, *young], filters=True)
-    return right | written
+    for path in written:
+        right.texts[path] = changes[path].data
+        right.prints[path] = places[changes[path].path]
+    return right
 
 
 def _is_filtered(repository: Repository) -> bool:
@@ -126,12 +136,10 @@ def _is_young(repository: Repository, path: str) -> bool:
 
 def read_sidecar(repository: Repository, path: str) -> bytes | None:
     """Gives a sidecar's bytes on disk, or None if there is no such ordinary file of a sensible size."""
-    return _read_seen(repository, path)[0]
+    return None if repository.is_beyond_link(path) else _read_here(repository, path)[0]
 
 
-def _read_seen(repository: Repository, path: str) -> tuple[bytes | None, Print | None]:
-    if repository.is_beyond_link(path):
-        return None, None
+def _read_here(repository: Repository, path: str) -> tuple[bytes | None, Print | None]:
     try:
         return files.read_seen(repository.absolute(path), canonical.LONGEST_JSON)
     except OSError:
@@ -240,8 +248,11 @@ def print_at(place: str) -> Print | None:
 # -- the mirror for older tools -------------------------------------------------------------------------------------
 
 
-def mirror_all(repository: Repository, folder: str, groups: Mapping[str, Sequence[str]]) -> None:
-    """Brings the mirrors of groups of assets in one folder to their sidecars on disk.
+def mirror_all(
+    repository: Repository, folder: str, groups: Mapping[str, Sequence[str]], texts: Mapping[str, bytes] | None = None
+) -> None:
+    """Brings the mirrors of groups of assets in one folder to their sidecars on disk, which need not be read of those whose
+    `texts` (by top-relative path) are known.
 
     `folder` is relative to the assets root ("" for the root itself). A group is the part before the first dot that names
     share; with it come the names of its assets that are there now. Files in `_meta/` that are not ours stay.
@@ -257,19 +268,28 @@ def mirror_all(repository: Repository, folder: str, groups: Mapping[str, Sequenc
             found.setdefault(name.partition(".")[0], []).append(name)
     has_any = False
     for group, present in groups.items():
-        has_any |= _mirror(repository, folder, present, target, found.get(group, ()))
+        wanted = _mirrors(repository, folder, present, texts or {})
+        _mirror(wanted, folder, target, found.get(group, ()))
+        has_any |= bool(wanted)
     if not has_any:
         files.remove_empty_folders(target, base)
 
 
-def _mirror(repository: Repository, folder: str, present: Iterable[str], target: str, found: Collection[str]) -> bool:
-    """Does it for one group, of which `found` lie in `target`; tells whether it has any mirror."""
+def _mirrors(
+    repository: Repository, folder: str, present: Iterable[str], texts: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Gives the mirrors that a group should have, by name."""
     wanted = {}
     for name, mirrored in names.mirror_names(list(present)).items():
-        inside = f"{folder}/{name}" if folder else name
-        text = read_sidecar(repository, repository.full(names.sidecar_path(inside)))
+        path = repository.full(names.sidecar_path(f"{folder}/{name}" if folder else name))
+        text = texts.get(path) or read_sidecar(repository, path)
         if text is not None:
             wanted[mirrored] = text
+    return wanted
+
+
+def _mirror(wanted: Mapping[str, bytes], folder: str, target: str, found: Collection[str]) -> None:
+    """Brings a group's mirrors, of which `found` lie in `target`, to what is wanted."""
     for name in found:
         if name.endswith(".json") and name not in wanted and _is_own_mirror(os.path.join(target, name), folder):
             with contextlib.suppress(OSError):
@@ -278,7 +298,6 @@ def _mirror(repository: Repository, folder: str, present: Iterable[str], target:
         place = os.path.join(target, name)
         if (_small(place) if name in found else None) != text:
             files.write_derived(place, text)
-    return bool(wanted)
 
 
 def has_mirrors(repository: Repository) -> bool:

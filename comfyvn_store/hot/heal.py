@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from comfyvn_store.asset import sidecar, views, worktree
 from comfyvn_store.asset.views import View
@@ -83,8 +83,8 @@ def _heal_some(
     if right is None:
         return due, set(), {}
     waiting, missing = _mend_views(index, repository, due)
-    mirror(index, repository, due)
-    return waiting, missing, right
+    mirror(index, repository, due, right.texts)
+    return waiting, missing, right.prints
 
 
 def _cards(index: Index, repository: Repository, paths: Iterable[str]) -> Iterable[Card]:
@@ -104,8 +104,8 @@ def _cards(index: Index, repository: Repository, paths: Iterable[str]) -> Iterab
         yield Card(Entry(path, staging.FILE, oid), texts[oid], commit)
 
 
-def mirror(index: Index, repository: Repository, paths: Iterable[str]) -> None:
-    """Brings the mirrors for older tools along with the sidecars of these assets."""
+def mirror(index: Index, repository: Repository, paths: Iterable[str], texts: Mapping[str, bytes]) -> None:
+    """Brings the mirrors for older tools along with the sidecars of these assets; what some of those say is known."""
     groups: dict[str, dict[str, list[str]]] = {}
     for path in paths:
         folder, _, name = path.rpartition("/")
@@ -118,7 +118,7 @@ def mirror(index: Index, repository: Repository, paths: Iterable[str]) -> None:
             )
             found = (_name_in(path, folder) for (path,) in rows)
             inside[group] = [name for name in found if name is not None and name.partition(".")[0] == group]
-        worktree.mirror_all(repository, folder, inside)
+        worktree.mirror_all(repository, folder, inside, texts)
 
 
 def _name_in(path: str, folder: str) -> str | None:
