@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,20 @@ class Bench:
         if self.round and self.wants(key):
             self.found.setdefault(key, {}).setdefault(column, []).append(spent)
 
+    def forget_since(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Takes back what was noted after `counts` were taken: a round that was not whole."""
+        for key, columns in list(self.found.items()):
+            for column, runs in list(columns.items()):
+                del runs[counts.get((key, column), 0) :]
+                if not runs:
+                    del columns[column]
+            if not columns:
+                del self.found[key]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Gives how often each row and column was measured."""
+        return {(key, column): len(runs) for key, columns in self.found.items() for column, runs in columns.items()}
+
     def note(self, key: str, column: str, fact: Any) -> None:
         """Notes something that is not a time."""
         if self.wants(key):
@@ -85,13 +99,14 @@ class Bench:
         before: Callable[[Plain], object] | None = None,
         often: bool = False,
     ) -> None:
-        """Has the tools do the same work one after the other; what is done often goes round several times."""
-        for _ in range(self.options.repeats if often else 1):
-            for tool in tools:
+        """Has the tools do the same work one after the other, another one first each time; what is done often goes round
+        several times."""
+        for turn in range(self.options.repeats if often else 1):
+            first = (self.round + turn) % max(1, len(tools))
+            for tool in [*tools[first:], *tools[:first]]:
                 if before:
                     before(tool)
-                if not often:
-                    self.settle()
+                self.settle()
                 spent = work(tool)
                 self.record(key, tool.name, spent)
                 if not often:

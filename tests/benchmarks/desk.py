@@ -9,6 +9,8 @@ from pathlib import Path
 from tests.benchmarks.measuring import Spent, Starter
 
 BIN = str(Path(sys.executable).parent)
+# git packs in the background when there are many loose objects, while others are being measured.
+_CONFIG = "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
 _NOT_OURS = ("GIT_", "COMFYVN_", "DVC_", "AWS_", "XDG_", "PYTHON", "LC_", "LANG")
 
 
@@ -44,6 +46,7 @@ class Desk:
         self.folder = folder
         self.starter = starter
         self.env = environment(folder / "home", more)
+        (folder / "home" / ".gitconfig").write_text(_CONFIG)
 
     def run(self, *words: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> Spent:
         """Runs a command; gives what it took. Raises WorkFailed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from pathlib import Path
 
 
@@ -22,6 +23,17 @@ def load() -> str:
     """Gives how many processes wanted to run in the last minute, and in the last quarter of an hour."""
     one, _, fifteen = os.getloadavg()
     return f"{one:.1f} and {fifteen:.1f}"
+
+
+def commit(top: Path) -> str:
+    """Gives the commit of a checkout, and whether files in it differ from that."""
+
+    def said(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=top, capture_output=True, text=True, check=False).stdout.strip()
+
+    return (said("rev-parse", "--short", "HEAD") or "unknown") + (
+        ", with changes" if said("status", "-s", "-uno") else ""
+    )
 
 
 def _processor() -> str:

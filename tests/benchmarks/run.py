@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,8 @@ from tests.benchmarks.rows.row import Row
 from tests.benchmarks.tools import TOOLS
 from tests.benchmarks.tools.plain import Plain
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+TOP = Path(__file__).resolve().parents[2]
+PAGE = TOP / "docs" / "performance.md"
 
 
 def all_rows(options: Options) -> list[Row]:
@@ -34,23 +37,30 @@ def all_rows(options: Options) -> list[Row]:
 
 
 def measure(bench: Bench, keep: Callable[[], None]) -> list[str]:
-    """Runs every group that has a row that was asked for, and keeps what it found; gives what did not work."""
+    """Runs every group that has a row that was asked for, and keeps what it found after each round; gives what did not work.
+
+    Whatever goes wrong in one group costs the rounds of that group that were not whole, and who interrupts it is told the rest.
+    """
     failed = []
     for group in GROUPS:
         if not bench.wants(*(row.key for row in group.rows(bench.options))):
             continue
         name = group.__name__.rpartition(".")[2]
+        counts = bench.counts()
         try:
             for number in range(bench.options.runs + 1):
                 bench.round = number
                 bench.say(f"{name}, round {number} of {bench.options.runs}" + ("" if number else " (warming up)"))
                 group.run(bench)
-        except WorkFailed as error:
-            bench.say(f"error: {name}: {error}")
+                counts = bench.counts()
+                keep()
+        except (Exception, KeyboardInterrupt) as error:
+            bench.say(f"error: {name}: {type(error).__name__}: {error}")
             failed.append(name)
-            for row in group.rows(bench.options):
-                bench.found.pop(row.key, None)
-        keep()
+            bench.forget_since(counts)
+            keep()
+            if isinstance(error, KeyboardInterrupt):
+                break
     return failed
 
 
@@ -63,7 +73,7 @@ def blocks(options: Options, found: tables.Found, facts: Mapping[str, Any]) -> d
         "times": tables.side_by_side(rows, middle, names, "seconds"),
         "processor": tables.side_by_side(rows, middle, names, "processor"),
         "alone": tables.alone(rows, middle, names),
-        "targets": tables.targets(rows, middle),
+        "targets": tables.targets(rows, found),
         "memory": tables.memory(rows, middle, names, facts["machine"]["least memory told"]),
     }
     if "disk" in facts:
@@ -96,6 +106,7 @@ def about(bench: Bench, versions: Mapping[type[Plain], str], notes: Sequence[str
         **machine.describe(bench.scratch),
         **{kind.name: version for kind, version in versions.items()},
         **left_out,
+        "this project's commit": machine.commit(TOP),
         "least memory told": bench.starter.run(["true"], bench.scratch, {"PATH": os.environ["PATH"]}).memory,
         "runs that count": bench.options.runs,
     }
@@ -136,6 +147,15 @@ def options_of(asked: argparse.Namespace) -> Options:
     }
     rows = tuple(word for word in asked.rows.split(",") if word)
     return dataclasses.replace(QUICK if asked.quick else Options(), **given, rows=rows)
+
+
+def require_room(options: Options, place: Path) -> None:
+    """Ends the program where there is too little room, rather than an hour later."""
+    pictures = 7 * options.count + 2 * options.many
+    wanted = len(TOOLS) * (options.runs + 1) * pictures * options.size + 4 * options.large
+    free = shutil.disk_usage(place).free
+    if not options.rows and free < wanted:
+        raise SystemExit(f"{place} has {tables.amount(free)} free, and {tables.amount(wanted)} are needed (--scratch)")
 
 
 def sizes(options: Options) -> dict[str, int]:
@@ -194,12 +214,16 @@ def main(words: Sequence[str] | None = None) -> int:
     if asked.list:
         print("\n".join(f"{row.key:16}{row.title}" for row in all_rows(options)))
         return 0
-    kept = raw.load(asked.raw)[1].get("sizes") if asked.raw else None
+    if not asked.raw:
+        asked.raw = TOP / "build" / time.strftime("bench-%Y%m%d-%H%M%S")
+        print(f"raw times: {asked.raw}", file=sys.stderr)
+    kept = raw.load(asked.raw)[1].get("sizes")
     if asked.only_tell:
         tell(asked, dataclasses.replace(options, **(kept or {})), {}, {})
         return 0
     if kept not in (None, sizes(options)):
         raise SystemExit(f"the times in {asked.raw} are of other sizes: {kept}")
+    require_room(options, asked.scratch or Path(tempfile.gettempdir()))
     starter = Starter()
     try:
         with tempfile.TemporaryDirectory(

@@ -63,17 +63,26 @@ def alone(rows: Sequence[Row], middle: Mapping[str, Mapping[str, Spent]], tools:
     return table(["", "time", "processor", "beside it"], lines)
 
 
-def targets(rows: Sequence[Row], middle: Mapping[str, Mapping[str, Spent]]) -> str:
-    """Gives each target with how much of what it allows was used."""
-    lines = []
+def targets(rows: Sequence[Row], found: Found) -> str:
+    """Gives each target with how much of what it allows was used: by the medians, and the least and the most of the rounds."""
+    lines, middle = [], medians(found)
     for row in rows:
         for target in row.targets:
             share = target.share(middle[row.key]) if row.key in middle else None
             if share is not None:
-                lines.append([row.title, target.text, f"{share:.2f}", "met" if share <= 1 else "**missed**"])
+                rounds = [
+                    {name: runs[n] for name, runs in found[row.key].items()} for n in range(_rounds(found[row.key]))
+                ]
+                shares = [each for each in map(target.share, rounds) if each is not None]
+                told = [f"{share:.2f}", f"{min(shares):.2f} – {max(shares):.2f}" if len(shares) > 1 else NONE]
+                lines.append([row.title, target.text, *told, "met" if share <= 1 else "**missed**"])
             elif row.key in middle:
-                lines.append([row.title, target.text, NONE, "not compared"])
-    return table(["", "at most (or at least)", "of what is allowed", ""], lines, left=2)
+                lines.append([row.title, target.text, NONE, NONE, "not compared"])
+    return table(["", "at most (or at least)", "of what is allowed", "in single rounds", ""], lines, left=2)
+
+
+def _rounds(columns: Mapping[str, Sequence[Spent]]) -> int:
+    return min(map(len, columns.values()))
 
 
 def memory(rows: Sequence[Row], middle: Mapping[str, Mapping[str, Spent]], tools: Sequence[str], least: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,25 +75,28 @@ def _switch(bench: Bench, tools: Sequence[Plain], pictures: list[Path]) -> None:
     others = bench.pool.pictures(len(pictures), bench.options.size, OTHERS)
     if len(list(differing(pictures, others))) != len(pictures):
         raise WorkFailed("some pictures of the two branches are the same, so a switch would be measured too fast")
+    mine = {}
     for tool in tools:
+        mine[tool.name] = _bytes(tool, len(pictures))  # as the tool has committed them: one puts markers in
         base = tool.desk.ask("git", "rev-list", "--max-parents=0", "main", cwd=tool.path)
         tool.branch("other", base)
         lay(others, tool.path)
         tool.commit_art("others")
 
-    bench.in_turn("switch-art", tools, lambda tool: _there_and_back(tool, len(pictures)))
+    bench.in_turn("switch-art", tools, lambda tool: _there_and_back(tool, mine[tool.name]))
 
 
-def _there_and_back(tool: Plain, count: int) -> Spent:
-    """Switches to main and back; looks meanwhile whether that brought other pictures, all of them."""
+def _bytes(tool: Plain, count: int) -> list[bytes]:
+    """Gives what can be read of each picture, as a hash."""
+    return [hashlib.sha256((tool.path / place(number)).read_bytes()).digest() for number in range(count)]
 
-    def all_bytes() -> list[bytes]:
-        return [(tool.path / place(number)).read_bytes() for number in range(count)]
 
-    before = all_bytes()
+def _there_and_back(tool: Plain, mine: list[bytes]) -> Spent:
+    """Switches to main and back, and looks whether that brought main's pictures and then the others, all of them."""
+    others = _bytes(tool, len(mine))
     there = tool.switch("main")
-    changed = sum(one != other for one, other in zip(before, all_bytes(), strict=True))
+    right = sum(one == other for one, other in zip(mine, _bytes(tool, len(mine)), strict=True))
     back = tool.switch("other")
-    if changed != count or before != all_bytes():
-        raise WorkFailed(f"{tool.name}: a switch brought {changed} of {count} pictures")
+    if right != len(mine) or others != _bytes(tool, len(mine)):
+        raise WorkFailed(f"{tool.name}: a switch brought {right} of {len(mine)} pictures, or not the others back")
     return there.plus(back)

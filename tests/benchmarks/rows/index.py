@@ -65,6 +65,7 @@ def run(bench: Bench) -> None:
     if bench.wants("rebuild"):
         small = _kept(bench, max(1, bench.options.assets // 10))
         for column, asked in ((SMALL, small), (OURS, great)):
+            bench.settle()
             spent = asked.run("rebuild", "--no-previews")
             bench.record("rebuild", column, spent)
             bench.say(f"  rebuild: {column} {spent.seconds:.2f} s")
@@ -72,6 +73,7 @@ def run(bench: Bench) -> None:
     if bench.wants("catch-up"):
         great.one_more()
         for column in (OURS, NEXT, NOTHING_NEW):
+            bench.settle()
             bench.record("catch-up", column, great.run(*LIST))
         bench.say("  catch-up")
 

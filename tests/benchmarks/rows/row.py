@@ -20,7 +20,10 @@ class Target:
     of: str = "seconds"
 
     def share(self, medians: Medians) -> float | None:
-        """Gives how much of what is allowed was used, 1.0 being all; None where what it is compared with is not here."""
+        """Gives how much of what is allowed was used, 1.0 being all; None where what it is compared with is not here.
+
+        `medians` may as well be what one round found.
+        """
         try:
             most = self.limit(medians)
             return float(getattr(medians[OURS], self.of)) / most
@@ -51,7 +54,7 @@ def rate(per_second: float, count: int, what: str) -> Target:
 
 def memory(mebibytes: float) -> Target:
     """At most so much memory in one process."""
-    return Target(f"{mebibytes:g} MiB of memory", lambda medians: mebibytes * (1 << 20), "memory")
+    return Target(f"{mebibytes:g} MiB in one process", lambda medians: mebibytes * (1 << 20), "memory")
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,6 @@ from tests.benchmarks.desk import Desk
 from tests.benchmarks.measuring import NOTHING, Spent, Starter
 from tests.benchmarks.pictures import disk_use
 
-# git packs in the background when there are many loose objects, while others are being measured.
-_CONFIG = "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
-
 
 class Plain:
     """A repository in which art is kept as plain git keeps it. What gives `Spent` is measured, the rest is not."""
@@ -25,7 +22,6 @@ class Plain:
 
     def __init__(self, folder: Path, starter: Starter) -> None:
         self.desk = Desk(folder, starter, self.environment)
-        (folder / "home" / ".gitconfig").write_text(_CONFIG)
         self.path = folder / "repo"
 
     @classmethod
