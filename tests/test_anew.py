@@ -1,6 +1,7 @@
 """Filling an index from nothing and following one change: quick ways that end where the careful ones do."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from comfyvn_store.asset import sidecar
 from comfyvn_store.asset.sidecar import BrokenSidecar
 from comfyvn_store.base import canonical
+from comfyvn_store.errors import GitFailed
 from comfyvn_store.index import catchup, columns, crew, rows
 from comfyvn_store.vcs import blobs
 from comfyvn_store.vcs.repository import open_repository
@@ -60,9 +62,9 @@ def rebuild_here(repo: GitRepo) -> set[str]:
         return catchup.rebuild(index, repository)
 
 
-@pytest.mark.parametrize("program", ["as it is", "/bin/false", "/nowhere"])
+@pytest.mark.parametrize("program", ["as it is", "/bin/false", "/nowhere", "/bin/sh says something else"])
 def test_processes_that_help_change_nothing_and_may_die(
-    art: GitRepo, monkeypatch: pytest.MonkeyPatch, program: str
+    art: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     art.tool("list")
     place = index_path(art)
@@ -73,7 +75,10 @@ def test_processes_that_help_change_nothing_and_may_die(
         if program == "as it is":
             patch.delattr(crew.Crew, "_take")  # nothing is left to be done here
         else:
-            patch.setattr(sys, "executable", program)
+            other = tmp_path / "other"
+            other.write_text("#!/bin/sh\necho 'this is no answer, and it is longer than sixteen bytes'; exec cat >&2\n")
+            other.chmod(0o755)
+            patch.setattr(sys, "executable", program if program in ("/bin/false", "/nowhere") else str(other))
         rebuild_here(art)
     assert index_content(place) == before
 
@@ -188,6 +193,17 @@ def test_the_quick_way_to_the_columns_is_the_careful_one(draw: st.DataObject) ->
             del parent[key]
     data = canonical.dump_pretty(card)
     assert _outcome(columns.of, data) == _outcome(lambda text: columns._of(sidecar.decode(text)), data)
+
+
+def test_a_git_that_ends_amid_its_answers_lacks_no_blobs(store_repo: GitRepo) -> None:
+    repository = open_repository(str(store_repo.path))
+    oids = [store_repo.git("hash-object", "-w", "--stdin", input=os.urandom(3000)).out for _ in range(4)]
+    loose = store_repo.path / ".git/objects" / oids[1][:2] / oids[1][2:]
+    loose.chmod(0o644)
+    loose.write_bytes(loose.read_bytes()[:1500])
+    with pytest.raises(GitFailed):
+        list(blobs.read_few(repository.git, oids, 4999))
+    assert len(list(blobs.read_few(repository.git, [oids[0], *oids[2:]], 4999))) == 3
 
 
 def test_a_few_blobs_are_read_whatever_stands_between_them(store_repo: GitRepo) -> None:

@@ -83,6 +83,14 @@ def test_without_staging_only_the_file_changes_and_the_answer_says_so(art: GitRe
     assert art.tool("show", A, "--json").json()["tags"] == [], "unstaged edits appear only in status"
 
 
+def test_what_git_does_not_look_at_is_looked_at_here(art: GitRepo) -> None:
+    (art.path / B).unlink()
+    (art.path / B).symlink_to("elsewhere")
+    assert art.tool("status", "--json").json()["edited"] == [B]
+    art.git("update-index", "--assume-unchanged", B)
+    assert art.status() == [] and art.tool("status", "--json").json()["edited"] == [B]
+
+
 def test_several_assets_by_any_name_are_changed_together(art: GitRepo) -> None:
     uid = art.sidecar(B)["uid"]
     found = annotate(art, "a.png", uid, "--tag", "hero", cwd="assets/characters")

@@ -92,6 +92,13 @@ def test_what_was_asked_for_at_the_end_is_done(repo: GitRepo, words: list[str], 
     assert done.err.splitlines() == [*plain.err.splitlines(), "farewell"]
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "<&-", "<&- 2>&-"])
+def test_streams_that_are_closed_change_no_exit_code(repo: GitRepo, closed: str) -> None:
+    script = f'"$0" -P -m comfyvn_store list {closed}'
+    done = run(["sh", "-c", script, sys.executable], cwd=repo.path)
+    assert done.out == repo.tool("list").out
+
+
 def test_bytes_that_are_known_are_found_without_decoding(repo: GitRepo) -> None:
     imported = imported_by(repo, f"whence {HERO}")
     assert imported.isdisjoint({"click", "dataclasses", "subprocess", "PIL", "comfyvn_store.previews"})

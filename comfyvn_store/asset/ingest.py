@@ -17,13 +17,14 @@ from comfyvn_store.asset import marker, marking, readers
 from comfyvn_store.asset.marking import Format, Found
 from comfyvn_store.asset.readers.collecting import of_png
 from comfyvn_store.asset.readers.entries import Entries
-from comfyvn_store.base import media, names, png
+from comfyvn_store.base import hashing, media, names, png
 from comfyvn_store.base.hashing import Sha256
 from comfyvn_store.errors import Refused
 from comfyvn_store.store.incoming import Incoming
 from comfyvn_store.store.objects import BLOCK, Store
 
-# Bytes that are worth a call each, and from one point to the next of those that are hashed from again.
+# Bytes that are worth a call each, and from one point to the next of those that are hashed from again; where a thread hashes,
+# which has to be waited for at each, these are fewer.
 _WORTH = 1 << 19
 _HEADS = 4 << 20
 
@@ -155,7 +156,8 @@ class _Intake:
         scanner = self._scanner
         if scanner is not None:
             is_open = scanner.iend is None and not scanner.markers
-            if is_open and self._size - self._heads[-1][1] >= _HEADS:
+            apart = _WORTH if self._size <= hashing.LARGE else _HEADS
+            if is_open and self._size - self._heads[-1][1] >= apart:
                 self._heads = [*self._heads[-1:], (self._digest.copy(), self._size)]
             if not _is_followed(scanner, block):
                 self._scanner = None

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from threading import Semaphore
 
 # From so many bytes on a thread of its own is worth its start; so many blocks wait for it at most.
-_LARGE = 8 << 20
+LARGE = 8 << 20
 _WAITING = 4
 
 
@@ -29,7 +29,7 @@ class Sha256:
     def update(self, block: bytes) -> None:
         """Takes the next bytes."""
         self._size += len(block)
-        if self._queue is None and self._size > _LARGE:
+        if self._queue is None and self._size > LARGE:
             self._begin()
         if self._queue is None or self._room is None:
             self._digest.update(block)

@@ -1,4 +1,7 @@
-"""Runs a program to its end, as `subprocess.run` does: importing that takes 4 ms, which every hook and answer would pay."""
+"""Runs a program to its end, as `subprocess.run` does: importing that takes 4 ms, which every hook and answer would pay.
+
+Other than there, a file that whoever started us left open for children is open for these, too.
+"""
 
 from __future__ import annotations
 
@@ -79,16 +82,22 @@ class Answering:
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
         source, self._feed = os.pipe()
-        out, to_out = os.pipe()
-        self._answers = open(out, "rb")  # noqa: SIM115 - it lasts as long as this process
+        ours, theirs = [self._feed], [source]
         try:
+            out, to_out = os.pipe()
+            ours.append(out)
+            theirs.append(to_out)
             _start(words, environment, [(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, to_out, 1)])
+        except BaseException:
+            _close(ours)
+            raise
         finally:
-            _close([source, to_out])
+            _close(theirs)
+        self._answers = open(out, "rb")  # noqa: SIM115 - it lasts as long as this process
 
     def ask(self, data: bytes) -> BinaryIO:
-        """Hands data over, no more than a pipe holds (64 KiB), and gives where the answer can be read, all of which the caller
-        does. Raises OSError; a program that has ended may also give no answer."""
+        """Hands data over, no more than the smallest pipe holds (4 KiB), and gives where the answer can be read, all of which
+        the caller does. Raises OSError; a program that has ended may also give no answer."""
         view = memoryview(data)
         while view:
             view = view[os.write(self._feed, view) :]

@@ -110,8 +110,9 @@ def _leave(status: int) -> None:
     """Ends the process without taking the interpreter apart, which takes 4 ms; what was asked for at exit is done."""
     atexit._run_exitfuncs()
     status = _flushed(status)
-    with contextlib.suppress(OSError):
-        sys.stderr.flush()
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
     os._exit(status)
 
 

@@ -42,12 +42,12 @@ class Art(Driver):
         # cost `git add` several times as much.
         if self._repository is None:
             return
-        self._ahead.write(self._repository)
         try:
             self._repository.store.sync_new()
         except OSError as error:  # git has its answers; the next commit tries again, and then it counts
             failure = from_os_error(error, "make objects durable")
             sys.stderr.write(f"comfyvn-store: {failure.message}; commit before you remove the files themselves\n")
+        self._ahead.write(self._repository)
 
     def _clean(self, path: str, blocks: Iterator[bytes]) -> None:
         first, rest = _head(blocks, _LONGEST_TEXT + 1)

@@ -23,6 +23,8 @@ from comfyvn_store.vcs.repository import Repository
 _WORTH_PROCESSES = 4000
 _MOST_PROCESSES = 4
 _BATCH = 500
+# Bytes that one answer may have; what claims more is none.
+_LONGEST_ANSWER = 1 << 32
 
 
 class _Batch(NamedTuple):
@@ -191,20 +193,25 @@ class _Hand:
                 target.flush()
 
     def _listen(self, source: BinaryIO) -> None:
-        while True:
-            head = source.read(16)
-            first, second = int.from_bytes(head[:8], "big"), int.from_bytes(head[8:], "big")
-            facts, said = source.read(first), source.read(second)
-            if len(head) < 16 or len(facts) < first or len(said) < second:
-                break
+        """Takes answers until the process ends, or says what is none; whoever waits then does the work itself."""
+        try:
+            while True:
+                sizes = source.read(16)
+                first, second = int.from_bytes(sizes[:8], "big"), int.from_bytes(sizes[8:], "big")
+                if len(sizes) < 16 or max(first, second) > _LONGEST_ANSWER:
+                    return
+                facts, said = source.read(first), source.read(second)
+                with self._lock:
+                    if len(facts) < first or len(said) < second or not self._answers:
+                        return
+                    answer = self._answers.pop(0)
+                answer.set((facts, said))
+        finally:
             with self._lock:
-                answer = self._answers.pop(0)
-            answer.set((facts, said))
-        with self._lock:
-            rest, self._answers = self._answers, []
-            self._is_dead = True
-        for answer in rest:
-            answer.set(None)
+                rest, self._answers = self._answers, []
+                self._is_dead = True
+            for answer in rest:
+                answer.set(None)
 
 
 def _nameless(folder: str) -> BinaryIO:

@@ -156,5 +156,7 @@ def _receive(source: BinaryIO) -> Any:
 
 
 def run() -> None:
-    """The entry of the process."""
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    """The entry of the process, whose standard output nothing else may write to."""
+    with open(os.dup(1), "wb") as target:
+        os.dup2(2, 1)
+        serve(sys.stdin.buffer, target)

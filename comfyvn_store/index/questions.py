@@ -29,24 +29,33 @@ _PAST = (
 _PREFIX = re.compile(r"[0-9a-f]{4,64}\Z")
 
 
+def _lacking() -> str:
+    marks = ",".join(f"'{mime}'" for mime in sorted(sidecar.previewable()))
+    return (
+        f"FROM assets_registry WHERE thumb IS NULL AND mime IN ({marks})"
+        " AND hash NOT IN (SELECT hash FROM preview_failures)"
+    )
+
+
 def lacks_previews(index: Index) -> bool:
     """Tells whether some asset should have a preview and has none yet."""
-    marks = ",".join(f"'{mime}'" for mime in sorted(sidecar.previewable()))
-    found = index.db.execute(
-        f"SELECT 1 FROM assets_registry WHERE thumb IS NULL AND mime IN ({marks})"
-        " AND hash NOT IN (SELECT hash FROM preview_failures) LIMIT 1"
-    )
-    return found.fetchone() is not None
+    return index.db.execute(f"SELECT 1 {_lacking()} LIMIT 1").fetchone() is not None
 
 
 def previews_due(index: Index) -> Iterator[tuple[str, str]]:
     """Gives hash and media type of each object whose preview is missing and has not failed before."""
-    marks = ",".join(f"'{mime}'" for mime in sorted(sidecar.previewable()))
-    rows = index.db.execute(
-        f"SELECT DISTINCT hash, mime FROM assets_registry WHERE thumb IS NULL AND mime IN ({marks})"
-        " AND hash NOT IN (SELECT hash FROM preview_failures) ORDER BY id"
-    )
-    yield from rows
+    yield from index.db.execute(f"SELECT DISTINCT hash, mime {_lacking()} ORDER BY id")
+
+
+def pictures_with_previews(index: Index) -> dict[str, str]:
+    """Gives the media type of each picture, by its hash, that has a preview."""
+    query = "SELECT DISTINCT hash, mime FROM assets_registry WHERE thumb IS NOT NULL AND mime LIKE 'image/%'"
+    return dict(index.db.execute(query))
+
+
+def is_commit(index: Index, text: str) -> bool:
+    """Tells whether a text is the whole id of a commit that is known."""
+    return index.db.execute("SELECT 1 FROM commits WHERE hash = ?", (text,)).fetchone() is not None
 
 
 def assets(

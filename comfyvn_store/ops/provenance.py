@@ -30,7 +30,7 @@ def provenance(session: Session, name: str | None = None, revision: str | None =
 
 def _commits(session: Session, revision: str) -> list[str]:
     """Gives the commits that a revision or range means; of a whole id that the index knows git is not asked."""
-    if session.index.db.execute("SELECT 1 FROM commits WHERE hash = ?", (revision,)).fetchone():
+    if questions.is_commit(session.index, revision):
         return [revision]
     return history.revision_commits(session.repository.git, revision)
 

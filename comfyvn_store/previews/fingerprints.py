@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from comfyvn_store.base.telling import Progress, quietly
+from comfyvn_store.index import questions
 from comfyvn_store.index.database import Index
 from comfyvn_store.index.prints import Print, Prints, loaded, open_prints
 from comfyvn_store.previews import making, pool
@@ -120,8 +121,7 @@ class Due:
     def _lacking(self, prints: Prints) -> list[tuple[str, str]]:
         if prints.note:  # a file that keeps nothing would have all of them made again and again
             return []
-        query = "SELECT DISTINCT hash, mime FROM assets_registry WHERE thumb IS NOT NULL AND mime LIKE 'image/%'"
-        kinds = dict(self._index.db.execute(query))
+        kinds = questions.pictures_with_previews(self._index)
         return [(hash_, kinds[hash_]) for hash_ in prints.lacking(kinds) if self._repository.store.is_sound(hash_)]
 
 

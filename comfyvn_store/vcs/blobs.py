@@ -15,8 +15,8 @@ from comfyvn_store.vcs.git import Git
 # than git's `gc.autoPackLimit` would make it collect, so few blobs must not become a pack each time.
 _LOOSE = 32
 _BATCH = 4000
-# So many questions fit into a pipe (64 KiB) and are answered by a process that is kept, where one is.
-_FEW = 500
+# So many questions, or sizes, fit into the smallest pipe (4 KiB); a process that is kept answers them, where one is.
+_FEW = 60
 # git leaves loose objects to the file system, and takes a name that lost its bytes for an object (git-config, core.fsync).
 DURABLY = ("-c", "core.fsync=all")
 _KINDS = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
@@ -113,7 +113,7 @@ def read_blobs(git: Git, oids: Iterable[str]) -> Iterator[tuple[str, bytes | Non
 def read_few(git: Git, oids: Sequence[str], limit: int) -> Iterator[tuple[str, bytes | None]]:
     """Gives the bytes of few blobs in one process; None of those that git does not have or that have more than `limit`.
 
-    Not for a partial clone, whose remote may have to be asked.
+    Not for a partial clone, whose remote may have to be asked. Raises GitFailed if git ends amid its answers.
     """
     rest = list(oids)
     while rest:
@@ -123,15 +123,17 @@ def read_few(git: Git, oids: Sequence[str], limit: int) -> Iterator[tuple[str, b
             process.stdin.write("".join(f"{oid}\n" for oid in rest).encode())
             process.stdin.close()
             while rest:
-                oid, parts = rest.pop(0), answers.readline().split(b" ")
+                oid, head = rest.pop(0), answers.readline()
+                parts = head.split(b" ")
                 size = int(parts[2]) if len(parts) == 3 else -1
                 if size > limit:
                     process.kill()  # rather than have all of it
-                yield oid, answers.read(size) if 0 <= size <= limit else None
-                if size > limit:
+                    yield oid, None
                     break
-                if size >= 0:
-                    answers.read(1)
+                data = answers.read(size + 1) if size >= 0 else b""
+                if not head.endswith(b"\n") or len(data) != size + 1:
+                    raise GitFailed("git cat-file", process.wait(), "")
+                yield oid, data[:-1] if size >= 0 else None
 
 
 def read_small_blobs(git: Git, oids: Iterable[str], limit: int) -> dict[str, bytes]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -117,8 +119,7 @@ class Git:
     def begin(self, *arguments: str, data: bytes | None = None) -> Begun:
         """Starts git, whose `outcome` is asked for later: several of them run side by side."""
         # Of a folder that is gone the system speaks, not git. Programs that stand in git's place look at its first word.
-        is_here = os.path.samestat(os.stat(self.folder), os.stat("."))
-        place = () if is_here else ("-C", self.folder)
+        place = () if _is_here(self.folder) else ("-C", self.folder)
         try:
             return Begun(arguments, running.Running(["git", *place, *arguments], self.environment, data))
         except FileNotFoundError:
@@ -155,6 +156,17 @@ class Begun:
         if check and done.returncode != 0:
             raise GitFailed(f"git {_verb(self._arguments)}", done.returncode, os.fsdecode(done.stderr))
         return done
+
+
+def _is_here(folder: str) -> bool:
+    """Tells whether a folder is the current one. Raises OSError if it is none."""
+    info = os.stat(folder)
+    if not stat.S_ISDIR(info.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
+    try:
+        return os.path.samestat(info, os.stat("."))
+    except OSError:  # where we are we may not look
+        return False
 
 
 def _verb(arguments: Sequence[str]) -> str:

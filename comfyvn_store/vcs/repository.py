@@ -221,7 +221,12 @@ def open_repository(
             env[key] = os.path.join(here, env[key])
     asked = Git(here, env)
     # Both at once: two processes that run side by side take little longer than one.
-    found, said = asked.begin(*_QUESTION), asked.begin(*SETTINGS_QUESTION)
+    found = asked.begin(*_QUESTION)
+    try:
+        said = asked.begin(*SETTINGS_QUESTION)
+    except BaseException:
+        found.outcome(check=False)
+        raise
     try:
         object_format, git_dir, common_dir, top = _parts(asked, found)
     finally:
