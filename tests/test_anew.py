@@ -1,7 +1,9 @@
 """Filling an index from nothing and following one change: quick ways that end where the careful ones do."""
 
+import copy
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -101,6 +103,17 @@ def test_files_that_are_as_they_have_to_be_are_not_looked_at_again(art: GitRepo)
     check_all(art)
 
 
+def test_a_folder_that_went_is_noticed(art: GitRepo) -> None:
+    before = {each["path"] for each in art.tool("list", "--json").json()}
+    shutil.rmtree(art.path / "assets/characters")
+    left = {each["path"] for each in art.tool("list", "--json").json()}
+    assert left == {path for path in before if not path.startswith("characters/")} != before
+    assert not (art.path / "assets/_meta/characters").exists()
+    art.git("checkout", "-q", "--", "assets/characters")
+    assert {each["path"] for each in art.tool("list", "--json").json()} == before
+    check_all(art)
+
+
 def test_a_change_of_one_asset_looks_at_no_other(art: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
     art.tool("list")
     for suffix in ("", ".asset.json"):
@@ -186,9 +199,11 @@ def test_the_quick_way_to_the_columns_is_the_careful_one(draw: st.DataObject) ->
     for _ in range(draw.draw(st.integers(0, 3))):
         parent, key = draw.draw(st.sampled_from(_places(card)))
         if draw.draw(st.booleans()):
-            parent[key] = draw.draw(_VALUES)
+            parent[key] = copy.deepcopy(draw.draw(_VALUES))
         elif isinstance(parent, dict) and draw.draw(st.booleans()):
-            parent[draw.draw(st.sampled_from(["extra", "commit", "uid", "refiner", "sampler"]))] = draw.draw(_VALUES)
+            parent[draw.draw(st.sampled_from(["extra", "commit", "uid", "refiner", "sampler"]))] = copy.deepcopy(
+                draw.draw(_VALUES)
+            )
         else:
             del parent[key]
     data = canonical.dump_pretty(card)

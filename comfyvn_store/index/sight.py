@@ -81,13 +81,13 @@ def changed_folders(
     index: Index, repository: Repository, tracked: Iterable[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Gives the folders that were looked at last, and those of `tracked`, with their times; and of those the ones whose
-    time is another now, or that were not looked at."""
+    time is another now, that are gone, or that were not looked at."""
     before = _remembered(index)
     times = {folder: _folder_time(repository, folder) for folder in before}
     for folder in {os.path.dirname(path) for path in tracked} - times.keys():
         times[folder] = _folder_time(repository, folder)
-    times = {folder: stamp for folder, stamp in times.items() if stamp != "-" or folder == repository.root}
-    return times, {folder: stamp for folder, stamp in times.items() if before.get(folder) != stamp}
+    changed = {folder: stamp for folder, stamp in times.items() if before.get(folder) != stamp}
+    return {folder: stamp for folder, stamp in times.items() if stamp != "-" or folder == repository.root}, changed
 
 
 def vanished(
