@@ -81,9 +81,9 @@ def require_clean(repository: Repository, as_committed: Collection[str]) -> None
 
 
 def _is_clean(repository: Repository, entry: Entry) -> bool:
-    """Whether git, with its filters, finds nothing changed in a file."""
+    """Whether git, with its filters, finds nothing changed in a file; of one as young as git's index only they can tell."""
     staging.look_again(repository.git, [entry.path])
-    return not staging.unstaged_paths(repository.git, [entry.path])
+    return repository.git.succeeds("diff-files", "--quiet", "--ignore-submodules", "--", staging.literal(entry.path))
 
 
 def _unclean(path: str, how: str) -> Refused:
