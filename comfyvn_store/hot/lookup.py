@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Collection
 
-from comfyvn_store.errors import ComfyvnError
-from comfyvn_store.index import catchup, rows
+from comfyvn_store.errors import ComfyvnError, GitFailed
+from comfyvn_store.index import catchup, rows, sight
 from comfyvn_store.index.database import Index
+from comfyvn_store.vcs import staging
 from comfyvn_store.vcs.repository import Repository
+
+# What the index remembers of a commit for `since_right`; gone when it is made anew.
+_RIGHT = "links right"
 
 
 class HistoryRecords:
@@ -43,6 +48,37 @@ class HistoryRecords:
         except sqlite3.Error:
             return set()
         return {self._repository.full(path) for path in found}
+
+    def since_right(self, head: str) -> set[str] | None:
+        """Gives the paths (relative to the top) in which a commit may differ from the one whose links were last seen to lie
+        as deep as they say; None where that is not known."""
+        index = self._open()
+        try:
+            base = index.state(_RIGHT) if index is not None else None
+            before, _, circumstances = (base or "").partition("\n")
+            if index is None or not before or circumstances != self._circumstances(index):
+                return None
+            changes = staging.tree_changes(self._repository.git, before, head, self._repository.root)
+        except (sqlite3.Error, GitFailed):  # that commit was collected
+            return None
+        return {change.path for change in changes}
+
+    def note_right(self, head: str) -> None:
+        """Notes that all links of a commit lie as deep as they say."""
+        index = self._open()
+        if index is None:
+            return
+        try:
+            text = f"{head}\n{self._circumstances(index)}"
+            if index.state(_RIGHT) != text:
+                with index.writing():
+                    index.remember(_RIGHT, text)
+        except (ComfyvnError, sqlite3.Error):
+            return
+
+    def _circumstances(self, index: Index) -> str:
+        """Gives one text for what decides which entries are views."""
+        return f"{os.fsencode(self._repository.root).hex()}\n{sight.attribute_prints(index, self._repository)}"
 
     def note_pending(self, paths: Collection[str]) -> None:
         """Notes assets (relative to the assets root) whose sidecar on disk is to be brought to the index."""

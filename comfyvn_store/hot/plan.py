@@ -53,8 +53,45 @@ def look(repository: Repository, head: str) -> Plan:
     return plan
 
 
+class Depths:
+    """Which links have not the length of one that lies as deep as they do.
+
+    `since` are the paths (relative to the top) that may differ from a tree in which all have it; None: any may. Only those
+    and what this commit changes are looked at: to be told a size, git looks every object up.
+    """
+
+    def __init__(self, repository: Repository, plan: Plan, since: Collection[str] | None) -> None:
+        now = {
+            path: entry.oid
+            for path, entry in plan.views.items()
+            if since is None or path in since or path in plan.changes
+        }
+        before = {
+            path: change.old_oid
+            for path, change in plan.changes.items()
+            if (since is None or path in since) and _is_view(repository, change)
+        }
+        self.sizes = blobs.sizes(repository.git, [*now.values(), *before.values()])
+        self.wrong = {path for path, oid in now.items() if oid in self.sizes and not self._fits(path, oid)}
+        kept = {path: oid for path, oid in now.items() if path not in plan.changes}
+        # Whether that holds for all of the last commit, from which the next look may go on.
+        self.is_head_right = all(self._fits(path, oid) for path, oid in (*kept.items(), *before.items()))
+
+    def _fits(self, path: str, oid: str) -> bool:
+        return oid in self.sizes and self.sizes[oid].size == links.link_size(path)
+
+
+def _is_view(repository: Repository, change: Change) -> bool:
+    """Whether the last commit had a view where this one has something else."""
+    return (
+        change.old_mode not in (staging.GONE, staging.GITLINK)
+        and not names.is_sidecar(change.path)
+        and repository.is_asset_path(change.path)
+    )
+
+
 def assets(
-    repository: Repository, plan: Plan, also: Collection[str] = (), outdated: Collection[str] = ()
+    repository: Repository, plan: Plan, depths: Depths, also: Collection[str] = (), outdated: Collection[str] = ()
 ) -> list[Asset]:
     """Gives the assets to work on: changed ones, and those that lack their mode, their sidecar or, because they were moved
     without us (a commit that skipped the hook, a rewritten history), a link of their depth.
@@ -62,7 +99,6 @@ def assets(
     `outdated` are those whose sidecar the index knows to speak of another path or of other bytes, `also` what the caller
     wants, both by top-relative path.
     """
-    sizes = blobs.sizes(repository.git, (entry.oid for entry in plan.views.values()))
     due = [
         entry
         for path, entry in plan.views.items()
@@ -72,8 +108,9 @@ def assets(
         or path not in plan.cards
         or names.sidecar_path(path) in plan.changes
         or path in outdated
-        or (entry.oid in sizes and sizes[entry.oid].size != links.link_size(path))
+        or path in depths.wrong
     ]
+    sizes = {**depths.sizes, **blobs.sizes(repository.git, [e.oid for e in due if e.oid not in depths.sizes])}
     small = [entry.oid for entry in due if entry.oid in sizes and sizes[entry.oid].size <= _LONGEST_TEXT]
     texts = dict(blobs.read_blobs(repository.git, small))
     found = []

@@ -54,7 +54,8 @@ def prepare(repository: Repository, also: Collection[str] = (), *, has_ground: b
     plan = plans.look(repository, head)
     _warn_without_attributes(repository, plan)
     with contextlib.closing(HistoryRecords(repository)) as history:
-        assets = plans.assets(repository, plan, also, history.outdated())
+        depths = plans.Depths(repository, plan, history.since_right(head))
+        assets = plans.assets(repository, plan, depths, also, history.outdated())
         _take_raw_blobs(repository, assets)
         _check_objects(repository, assets)
         notes = Notes(repository)
@@ -64,6 +65,8 @@ def prepare(repository: Repository, also: Collection[str] = (), *, has_ground: b
         orphans = _orphans(repository, plan)
         # They lie on the disk without their commit; where no row of the index changes, nothing else would tell.
         history.note_pending(stage.stage(repository, plan, assets, orphans))
+        if depths.is_head_right:
+            history.note_right(head)
         notes.forget()
 
 
