@@ -79,8 +79,9 @@ def status(session: Session) -> Status:
     _look_at_objects(repository, found, result)
     differing = _differing(repository)
     # All others git's stat data vouch for, as the index does for what is staged: they need not be read.
-    doubtful = questions.unvouched(index) | _unwatched(repository)
-    doubtful |= {_asset_of(inside) for _, path in differing if (inside := repository.inside(path)) is not None}
+    unseen = [*(path for _, path in differing), *staging.assumed_paths(repository.git, repository.root)]
+    doubtful = questions.unvouched(index)
+    doubtful |= {_asset_of(inside) for path in unseen if (inside := repository.inside(path)) is not None}
     due = [(path, hash_) for path, hash_, _ in found if path in doubtful]
     _look_at_views(repository, due, result)
     _look_at_git(repository, found, differing, result)
@@ -177,15 +178,6 @@ def _differing(repository: Repository) -> list[tuple[bytes, str]]:
     """Gives what git's stat data do not vouch for below the assets root: the kind of difference, and the path."""
     items = repository.git.run("diff-files", "--name-status", "-z", "--", staging.literal(repository.root)).split(b"\0")
     return [(kind, os.fsdecode(path)) for kind, path in zip(items[::2], items[1::2], strict=False)]
-
-
-def _unwatched(repository: Repository) -> set[str]:
-    """Gives the assets whose view or sidecar git was told not to look at (`git update-index --assume-unchanged`)."""
-    found = set()
-    for line in repository.git.run("ls-files", "-v", "-z", "--", staging.literal(repository.root)).split(b"\0"):
-        if line[:1].islower() and (inside := repository.inside(os.fsdecode(line[2:]))) is not None:
-            found.add(_asset_of(inside))
-    return found
 
 
 def _look_at_views(repository: Repository, due: list[tuple[str, str]], result: Status) -> None:

@@ -206,9 +206,13 @@ def touched_paths(git: Git, root: str) -> frozenset[str]:
     not to look (`update-index --assume-unchanged`)."""
     words = (*WITHOUT_FILTERS, *_STRICTLY, "diff-files", "--name-only", "-z", "--ignore-submodules")
     listing = git.run(*words, "--", literal(root))
-    tagged = git.run("ls-files", "-v", "-z", "--", literal(root))
-    assumed = (item[2:] for item in tagged.split(b"\0") if item[:1].islower())
-    return frozenset(os.fsdecode(item) for item in (*listing.split(b"\0"), *assumed) if item)
+    return frozenset(os.fsdecode(item) for item in listing.split(b"\0") if item) | assumed_paths(git, root)
+
+
+def assumed_paths(git: Git, root: str) -> frozenset[str]:
+    """Gives the paths below `root` of which git was told not to look (`update-index --assume-unchanged`)."""
+    tagged = git.run("ls-files", "-v", "-z", "--", literal(root)).split(b"\0")
+    return frozenset(os.fsdecode(item[2:]) for item in tagged if item[:1].islower())
 
 
 def write_entries(git: Git, changes: Iterable[Entry], *, patience: float = 0.0, stages: bool = False) -> None:
